@@ -1,0 +1,49 @@
+//! recwarden keeps the recording of every Genesys Cloud conversation in the state a policy demands,
+//! and can prove it afterwards.
+//!
+//! # The one natural way
+//!
+//! ```text
+//!   socket text ─▶ wire::frame ─▶ warden::session   keeps channel, socket and subscriptions alive
+//!                      │
+//!                      ▼ conversation snapshot
+//!                warden::book      every live conversation as it stands
+//!                      ▼
+//!                policy::decide    ─▶ verdict { start | stop | leave, rule, reason }
+//!                      ▼
+//!                warden::plan      verdict × observed × attempts ─▶ act, wait, leave, give up
+//!                      ▼ action
+//!                warden::worklist  one action per conversation, stops first, due when allowed
+//!                      ▼ request
+//!                io::api           ─▶ reply or fault ─▶ back in at the top
+//!    an audit::record is written at every arrow that has a consequence, durable BEFORE the request it explains
+//! ```
+//!
+//! # The map
+//!
+//! Modules in reading order: **a module imports only modules above it.** `*` is pure: no clock, no
+//! random source, no tokio, no file. `tests/architecture.rs` reads this table and holds the line.
+//!
+//! | floor | module | in one sentence |
+//! | --- | --- | --- |
+//! | 1 words | `model::ids` * | opaque ids |
+//! | | `model::time` * | `Mono`, `Wall`, `Now`: time as a value |
+//! | | `model::recording` * | recording state as observed and as wanted |
+//! | | `model::conversation` * | conversation and participants, with the questions that rules ask of them |
+//! | | `model::document` * | a TOML document with the place of everything in it, and diagnostics that point there |
+//! | 2 wire | `wire::topic` * | topics packed to a channel's limits |
+//! | | `wire::conversation` * | event or REST body to conversation, tolerant, saying what was odd |
+//! | | `wire::frame` * | socket text to heartbeat, pong, closing, system, conversation, unknown |
+//! | | `wire::request` * | each request we can make to method, path, body |
+//! | | `wire::reply` * | status, headers, body to reply or fault |
+//! | 3 policy | `policy::rule` * | a rule as meant |
+//! | | `policy::expression` * | CEL, typed against the schema, reading the conversation in place |
+//! | | `policy::file` * | the rules file as written |
+//! | | `policy::compile` * | as written to as meant, or all mistakes with their places |
+//! | | `policy::index` * | which rules can match |
+//! | | `policy::decide` * | conversation to matched rules and verdict |
+//! | 3 audit | `audit::record` * | what is remembered and its written form |
+//! | | `audit::chain` * | link, sign, verify |
+
+pub mod model;
+pub mod policy;

@@ -1,0 +1,3 @@
+//! The `recwarden` program.
+
+fn main() {}

@@ -1,0 +1,6 @@
+//! The words everything else is said in: ids, time, recording states, conversations, documents.
+
+pub mod conversation;
+pub mod ids;
+pub mod recording;
+pub mod time;
