@@ -45,5 +45,8 @@
 //! | 3 audit | `audit::record` * | what is remembered and its written form |
 //! | | `audit::chain` * | link, sign, verify |
 
+pub mod audit;
 pub mod model;
 pub mod policy;
+pub mod warden;
+pub mod wire;

@@ -73,4 +73,31 @@ impl Policy {
     pub fn matches(&self, _subject: Subject<'_>) -> Matches {
         Matches::default()
     }
+
+    /// What a reload changed, seen from the policy before.
+    pub fn changes_from(&self, before: &Self) -> Changes {
+        let named = |policy: &Self, name: &str| policy.terms.iter().find(|one| one.name == name).cloned();
+        let mut changes = Changes::default();
+        for one in &self.terms {
+            match named(before, &one.name) {
+                None => changes.added.push(one.name.clone()),
+                Some(old) if old != *one => changes.changed.push(one.name.clone()),
+                Some(_) => {}
+            }
+        }
+        let gone = before.terms.iter().filter(|one| named(self, &one.name).is_none());
+        changes.removed = gone.map(|one| one.name.clone()).collect();
+        changes
+    }
+}
+
+/// What a reload changed, by the names of the rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// New ones.
+    pub added: Vec<String>,
+    /// Gone ones.
+    pub removed: Vec<String>,
+    /// Ones that are no longer the same.
+    pub changed: Vec<String>,
 }

@@ -1,0 +1,3 @@
+//! The audit log: what is remembered, how it is written, linked and verified.
+
+pub mod record;

@@ -1,0 +1,386 @@
+//! The warden: the only place where a decision is made.
+//!
+//! It has no clock, no socket and no file. Inputs (socket texts, answers, orders, time) go in by
+//! [`Warden::handle`]; records, requests and socket orders come out by [`Warden::poll_output`], to be
+//! performed strictly in order: a record is durable before the next output. [`Warden::next_wakeup`] says
+//! when to call again, and why.
+//!
+//! - `judging` settles what holds on a conversation and opens, confirms or supersedes its decision;
+//! - `sending` takes the most urgent work that the allowance permits, and reads the answers.
+
+pub mod allowance;
+mod answers;
+pub mod backoff;
+pub mod book;
+pub mod dice;
+pub mod directory;
+mod intake;
+mod judging;
+pub mod latch;
+pub mod plan;
+mod sending;
+pub mod session;
+pub mod survey;
+mod view;
+pub mod worklist;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+pub use view::{CallView, DecisionView, Ended, LatestDecision, View};
+
+use crate::audit::record::{DirectiveOrigin, Record};
+use crate::model::ids::{ConversationId, DecisionId};
+use crate::model::recording::Action;
+use crate::model::time::{Mono, Now};
+use crate::policy::decide::{Facts, Policy};
+use crate::warden::allowance::Allowance;
+use crate::warden::book::Book;
+use crate::warden::dice::Dice;
+use crate::warden::directory::Directory;
+use crate::warden::plan::Means;
+use crate::warden::session::{Session, SlotId, SocketId};
+use crate::warden::survey::Survey;
+use crate::warden::worklist::Worklist;
+use crate::wire::reply::{Channel, RawAnswer};
+use crate::wire::request::Request;
+
+/// One request under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// One caller that waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// An order from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// For which conversation.
+    pub conversation: ConversationId,
+    /// What to do.
+    pub what: What,
+    /// Who asks.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Which way it came.
+    pub origin: DirectiveOrigin,
+}
+
+/// What an order asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// From now on, for so long where a span is given.
+    Set(Action, Option<Duration>),
+    /// What was ordered before is over.
+    Release,
+}
+
+/// What goes in.
+#[derive(Debug)]
+pub enum Input {
+    /// A socket opened.
+    SocketOpened(SocketId),
+    /// A text came in.
+    SocketText(SocketId, String),
+    /// A socket is lost, and why.
+    SocketLost(SocketId, String),
+    /// A request was answered, or failed.
+    Answer(RequestId, RawAnswer),
+    /// An order by webhook or by hand.
+    Order(Ticket, Order),
+    /// Facts about a conversation.
+    Facts(ConversationId, Facts),
+    /// A deadline passed.
+    Timeout,
+    /// A new policy after a reload.
+    Policy(Policy),
+    /// New settings after a reload.
+    Settings(Box<Settings>),
+    /// Take up nothing new; what is under way is finished.
+    Drain,
+}
+
+/// What comes out, to be performed in order.
+#[derive(Debug)]
+pub enum Output {
+    /// Append this; it is durable before the next output is performed.
+    Record(Record),
+    /// Send this.
+    Request(RequestId, Request),
+    /// Do this to a socket.
+    Socket(SocketOrder),
+    /// Answer a caller.
+    Reply(Ticket, Reply),
+    /// Tell the operator.
+    Note(Note),
+}
+
+/// What to do to a socket.
+#[derive(Debug)]
+pub enum SocketOrder {
+    /// Open one to the channel.
+    Open(SocketId, Channel),
+    /// Send a text.
+    Send(SocketId, &'static str),
+    /// Close it.
+    Close(SocketId),
+}
+
+/// The answer to an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The decision that it opened; none where the conversation already is as wanted.
+    pub decision: Option<DecisionId>,
+    /// What happens now, for people.
+    pub message: String,
+}
+
+/// Something for the operator's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Who gets woken.
+    pub level: Level,
+    /// What happened, to what, and what to do.
+    pub message: String,
+}
+
+/// Who gets woken by a note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Nobody; it helps to understand.
+    Info,
+    /// Nobody tonight; look at it.
+    Warn,
+    /// Somebody, now.
+    Error,
+}
+
+/// Why the warden wants to be called again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wakeup {
+    /// An action or its confirmation is due.
+    Worklist,
+    /// The allowance permits the next request.
+    Allowance,
+    /// A hold changes by time alone.
+    Latch,
+    /// A socket or channel is due.
+    Session,
+    /// The lists are due.
+    Directory,
+    /// A resync is due.
+    Survey,
+}
+
+/// The warden's own part of the configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// How starts and stops are sent.
+    pub means: Means,
+    /// Without the platform's word for so long, the conversation is read.
+    pub confirm_within: Duration,
+    /// A decision that failed for so long is abandoned.
+    pub give_up_after: Duration,
+    /// The bounds of the allowance.
+    pub allowance: allowance::Settings,
+    /// What to subscribe.
+    pub directory: directory::Settings,
+    /// How often everything is compared with the platform.
+    pub resync_every: Duration,
+    /// The priority of directives among rules.
+    pub directive_priority: i64,
+    /// Changes a minute before enforcing pauses; 0: no bound.
+    pub max_changes_per_minute: u32,
+    /// Whether verdicts are carried out at all.
+    pub enforcement: Enforcement,
+}
+
+/// Whether verdicts are carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Enforcement {
+    /// They are.
+    #[default]
+    Enforce,
+    /// They are journaled as what would have been done (`--dry-run`).
+    DryRun,
+}
+
+/// What a request under way is for.
+#[derive(Clone, Debug)]
+enum Purpose {
+    /// An attempt of a decision.
+    Attempt { conversation: ConversationId, decision: DecisionId, attempt: u32 },
+    /// A read for a decision.
+    Confirm { conversation: ConversationId, version: u64 },
+    /// A read of the resync.
+    Survey { conversation: ConversationId, version: u64 },
+    /// The activity query of the resync.
+    Activity,
+    /// A request of a slot.
+    Slot(SlotId),
+    /// A page of the directory.
+    Directory,
+}
+
+#[derive(Clone, Debug)]
+struct UnderWay {
+    purpose: Purpose,
+    request: Request,
+    sent: Mono,
+}
+
+/// The permission that is missing, and when to look again whether it still is.
+#[derive(Clone, Debug)]
+struct Forbidden {
+    message: String,
+    probe_at: Mono,
+}
+
+/// Whether new work is taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    Draining,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Warden {
+    settings: Settings,
+    policy: Policy,
+    dice: Dice,
+    book: Book,
+    worklist: Worklist,
+    allowance: Allowance,
+    session: Session,
+    directory: Directory,
+    survey: Survey,
+    timers: std::collections::BTreeSet<(Mono, ConversationId)>,
+    under_way: BTreeMap<RequestId, UnderWay>,
+    next_request: u64,
+    permitted_at: Option<Mono>,
+    forbidden: Option<Forbidden>,
+    changes: VecDeque<Mono>,
+    braked: Option<Mono>,
+    failures: BTreeMap<String, (Mono, u64)>,
+    ended: Ended,
+    counters: BTreeMap<&'static str, u64>,
+    started: Now,
+    phase: Phase,
+    outputs: VecDeque<Output>,
+}
+
+impl Warden {
+    /// A warden that knows nothing yet. `last_heard` is when the log ends, where there is one: what
+    /// happened since then is the first gap.
+    pub fn new(
+        settings: Settings,
+        policy: Policy,
+        seed: u64,
+        now: Now,
+        last_heard: Option<crate::model::time::Wall>,
+    ) -> Self {
+        let mut survey = Survey::new(settings.resync_every);
+        let gap = survey.open_gap(last_heard.unwrap_or(now.wall));
+        let mut warden = Self {
+            allowance: Allowance::new(settings.allowance),
+            directory: Directory::new(settings.directory.clone(), now.mono),
+            settings,
+            policy,
+            dice: Dice::new(seed),
+            book: Book::default(),
+            worklist: Worklist::default(),
+            session: Session::default(),
+            survey,
+            timers: std::collections::BTreeSet::new(),
+            under_way: BTreeMap::new(),
+            next_request: 0,
+            permitted_at: None,
+            forbidden: None,
+            changes: VecDeque::new(),
+            braked: None,
+            failures: BTreeMap::new(),
+            ended: Ended::default(),
+            counters: BTreeMap::new(),
+            started: now,
+            phase: Phase::Running,
+            outputs: VecDeque::new(),
+        };
+        warden.journal_gap_opened(&gap, "start");
+        warden
+    }
+
+    /// Takes one input in. Drain [`Warden::poll_output`] before the next.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        match input {
+            Input::SocketOpened(socket) => self.session.opened(socket, now),
+            Input::SocketText(socket, text) => self.take_text(socket, &text, now),
+            Input::SocketLost(socket, why) => self.session.lost(socket, &why, &mut self.dice, now),
+            Input::Answer(id, answer) => self.take_answer(id, &answer, now),
+            Input::Order(ticket, order) => self.take_order(ticket, order, now),
+            Input::Facts(conversation, facts) => self.take_facts(&conversation, facts, now),
+            Input::Policy(policy) => self.take_policy(policy, now),
+            Input::Settings(settings) => self.take_settings(*settings, now),
+            Input::Drain => {
+                self.phase = Phase::Draining;
+                self.session.close();
+            }
+            Input::Timeout => {}
+        }
+        self.session.tick(&mut self.dice, now);
+        self.fire_timers(now);
+        self.perform_session_effects(now);
+        self.finish_survey(now);
+        if self.phase == Phase::Running {
+            self.dispatch(now);
+        }
+    }
+
+    /// The next output, in order; none once all are taken.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call again at the latest, and why.
+    pub fn next_wakeup(&self, now: Now) -> Option<(Mono, Wakeup)> {
+        if self.phase == Phase::Draining {
+            return None;
+        }
+        let permitted = self.permitted_at.unwrap_or_default();
+        let waiting =
+            self.worklist.has_ready() || self.session.wants_request(now.mono) || self.survey.wants(now.mono);
+        [
+            (self.worklist.next_due(), Wakeup::Worklist),
+            (self.permitted_at.filter(|_| waiting), Wakeup::Allowance),
+            (self.timers.first().map(|(at, _)| *at), Wakeup::Latch),
+            (
+                self.session.next_wakeup(now).map(|at| if at <= now.mono { at.max(permitted) } else { at }),
+                Wakeup::Session,
+            ),
+            (self.directory.next_wakeup().map(|at| at.max(permitted)), Wakeup::Directory),
+            (self.survey.next_wakeup().map(|at| at.max(permitted)), Wakeup::Survey),
+        ]
+        .into_iter()
+        .filter_map(|(at, why)| at.map(|at| (at, why)))
+        .min_by_key(|(at, _)| *at)
+    }
+
+    /// Whether a drain is complete: nothing is under way.
+    pub fn is_drained(&self) -> bool {
+        self.phase == Phase::Draining && self.under_way.is_empty()
+    }
+
+    fn record(&mut self, record: Record) {
+        self.outputs.push_back(Output::Record(record));
+    }
+
+    fn note(&mut self, level: Level, message: impl Into<String>) {
+        self.outputs.push_back(Output::Note(Note { level, message: message.into() }));
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counters.entry(what).or_default() += 1;
+    }
+}

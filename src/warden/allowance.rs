@@ -1,0 +1,212 @@
+//! How many requests may go now. One bucket of tokens per OAuth client governs every request; a token
+//! comes back a minute after it was taken, so that no window of 60 s ever sees more than the limit.
+//!
+//! Housekeeping may only use what `action_share` leaves, so that a resync never makes a stop wait. The
+//! platform's own word (a 429, its rate headers) always wins over our count.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::model::time::Mono;
+
+/// A token is away this long: the platform's minute, and a second for the way there (its clock starts
+/// when the request arrives, ours when it leaves).
+pub const TOKEN_AWAY: Duration = Duration::from_secs(61);
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Starts, stops, and the reads that confirm them.
+    Control,
+    /// Everything else.
+    Housekeeping,
+}
+
+/// The bounds, from `[limits]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Requests in any 60 s.
+    pub requests_per_minute: u32,
+    /// The share of them that housekeeping may not touch, 0 to 1.
+    pub action_share: f64,
+    /// Requests under way at once.
+    pub max_in_flight: usize,
+}
+
+/// The bucket.
+#[derive(Clone, Debug)]
+pub struct Allowance {
+    settings: Settings,
+    platform_limit: Option<u32>,
+    taken: VecDeque<Mono>,
+    housekeeping_taken: VecDeque<Mono>,
+    in_flight: usize,
+    silent_until: Mono,
+}
+
+/// Why nothing may go, and when to ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not before this moment.
+    Until(Mono),
+    /// Not before an answer to one under way.
+    InFlight,
+}
+
+impl Allowance {
+    /// A full bucket.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            platform_limit: None,
+            taken: VecDeque::new(),
+            housekeeping_taken: VecDeque::new(),
+            in_flight: 0,
+            silent_until: Mono::default(),
+        }
+    }
+
+    /// New bounds after a reload; what was taken stays taken.
+    pub fn resettle(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// Takes a token, or says when to ask again.
+    pub fn take(&mut self, class: Class, now: Mono) -> Result<(), Refusal> {
+        self.put_back(now);
+        if now < self.silent_until {
+            return Err(Refusal::Until(self.silent_until));
+        }
+        if self.in_flight >= self.slots(class) {
+            return Err(Refusal::InFlight);
+        }
+        let limit = self.limit() as usize;
+        if self.taken.len() >= limit {
+            return Err(Refusal::Until(returned(self.taken.front(), now)));
+        }
+        if class == Class::Housekeeping {
+            if self.housekeeping_taken.len() >= self.housekeeping_limit() {
+                return Err(Refusal::Until(returned(self.housekeeping_taken.front(), now)));
+            }
+            self.housekeeping_taken.push_back(now);
+        }
+        self.taken.push_back(now);
+        self.in_flight += 1;
+        Ok(())
+    }
+
+    /// Nothing was sent after all: the token just taken is put back.
+    pub fn give_back(&mut self, class: Class) {
+        self.taken.pop_back();
+        if class == Class::Housekeeping {
+            self.housekeeping_taken.pop_back();
+        }
+        self.answered();
+    }
+
+    /// An answer came (or the request failed): its slot is free.
+    pub fn answered(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// A 429: nothing goes before `wait` is over.
+    pub fn silence(&mut self, wait: Duration, now: Mono) {
+        self.silent_until = self.silent_until.max(now + wait);
+    }
+
+    /// Heeds the `inin-ratelimit-*` headers: another user of the same client counts too.
+    pub fn heed(&mut self, count: Option<u32>, allowed: Option<u32>, reset: Option<Duration>, now: Mono) {
+        if let Some(allowed) = allowed.filter(|allowed| *allowed > 0) {
+            self.platform_limit = Some(allowed);
+            if count.is_some_and(|count| count >= allowed) {
+                self.silence(reset.unwrap_or(Duration::from_secs(1)), now);
+            }
+        }
+    }
+
+    /// Requests of the last minute, and the limit.
+    pub fn used(&self, now: Mono) -> (u32, u32) {
+        let recent = self.taken.iter().filter(|at| now.since(**at) < TOKEN_AWAY).count();
+        (u32::try_from(recent).unwrap_or(u32::MAX), self.limit())
+    }
+
+    fn limit(&self) -> u32 {
+        self.platform_limit.map_or(self.settings.requests_per_minute, |allowed| {
+            allowed.min(self.settings.requests_per_minute)
+        })
+    }
+
+    fn housekeeping_limit(&self) -> usize {
+        let share = (1.0 - self.settings.action_share.clamp(0.0, 1.0)) * f64::from(self.limit());
+        // The cast saturates; at least one, or the daemon could never subscribe.
+        (share as usize).max(1)
+    }
+
+    fn slots(&self, class: Class) -> usize {
+        match class {
+            Class::Control => self.settings.max_in_flight.max(1),
+            Class::Housekeeping => (self.settings.max_in_flight * 3 / 4).max(1),
+        }
+    }
+
+    fn put_back(&mut self, now: Mono) {
+        for taken in [&mut self.taken, &mut self.housekeeping_taken] {
+            while taken.front().is_some_and(|at| now.since(*at) >= TOKEN_AWAY) {
+                taken.pop_front();
+            }
+        }
+    }
+}
+
+fn returned(oldest: Option<&Mono>, now: Mono) -> Mono {
+    oldest.map_or(now + Duration::from_secs(1), |at| *at + TOKEN_AWAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Mono {
+        Mono::new(Duration::from_secs(seconds))
+    }
+
+    fn bucket() -> Allowance {
+        Allowance::new(Settings { requests_per_minute: 10, action_share: 0.8, max_in_flight: 100 })
+    }
+
+    #[test]
+    fn no_window_of_a_minute_sees_more_than_the_limit() {
+        let mut allowance = bucket();
+        let sent: Vec<u64> =
+            (0..300).filter(|second| allowance.take(Class::Control, at(*second)).is_ok()).collect();
+        for from in 0..240 {
+            let within = sent.iter().filter(|second| (from..from + 60).contains(*second)).count();
+            assert!(within <= 10, "{within} in the minute from {from}");
+        }
+        assert!(sent.len() >= 40);
+    }
+
+    #[test]
+    fn housekeeping_leaves_its_share_to_actions() {
+        let mut allowance = bucket();
+        let kept = (0..10).filter(|_| allowance.take(Class::Housekeeping, at(0)).is_ok()).count();
+        assert!(kept <= 2, "{kept}");
+        assert!(allowance.take(Class::Control, at(0)).is_ok());
+    }
+
+    #[test]
+    fn nothing_goes_before_a_429_is_over() {
+        let mut allowance = bucket();
+        allowance.silence(Duration::from_secs(7), at(1));
+        assert_eq!(allowance.take(Class::Control, at(2)), Err(Refusal::Until(at(8))));
+        assert!(allowance.take(Class::Control, at(8)).is_ok());
+    }
+
+    #[test]
+    fn the_platforms_own_limit_tightens_ours() {
+        let mut allowance = bucket();
+        allowance.heed(Some(1), Some(3), None, at(0));
+        let sent = (0..10).filter(|_| allowance.take(Class::Control, at(0)).is_ok()).count();
+        assert_eq!(sent, 3);
+    }
+}

@@ -1,0 +1,379 @@
+//! Reading answers: what each fault means for the work it belongs to (the table of PRODUCT.md 7).
+
+use std::time::Duration;
+
+use super::{Forbidden, Level, Purpose, RequestId, UnderWay, Warden};
+use crate::audit::record::{self, ConfirmedBy, OutcomeResult, Record};
+use crate::model::ids::{ConversationId, DecisionId};
+use crate::model::time::{Mono, Now};
+use crate::warden::book::{Busy, Stage};
+use crate::warden::directory::Progress;
+use crate::warden::plan::{self, Step};
+use crate::warden::session::SlotId;
+use crate::wire::reply::{self, Fault, RawAnswer};
+use crate::wire::request::Request;
+use crate::wire::{conversation, topic};
+
+/// A missing permission is tried again so often: rarely enough to leave the budget alone, often enough
+/// that a granted role is noticed within a minute.
+pub(super) const PROBE_EVERY: Duration = Duration::from_secs(30);
+
+impl Warden {
+    pub(super) fn take_answer(&mut self, id: RequestId, answer: &RawAnswer, now: Now) {
+        let Some(UnderWay { purpose, request, sent }) = self.under_way.remove(&id) else { return };
+        self.allowance.answered();
+        if let RawAnswer::Answered { rate, .. } = answer {
+            let small = |number: Option<u64>| number.and_then(|one| u32::try_from(one).ok());
+            let reset = rate.reset.map(Duration::from_secs);
+            self.allowance.heed(small(rate.count), small(rate.allowed), reset, now.mono);
+        }
+        let fault = reply::classify(answer, now.wall).err();
+        if let Some(Fault::Limited { wait }) = &fault {
+            self.count("recwarden_limited_total");
+            self.allowance.silence(*wait, now.mono);
+        }
+        match purpose {
+            Purpose::Attempt { conversation, decision, attempt } => {
+                self.journal_outcome(
+                    &conversation,
+                    &decision,
+                    attempt,
+                    answer,
+                    fault.as_ref(),
+                    now.mono.since(sent),
+                );
+                self.settle_attempt(&conversation, &decision, fault, now);
+            }
+            Purpose::Confirm { conversation, version } => {
+                self.settle_read(&conversation, version, answer, fault, now);
+            }
+            Purpose::Survey { conversation, version } => {
+                self.settle_survey_read(&conversation, version, answer, fault, now);
+            }
+            Purpose::Activity => self.settle_activity(answer, fault, now),
+            Purpose::Slot(slot) => self.settle_slot(slot, &request, answer, fault, now),
+            Purpose::Directory => self.settle_directory(&request, answer, fault, now),
+        }
+    }
+
+    fn journal_outcome(
+        &mut self,
+        conversation: &ConversationId,
+        decision: &DecisionId,
+        attempt: u32,
+        answer: &RawAnswer,
+        fault: Option<&Fault>,
+        took: Duration,
+    ) {
+        let (status, correlation) = match answer {
+            RawAnswer::Answered { status, correlation, .. } => (Some(*status), correlation.clone()),
+            RawAnswer::Failed(_) => (None, String::new()),
+        };
+        let result = match fault {
+            None => OutcomeResult::Accepted,
+            Some(Fault::Limited { .. }) => OutcomeResult::Limited,
+            Some(Fault::TokenStale | Fault::Transient { .. }) => OutcomeResult::Retry,
+            Some(Fault::Forbidden { .. } | Fault::Refused { .. } | Fault::Invalid { .. }) => {
+                OutcomeResult::Refused
+            }
+            Some(Fault::Gone { .. }) => OutcomeResult::Gone,
+            Some(Fault::Conflict { .. }) => OutcomeResult::Conflict,
+        };
+        let message = fault.map(ToString::to_string);
+        let (decision, conversation) = (decision.clone(), conversation.clone());
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.record(Record::Outcome(record::Outcome {
+            decision,
+            conversation,
+            attempt,
+            status,
+            result,
+            took_ms,
+            correlation,
+            message,
+        }));
+    }
+
+    fn settle_attempt(&mut self, id: &ConversationId, decision: &DecisionId, fault: Option<Fault>, now: Now) {
+        if !matches!(fault, Some(Fault::Forbidden { .. } | Fault::Transient { .. } | Fault::Limited { .. })) {
+            self.forbidden = None;
+        }
+        let means = self.settings.means;
+        let confirm_within = self.settings.confirm_within;
+        let Some(call) = self.book.get_mut(id) else { return };
+        call.busy = Busy::Idle;
+        let Some(open) = call.pursuit.as_mut() else { return };
+        let (action, opened) = (open.action, open.opened.mono);
+        if open.decision != *decision {
+            // The decision it belonged to was superseded meanwhile; the one in its place may go now.
+            return self.worklist.put(id, action, opened, now.mono);
+        }
+        let due = match fault {
+            None => {
+                open.backoff.reset();
+                let more = plan::next_step(&means, action, &call.conversation, &open.asked);
+                let more = !open.asked.is_empty() && matches!(more, Step::Send(..));
+                open.stage = if more { Stage::Due } else { Stage::AwaitWord };
+                if more { now.mono } else { now.mono + confirm_within }
+            }
+            Some(Fault::Limited { .. }) => {
+                open.attempts -= 1;
+                open.asked.clear();
+                open.stage = Stage::Due;
+                now.mono
+            }
+            Some(Fault::TokenStale | Fault::Transient { .. }) => {
+                open.asked.clear();
+                open.stage = Stage::Due;
+                now.mono + open.backoff.fail(&mut self.dice)
+            }
+            Some(Fault::Forbidden { permissions, message }) => {
+                open.asked.clear();
+                open.stage = Stage::Due;
+                self.forbid(&permissions, message, now.mono)
+            }
+            Some(Fault::Conflict { .. } | Fault::Invalid { .. }) => {
+                open.asked.clear();
+                open.stage = Stage::ToRead;
+                now.mono
+            }
+            Some(Fault::Gone { message } | Fault::Refused { message }) => {
+                return self.abandon(id, &message);
+            }
+        };
+        self.worklist.put(id, action, opened, due);
+    }
+
+    /// Notes a missing permission and answers when to look again.
+    fn forbid(&mut self, permissions: &[String], message: String, now: Mono) -> Mono {
+        let probe_at = now + PROBE_EVERY;
+        if self.forbidden.is_none() {
+            let missing = if permissions.is_empty() { message.clone() } else { permissions.join(", ") };
+            let text = format!(
+                "the platform refuses starts and stops (403): {missing}. Grant it to the role of the OAuth \
+                 client in every division concerned; it is tried again every {} s.",
+                PROBE_EVERY.as_secs()
+            );
+            self.alert("forbidden", text.clone(), None);
+            self.forbidden = Some(Forbidden { message: text, probe_at });
+        } else if let Some(forbidden) = &mut self.forbidden {
+            forbidden.probe_at = probe_at;
+        }
+        probe_at
+    }
+
+    pub(super) fn forbidden_message(&self) -> Option<&str> {
+        self.forbidden.as_ref().map(|one| one.message.as_str())
+    }
+
+    fn settle_read(
+        &mut self,
+        id: &ConversationId,
+        version: u64,
+        answer: &RawAnswer,
+        fault: Option<Fault>,
+        now: Now,
+    ) {
+        if let Some(call) = self.book.get_mut(id) {
+            call.busy = Busy::Idle;
+        }
+        let failed = match fault {
+            None => self.take_body(id, version, answer, now).err(),
+            Some(Fault::Gone { message }) => return self.finish(id, &message),
+            Some(other) => Some(other.to_string()),
+        };
+        if let Some(message) = failed {
+            self.note(Level::Warn, format!("{id} could not be read: {message}"));
+        } else {
+            self.judge(id, ConfirmedBy::Read, now);
+        }
+        let confirm_within = self.settings.confirm_within;
+        let Some(call) = self.book.get_mut(id) else { return };
+        let unread = call.seen.is_none();
+        let overtaken = call.version > version + 1;
+        let Some(open) = call.pursuit.as_mut().filter(|open| open.stage == Stage::Reading) else {
+            // A decision made meanwhile waited for this answer.
+            if let Some(open) = &call.pursuit
+                && open.stage != Stage::InFlight
+            {
+                let due = if open.stage == Stage::AwaitWord { now.mono + confirm_within } else { now.mono };
+                self.worklist.put(id, open.action, open.opened.mono, due);
+            }
+            return;
+        };
+        open.stage = if unread { Stage::ToRead } else { Stage::Due };
+        let wait = if overtaken || open.attempts == 0 && !unread {
+            Duration::ZERO
+        } else {
+            open.backoff.fail(&mut self.dice)
+        };
+        let (action, opened) = (open.action, open.opened.mono);
+        self.worklist.put(id, action, opened, now.mono + wait);
+    }
+
+    /// Takes a conversation that was read in, unless an event overtook the answer.
+    fn take_body(
+        &mut self,
+        id: &ConversationId,
+        version: u64,
+        answer: &RawAnswer,
+        now: Now,
+    ) -> Result<(), String> {
+        let RawAnswer::Answered { body, .. } = answer else { return Ok(()) };
+        let decoded = conversation::read(body).map_err(|error| error.to_string())?;
+        if decoded.conversation.id != *id {
+            return Err(format!("the answer is about {}", decoded.conversation.id));
+        }
+        let known = self.book.get(id).map_or(0, |call| call.version);
+        if known == version {
+            self.take_snapshot(decoded.conversation, (String::new(), String::new()), now);
+        }
+        Ok(())
+    }
+
+    fn settle_survey_read(
+        &mut self,
+        id: &ConversationId,
+        version: u64,
+        answer: &RawAnswer,
+        fault: Option<Fault>,
+        now: Now,
+    ) {
+        match fault {
+            None => match self.take_body(id, version, answer, now) {
+                Ok(()) => {
+                    self.survey.read(id);
+                    self.judge(id, ConfirmedBy::Read, now);
+                }
+                Err(message) => {
+                    self.survey.read(id);
+                    self.note(Level::Warn, format!("{id} could not be read: {message}"));
+                }
+            },
+            Some(Fault::Gone { message }) => {
+                self.survey.read(id);
+                self.finish(id, &message);
+            }
+            Some(
+                Fault::Forbidden { message, .. } | Fault::Refused { message } | Fault::Invalid { message },
+            ) => {
+                self.survey.read(id);
+                self.note(Level::Error, format!("{id} could not be read: {message}"));
+            }
+            Some(
+                Fault::Limited { .. } | Fault::TokenStale | Fault::Conflict { .. } | Fault::Transient { .. },
+            ) => {
+                self.survey.read_failed(id);
+            }
+        }
+    }
+
+    fn settle_activity(&mut self, answer: &RawAnswer, fault: Option<Fault>, now: Now) {
+        let (RawAnswer::Answered { body, .. }, None) = (answer, &fault) else {
+            let why = fault.map_or_else(|| "no answer".to_owned(), |fault| fault.to_string());
+            self.note(Level::Warn, format!("live conversations could not be queried, tried again: {why}"));
+            return self.survey.query_failed(now.mono + Duration::from_secs(5));
+        };
+        match reply::activity(body) {
+            Ok(activity) => {
+                if activity.truncated {
+                    self.note(Level::Warn, "the platform cut its list of live conversations short");
+                }
+                self.survey.found(activity.conversations, now.mono);
+            }
+            Err(error) => {
+                self.note(
+                    Level::Error,
+                    format!("the list of live conversations was not understood: {error}"),
+                );
+                self.survey.query_failed(now.mono + Duration::from_secs(30));
+            }
+        }
+    }
+
+    fn settle_slot(
+        &mut self,
+        slot: SlotId,
+        request: &Request,
+        answer: &RawAnswer,
+        fault: Option<Fault>,
+        now: Now,
+    ) {
+        let body = match (answer, fault) {
+            (RawAnswer::Answered { body, .. }, None) => body,
+            (_, Some(Fault::Gone { .. })) => return self.session.channel_gone(slot, &mut self.dice, now),
+            (_, fault) => {
+                let why = fault.map_or_else(|| "no answer".to_owned(), |fault| fault.to_string());
+                self.note(Level::Warn, format!("the subscription is not up yet, tried again: {why}"));
+                return self.session.failed(slot, &mut self.dice, now);
+            }
+        };
+        if matches!(request, Request::CreateChannel) {
+            match reply::channel(body) {
+                Ok(channel) => self.session.channel_made(slot, channel, now),
+                Err(error) => {
+                    self.note(Level::Error, format!("the new channel was not understood: {error}"));
+                    self.session.failed(slot, &mut self.dice, now);
+                }
+            }
+        } else if matches!(request, Request::CheckChannel { .. }) {
+            self.session.channel_there(slot, now);
+        } else if matches!(request, Request::Subscribe { .. }) {
+            self.session.subscribed(slot, now);
+        } else {
+            self.report_rejected(slot, body);
+            self.session.read_back(slot, now);
+        }
+    }
+
+    fn report_rejected(&mut self, slot: SlotId, body: &str) {
+        match reply::subscriptions(body, self.session.topics(slot)) {
+            Ok(answer) => {
+                for rejected in answer.rejected {
+                    let message = format!("topic {} is refused: {}", rejected.topic, rejected.reason);
+                    self.note(Level::Error, message);
+                    self.count("recwarden_topics_rejected_total");
+                }
+            }
+            Err(error) => {
+                self.note(Level::Error, format!("the subscription list was not understood: {error}"))
+            }
+        }
+    }
+
+    fn settle_directory(&mut self, request: &Request, answer: &RawAnswer, fault: Option<Fault>, now: Now) {
+        let (RawAnswer::Answered { body, .. }, None) = (answer, &fault) else {
+            let why = fault.map_or_else(|| "no answer".to_owned(), |fault| fault.to_string());
+            self.note(
+                Level::Warn,
+                format!("the list of queues and users could not be read, tried again: {why}"),
+            );
+            return self.directory.failed(now.mono + Duration::from_secs(5));
+        };
+        let progress = if matches!(request, Request::ListUsers { .. }) {
+            reply::users(body).map(|page| self.directory.users_page(page.entities, page.pages, now.mono))
+        } else {
+            reply::queues(body).map(|page| self.directory.queues_page(page.entities, page.pages, now.mono))
+        };
+        match progress {
+            Ok(Progress::More) => {}
+            Ok(Progress::Complete) => self.take_directory(now),
+            Err(error) => {
+                self.note(Level::Error, format!("the list of queues and users was not understood: {error}"));
+                self.directory.failed(now.mono + Duration::from_secs(30));
+            }
+        }
+    }
+
+    fn take_directory(&mut self, now: Now) {
+        self.book.name_queues(self.directory.queue_names().clone());
+        let topics = self.directory.topics();
+        if topics.is_empty() {
+            self.note(Level::Error, "nothing is subscribed: no queue or user matches [subscribe]");
+        }
+        match topic::pack(topics) {
+            Ok(packs) => self.session.subscribe(packs, now),
+            Err(error) => self.note(Level::Error, error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! When to try again: exponential, with full jitter, from 250 ms to 30 s (PRODUCT.md 7).
+
+use std::time::Duration;
+
+use crate::warden::dice::Dice;
+
+/// The first wait is up to this long.
+pub const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// No wait is longer: an operator who mends something sees it within half a minute.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How often something has failed in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// Counts one more failure and says how long to wait.
+    pub fn fail(&mut self, dice: &mut Dice) -> Duration {
+        let ceiling = self.ceiling();
+        self.failures = self.failures.saturating_add(1);
+        dice.span_up_to(ceiling).max(FIRST_WAIT / 5)
+    }
+
+    /// The longest that the next wait can be.
+    pub fn ceiling(&self) -> Duration {
+        FIRST_WAIT.saturating_mul(1 << self.failures.min(12)).min(LONGEST_WAIT)
+    }
+
+    /// It worked: begin again with short waits.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let mut backoff = Backoff::default();
+        let mut dice = Dice::new(7);
+        let ceilings: Vec<u128> = (0..9)
+            .map(|_| {
+                let ceiling = backoff.ceiling();
+                assert!(backoff.fail(&mut dice) <= ceiling);
+                ceiling.as_millis()
+            })
+            .collect();
+        assert_eq!(ceilings, [250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+    }
+}

@@ -1,0 +1,277 @@
+//! The book: every live conversation as it stands, with what recwarden holds on it.
+//!
+//! A snapshot that is older than what is known (a participant gone again, an ended leg that lives again)
+//! is refused, since neither the order nor the arrival of events is promised (PRODUCT.md 2).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::audit::record::DirectiveOrigin;
+use crate::model::conversation::{Conversation, Participant};
+use crate::model::ids::{ConversationId, DecisionId, ParticipantId, QueueId};
+use crate::model::recording::{Action, Observed};
+use crate::model::time::{Mono, Now, Wall};
+use crate::policy::decide::Facts;
+use crate::policy::rule::OnRelease;
+use crate::warden::backoff::Backoff;
+use crate::warden::latch::Latches;
+
+/// An order from outside that stands until it is replaced, released, over, or the conversation ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directive {
+    /// Its id, for its release.
+    pub id: String,
+    /// What it wants.
+    pub action: Action,
+    /// Who asked.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Which way it came.
+    pub origin: DirectiveOrigin,
+    /// When it is over by itself.
+    pub until: Option<Wall>,
+}
+
+/// Why the hold behind a claim let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LetGo {
+    /// Unmatched, released, or gone with a reload.
+    #[default]
+    Released,
+    /// Its `at_most` or `for` was over.
+    Expired,
+}
+
+impl LetGo {
+    /// The reason of the decision that gives back.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// What recwarden changed and would give back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What was observed before the first change.
+    pub before: Observed,
+    /// What recwarden made of it.
+    pub action: Action,
+    /// The rule (or `directive`) that holds it now, or held it last.
+    pub rule: String,
+    /// What happens once that lets go.
+    pub on_release: OnRelease,
+    /// How that let go, for the reason.
+    pub ended: LetGo,
+}
+
+impl Claim {
+    /// The action that brings back what was.
+    pub fn gives_back(&self) -> Action {
+        match self.before {
+            Observed::Active | Observed::Suspended => Action::Start,
+            Observed::Paused | Observed::None | Observed::Unknown => Action::Stop,
+        }
+    }
+}
+
+/// Where an open decision stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// To be sent once it is due.
+    Due,
+    /// A request for it is under way.
+    InFlight,
+    /// Accepted; the platform's own word is awaited until the deadline on the worklist.
+    AwaitWord,
+    /// To be read once it is due: no word came, or the state is unknown.
+    ToRead,
+    /// The read is under way.
+    Reading,
+}
+
+/// An open decision.
+#[derive(Clone, Debug)]
+pub struct Pursuit {
+    /// Its id.
+    pub decision: DecisionId,
+    /// What it wants.
+    pub action: Action,
+    /// The rule that made it.
+    pub rule: String,
+    /// What was observed when it was made.
+    pub observed: Observed,
+    /// When it was made.
+    pub opened: Now,
+    /// Attempts sent so far.
+    pub attempts: u32,
+    /// When the first attempt was sent.
+    pub first_sent: Option<Mono>,
+    /// Legs that were asked, where it takes one request a leg.
+    pub asked: BTreeSet<ParticipantId>,
+    /// Where it stands.
+    pub stage: Stage,
+    /// How often it failed in a row.
+    pub backoff: Backoff,
+}
+
+/// One conversation.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// As last seen; empty but for its id while `seen` is none.
+    pub conversation: Conversation,
+    /// When it was last seen; none while only a directive or the log knows of it.
+    pub seen: Option<Now>,
+    /// Counts snapshots, so that a read knows whether an event overtook it.
+    pub version: u64,
+    /// What was observed of the governed recorder.
+    pub observed: Option<Observed>,
+    /// Facts pushed for it.
+    pub facts: Facts,
+    /// Holds of rules.
+    pub latches: Latches,
+    /// The directive in force.
+    pub directive: Option<Directive>,
+    /// What would be given back.
+    pub claim: Option<Claim>,
+    /// The open decision.
+    pub pursuit: Option<Pursuit>,
+    /// Whether a request for it is under way; never two at once.
+    pub busy: Busy,
+    /// The verdict last given: action and rule.
+    pub verdict: (Option<Action>, String),
+    /// The action and rule last journaled as `would`.
+    pub would: Option<(Action, String)>,
+    /// An action that was given up; not tried again before verdict or observed state change.
+    pub given_up: Option<(Action, Observed)>,
+    /// Recorders last reported as residual.
+    pub residual: Vec<String>,
+    /// Rule and moment of each time somebody undid a confirmed verdict.
+    pub undone: VecDeque<Mono>,
+    /// The action confirmed last.
+    pub confirmed: Option<Action>,
+    /// When its latches or its directive change by time alone.
+    pub timer: Option<Mono>,
+    /// Topic and correlation of the last event.
+    pub cause: (String, String),
+}
+
+/// Whether a request for the conversation is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Busy {
+    /// None is.
+    #[default]
+    Idle,
+    /// One is.
+    Sending,
+}
+
+/// What became of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intake {
+    /// It is what is known now.
+    Taken,
+    /// It is older than what is known, and was dropped.
+    Stale,
+}
+
+/// How many ended conversations are remembered, so that a late event can't revive one: an hour of a
+/// centre with 10,000 calls an hour.
+pub const ENDED_REMEMBERED: usize = 10_000;
+
+/// Every conversation that is live, or that something is held on.
+#[derive(Clone, Debug, Default)]
+pub struct Book {
+    calls: BTreeMap<ConversationId, Call>,
+    ended: BTreeSet<ConversationId>,
+    ended_order: VecDeque<ConversationId>,
+    queue_names: BTreeMap<QueueId, String>,
+}
+
+impl Book {
+    /// Names of queues, which events of one family leave out.
+    pub fn name_queues(&mut self, names: BTreeMap<QueueId, String>) {
+        self.queue_names = names;
+    }
+
+    /// Takes a snapshot in, unless it is older than what is known.
+    pub fn take(&mut self, mut snapshot: Conversation, now: Now) -> Intake {
+        if self.ended.contains(&snapshot.id) {
+            return Intake::Stale;
+        }
+        for one in &mut snapshot.participants {
+            if one.queue.name.is_empty()
+                && let Some(name) = self.queue_names.get(&one.queue.id)
+            {
+                one.queue.name.clone_from(name);
+            }
+        }
+        let call = self.calls.entry(snapshot.id.clone()).or_default();
+        if call.seen.is_some() && is_older(&snapshot, &call.conversation) {
+            return Intake::Stale;
+        }
+        if snapshot.external_tag.is_none() {
+            snapshot.external_tag = call.conversation.external_tag.take();
+        }
+        call.conversation = snapshot;
+        call.seen = Some(now);
+        call.version += 1;
+        Intake::Taken
+    }
+
+    /// The conversation, where it is in the book.
+    pub fn get(&self, id: &ConversationId) -> Option<&Call> {
+        self.calls.get(id)
+    }
+
+    /// The same, to change it.
+    pub fn get_mut(&mut self, id: &ConversationId) -> Option<&mut Call> {
+        self.calls.get_mut(id)
+    }
+
+    /// The conversation, entered with nothing known where it is new.
+    pub fn enter(&mut self, id: &ConversationId) -> &mut Call {
+        let call = self.calls.entry(id.clone()).or_default();
+        call.conversation.id = id.clone();
+        call
+    }
+
+    /// Takes an ended conversation out and remembers that it ended.
+    pub fn close(&mut self, id: &ConversationId) -> Option<Call> {
+        if self.ended.insert(id.clone()) {
+            self.ended_order.push_back(id.clone());
+        }
+        if self.ended_order.len() > ENDED_REMEMBERED
+            && let Some(oldest) = self.ended_order.pop_front()
+        {
+            self.ended.remove(&oldest);
+        }
+        self.calls.remove(id)
+    }
+
+    /// All of them, in order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (&ConversationId, &Call)> {
+        self.calls.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+}
+
+/// Whether a participant that is known is missing, or one that ended lives again.
+fn is_older(snapshot: &Conversation, known: &Conversation) -> bool {
+    let same = |one: &Participant| snapshot.participants.iter().find(|other| other.id == one.id);
+    known.participants.iter().filter(|one| !one.id.is_empty()).any(|one| match same(one) {
+        None => true,
+        Some(now) => !one.is_live() && now.is_live(),
+    })
+}

@@ -1,0 +1,299 @@
+//! What comes in from outside: socket texts, snapshots, orders, facts, a new policy, and what the log says
+//! was still in force when the daemon last stopped.
+
+use super::{Level, Order, Output, Reply, SocketOrder, Ticket, Warden, What};
+use crate::audit::record::{self, ConfirmedBy, Record};
+use crate::model::conversation::Conversation;
+use crate::model::ids::{ConversationId, DecisionId};
+use crate::model::recording::Action;
+use crate::model::time::{Now, Wall};
+use crate::policy::decide::{Facts, Policy};
+use crate::warden::Settings;
+use crate::warden::book::{Directive, Intake, LetGo, Pursuit, Stage};
+use crate::warden::latch::Hold;
+use crate::warden::plan::{self, DIRECTIVE};
+use crate::warden::session::{Effect, SocketId};
+use crate::warden::survey::Gap;
+use crate::wire::frame::{self, Frame};
+
+impl Warden {
+    pub(super) fn take_text(&mut self, socket: SocketId, text: &str, now: Now) {
+        self.count("recwarden_frames_total");
+        if !self.session.heard(socket, now) {
+            return;
+        }
+        match frame::read(text) {
+            Ok(Frame::Conversation(event)) => {
+                self.count("recwarden_events_total");
+                if !event.decoded.odd.is_empty() {
+                    self.count("recwarden_odd_fields_total");
+                }
+                let id = event.decoded.conversation.id.clone();
+                let cause = (event.topic.as_str().to_owned(), event.correlation.clone());
+                self.take_snapshot(event.decoded.conversation, cause, now);
+                self.judge(&id, ConfirmedBy::Event, now);
+            }
+            Ok(Frame::SocketClosing) => {
+                self.note(Level::Info, "the platform will close the socket soon; a successor is brought up");
+                self.session.closing(socket, now);
+            }
+            Ok(Frame::System { topic, .. }) => {
+                self.note(Level::Warn, format!("the platform sent {topic}; the channel is replaced"));
+                self.session.closing(socket, now);
+            }
+            Ok(Frame::Heartbeat | Frame::Pong) => {}
+            Ok(Frame::Subscribed { .. } | Frame::Unknown { .. }) => {
+                self.count("recwarden_frames_unknown_total")
+            }
+            Err(error) => {
+                self.count("recwarden_frames_refused_total");
+                self.note(Level::Warn, format!("a frame was not understood and is dropped: {error}"));
+            }
+        }
+    }
+
+    /// Takes a snapshot in, unless it is older than what is known.
+    pub(super) fn take_snapshot(&mut self, snapshot: Conversation, cause: (String, String), now: Now) {
+        let id = snapshot.id.clone();
+        if self.book.take(snapshot, now) == Intake::Stale {
+            self.count("recwarden_snapshots_stale_total");
+            return;
+        }
+        if let Some(call) = self.book.get_mut(&id) {
+            call.cause = cause;
+        }
+        self.notice_change(&id, now.mono);
+    }
+
+    pub(super) fn take_order(&mut self, ticket: Ticket, order: Order, now: Now) {
+        self.count("recwarden_directives_total");
+        let id = order.conversation.clone();
+        match order.what {
+            What::Set(action, lasts) => {
+                self.release_directive(&id, "replaced");
+                let directive = Directive {
+                    id: self.dice.decision_id(now.wall).to_string(),
+                    action,
+                    by: order.by,
+                    reason: order.reason,
+                    origin: order.origin,
+                    until: lasts.map(|span| now.wall + span),
+                };
+                let call = self.book.enter(&id);
+                call.directive = Some(directive.clone());
+                call.given_up = None;
+                call.cause = (String::new(), String::new());
+                self.record(Record::Directive(record::Directive {
+                    directive: directive.id,
+                    conversation: id.clone(),
+                    action,
+                    by: directive.by,
+                    reason: directive.reason,
+                    origin: directive.origin,
+                    until: directive.until,
+                    decision: None,
+                }));
+                self.judge(&id, ConfirmedBy::Event, now);
+                let reply = self.reply_to(&id, action);
+                self.outputs.push_back(Output::Reply(ticket, reply));
+            }
+            What::Release => {
+                let released = self.release_directive(&id, "released");
+                self.judge(&id, ConfirmedBy::Event, now);
+                let decision = self.open_decision_of(&id);
+                let message = match (released, &decision) {
+                    (false, _) => "no directive was in force".to_owned(),
+                    (true, None) => "the directive is released; nothing is to be given back".to_owned(),
+                    (true, Some(_)) => "the directive is released; what it changed is given back".to_owned(),
+                };
+                self.outputs.push_back(Output::Reply(ticket, Reply { decision, message }));
+            }
+        }
+    }
+
+    fn open_decision_of(&self, id: &ConversationId) -> Option<DecisionId> {
+        self.book.get(id).and_then(|call| call.pursuit.as_ref()).map(|open| open.decision.clone())
+    }
+
+    fn reply_to(&self, id: &ConversationId, action: Action) -> Reply {
+        let Some(call) = self.book.get(id) else {
+            return Reply { decision: None, message: "the conversation is over".into() };
+        };
+        let open = call.pursuit.as_ref().filter(|open| open.action == action);
+        let message = match (&call.verdict, open) {
+            ((Some(said), rule), _) if *said != action => {
+                format!("the directive stands, but rule '{rule}' outranks it and says {said}")
+            }
+            (_, Some(_)) => format!("{action} is under way"),
+            (_, None) if plan::is_satisfied(&self.settings.means, action, &call.conversation) => {
+                let observed = plan::observed(&self.settings.means, &call.conversation);
+                format!("the conversation already is as wanted: {observed}")
+            }
+            (_, None) => "the directive stands; nothing can be sent for it yet".into(),
+        };
+        Reply { decision: open.map(|open| open.decision.clone()), message }
+    }
+
+    /// Whether there was one.
+    fn release_directive(&mut self, id: &ConversationId, why: &str) -> bool {
+        let Some(call) = self.book.get_mut(id) else { return false };
+        let Some(directive) = call.directive.take() else { return false };
+        if let Some(claim) = call.claim.as_mut().filter(|claim| claim.rule == DIRECTIVE) {
+            claim.ended = LetGo::Released;
+        }
+        let (directive, conversation, why) = (directive.id, id.clone(), why.to_owned());
+        self.record(Record::DirectiveReleased(record::DirectiveReleased { directive, conversation, why }));
+        true
+    }
+
+    pub(super) fn take_facts(&mut self, id: &ConversationId, facts: Facts, now: Now) {
+        self.count("recwarden_facts_total");
+        let call = self.book.enter(id);
+        call.facts.extend(facts.clone());
+        let facts = facts.into_iter().collect();
+        self.record(Record::Facts(record::Facts { conversation: id.clone(), facts }));
+        self.judge(id, ConfirmedBy::Event, now);
+    }
+
+    pub(super) fn take_policy(&mut self, policy: Policy, now: Now) {
+        let changes = policy.changes_from(&self.policy);
+        self.policy = policy;
+        self.record(Record::PolicyLoaded(record::PolicyLoaded {
+            policy: self.policy.sha256().to_owned(),
+            rules: u32::try_from(self.policy.terms().len()).unwrap_or(u32::MAX),
+            added: changes.added,
+            removed: changes.removed,
+            changed: changes.changed,
+        }));
+        self.judge_all(now);
+    }
+
+    pub(super) fn take_settings(&mut self, settings: Settings, now: Now) {
+        self.allowance.resettle(settings.allowance);
+        self.survey.resettle(settings.resync_every);
+        if self.settings.directory != settings.directory {
+            self.directory.resettle(settings.directory.clone(), now.mono);
+        }
+        self.settings = settings;
+        self.judge_all(now);
+    }
+
+    pub(super) fn judge_all(&mut self, now: Now) {
+        let all: Vec<ConversationId> = self.book.iter().map(|(id, _)| id.clone()).collect();
+        for id in all {
+            self.judge(&id, ConfirmedBy::Event, now);
+        }
+    }
+
+    pub(super) fn perform_session_effects(&mut self, now: Now) {
+        while let Some(effect) = self.session.poll_effect() {
+            match effect {
+                Effect::Open(socket, channel) => {
+                    self.outputs.push_back(Output::Socket(SocketOrder::Open(socket, channel)));
+                }
+                Effect::Send(socket, text) => {
+                    self.outputs.push_back(Output::Socket(SocketOrder::Send(socket, text)));
+                }
+                Effect::Close(socket) => self.outputs.push_back(Output::Socket(SocketOrder::Close(socket))),
+                Effect::Lost(from, why) => {
+                    let gap = self.survey.open_gap(from);
+                    self.count("recwarden_gaps_total");
+                    self.note(Level::Warn, format!("events may be missed from {from} on: {why}"));
+                    self.journal_gap_opened(&gap, &why);
+                }
+                Effect::AllLive => {
+                    self.note(Level::Info, "every topic is subscribed; calls in progress are read");
+                    self.survey.start(&self.directory.subscribed_queues(), now.mono);
+                }
+            }
+        }
+    }
+
+    pub(super) fn journal_gap_opened(&mut self, gap: &Gap, why: &str) {
+        self.record(Record::GapOpened(record::GapOpened {
+            gap: gap.gap,
+            topics: "conversations".into(),
+            from: gap.from,
+            why: why.to_owned(),
+        }));
+    }
+
+    pub(super) fn finish_survey(&mut self, now: Now) {
+        if let Some((gaps, conversations)) = self.survey.finish() {
+            for Gap { gap, from } in gaps {
+                self.note(
+                    Level::Info,
+                    format!("gap {gap} is closed: {conversations} conversations were judged"),
+                );
+                let to = now.wall;
+                self.record(Record::GapClosed(record::GapClosed { gap, from, to, conversations }));
+            }
+        }
+        if self.survey.is_due(now.mono) && self.session.is_live() {
+            self.survey.start(&self.directory.subscribed_queues(), now.mono);
+        }
+    }
+
+    /// Takes a hold up again that the log says was in force.
+    pub fn recover_hold(&mut self, hold: record::Hold) {
+        let call = self.book.enter(&hold.conversation);
+        if let Some(before) = hold.claim {
+            let terms = self.policy.terms().iter().find(|one| one.name == hold.rule);
+            let on_release = terms.map_or_else(|| plan::default_release(hold.action), |one| one.on_release);
+            call.claim = Some(crate::warden::book::Claim {
+                before,
+                action: hold.action,
+                rule: hold.rule.clone(),
+                on_release,
+                ended: LetGo::Released,
+            });
+        }
+        if self.policy.terms().iter().any(|one| one.name == hold.rule) {
+            call.latches.restore(hold.rule, Hold { since: hold.since, phase: hold.phase });
+        }
+    }
+
+    /// Takes a directive up again.
+    pub fn recover_directive(&mut self, directive: record::Directive) {
+        let call = self.book.enter(&directive.conversation);
+        call.directive = Some(Directive {
+            id: directive.directive,
+            action: directive.action,
+            by: directive.by,
+            reason: directive.reason,
+            origin: directive.origin,
+            until: directive.until,
+        });
+    }
+
+    /// Takes an open decision up again: the conversation is read first, and what is found closes it or
+    /// goes on with it. `opened` is when it was made, `attempts` how often it was tried.
+    pub fn recover_decision(&mut self, decision: record::Decision, opened: Wall, attempts: u32, now: Now) {
+        let call = self.book.enter(&decision.conversation);
+        let gives_back = decision.rule != plan::DEFAULT
+            && [LetGo::Released, LetGo::Expired].iter().any(|how| how.as_str() == decision.reason);
+        if gives_back && call.claim.is_none() {
+            let before = match decision.action {
+                Action::Start => crate::model::recording::Observed::Active,
+                Action::Stop => crate::model::recording::Observed::None,
+            };
+            let action = if decision.action == Action::Start { Action::Stop } else { Action::Start };
+            let on_release = crate::policy::rule::OnRelease::Restore;
+            let (rule, ended) = (decision.rule.clone(), LetGo::Released);
+            call.claim = Some(crate::warden::book::Claim { before, action, rule, on_release, ended });
+        }
+        call.pursuit = Some(Pursuit {
+            decision: decision.decision,
+            action: decision.action,
+            rule: decision.rule,
+            observed: decision.observed,
+            opened: Now { mono: now.mono, wall: opened },
+            attempts,
+            first_sent: (attempts > 0).then_some(now.mono),
+            asked: std::collections::BTreeSet::new(),
+            stage: Stage::ToRead,
+            backoff: crate::warden::backoff::Backoff::default(),
+        });
+        self.worklist.put(&decision.conversation, decision.action, now.mono, now.mono);
+    }
+}

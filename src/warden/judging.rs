@@ -1,0 +1,467 @@
+//! Judging one conversation: settle what holds on it, work out the verdict, and open, confirm or supersede
+//! its decision. It runs after each snapshot, fact, directive, reload and deadline alike, so that a missed
+//! or repeated event changes nothing.
+
+use std::time::Duration;
+
+use super::{Enforcement, Level, Warden};
+use crate::audit::record::{self, ConfirmedBy, HoldEnd, HoldPhase, Record};
+use crate::model::ids::ConversationId;
+use crate::model::recording::{Action, Observed};
+use crate::model::time::{Mono, Now};
+use crate::policy::decide::{RuleFailure, Subject};
+use crate::policy::rule::OnRelease;
+use crate::warden::backoff::Backoff;
+use crate::warden::book::{Busy, Call, Claim, LetGo, Pursuit, Stage};
+use crate::warden::latch::Change;
+use crate::warden::plan::{self, DEFAULT, DIRECTIVE, Source, Step, Verdict};
+
+/// The epoch of a single host (ARCHITECTURE.md, rule 13).
+pub(super) const EPOCH: u64 = 1;
+/// So often within [`CONTEST_WINDOW`] somebody has to undo a verdict for it to count as contested.
+const CONTEST_TIMES: usize = 3;
+/// See [`CONTEST_TIMES`].
+const CONTEST_WINDOW: Duration = Duration::from_secs(60);
+/// The first wait in a contest; it doubles up to [`CONTEST_LONGEST`] (PRODUCT.md 2).
+const CONTEST_FIRST: Duration = Duration::from_secs(2);
+/// See [`CONTEST_FIRST`].
+const CONTEST_LONGEST: Duration = Duration::from_secs(30);
+/// A failing rule is journaled once in this time (PRODUCT.md 3).
+const FAILURE_EVERY: Duration = Duration::from_secs(3600);
+
+impl Warden {
+    /// Brings everything that holds on a conversation in line with what is known of it now.
+    pub(super) fn judge(&mut self, id: &ConversationId, by: ConfirmedBy, now: Now) {
+        let Some(call) = self.book.get(id) else { return };
+        if call.seen.is_some() && !call.conversation.is_live() {
+            self.finish(id, "the conversation ended");
+            return;
+        }
+        if call.seen.is_none() && call.directive.is_none() {
+            return;
+        }
+        let ended = self.settle(id, now);
+        let Some(call) = self.book.get_mut(id) else { return };
+        let priority = self.settings.directive_priority;
+        let verdict = plan::verdict(
+            &self.policy,
+            &call.latches,
+            call.directive.as_ref(),
+            priority,
+            call.claim.as_ref(),
+        );
+        call.verdict = (verdict.action, verdict.rule.clone());
+        self.journal_ended_holds(id, ended, &verdict);
+        self.hand_claim_over(id, &verdict);
+        self.journal_would(id);
+        self.report_residual(id, &verdict);
+        self.pursue(id, &verdict, by, now);
+        self.rearm(id, now);
+    }
+
+    /// Matches the rules and settles the latches; answers the holds that ended, to be journaled once the
+    /// verdict is known.
+    fn settle(&mut self, id: &ConversationId, now: Now) -> Vec<(String, HoldEnd)> {
+        let Some(call) = self.book.get_mut(id) else { return Vec::new() };
+        let mut ended = Vec::new();
+        let mut records = Vec::new();
+        if call.directive.as_ref().is_some_and(|one| one.until.is_some_and(|until| until <= now.wall))
+            && let Some(over) = call.directive.take()
+        {
+            let (directive, conversation) = (over.id, id.clone());
+            let released =
+                record::DirectiveReleased { directive, conversation, why: "its time is over".into() };
+            records.push(Record::DirectiveReleased(released));
+            let_go(call, DIRECTIVE, LetGo::Expired);
+        }
+        let mut failures = Vec::new();
+        if call.seen.is_some() {
+            let subject =
+                Subject { conversation: &call.conversation, facts: &call.facts, topic: &call.cause.0 };
+            let matches = self.policy.matches(subject);
+            failures = matches.failures;
+            for change in call.latches.settle(&self.policy, &matches.rules, now.wall) {
+                match change {
+                    Change::Held(rule, hold) => {
+                        let action = self.policy.terms().iter().find(|one| one.name == rule);
+                        let claim = call.claim.as_ref().filter(|one| one.rule == rule).map(|one| one.before);
+                        if let Some(action) = action.map(|one| one.action) {
+                            let (conversation, since, phase) = (id.clone(), hold.since, hold.phase);
+                            let hold = record::Hold { conversation, rule, action, since, phase, claim };
+                            records.push(Record::Hold(hold));
+                        }
+                    }
+                    Change::Ended(rule, why) => {
+                        let how = if why == HoldEnd::Expired { LetGo::Expired } else { LetGo::Released };
+                        let_go(call, &rule, how);
+                        ended.push((rule, why));
+                    }
+                }
+            }
+        }
+        records.into_iter().for_each(|one| self.record(one));
+        failures.into_iter().for_each(|one| self.journal_failure(id, one, now.mono));
+        ended
+    }
+
+    fn journal_failure(&mut self, id: &ConversationId, failure: RuleFailure, now: Mono) {
+        self.count("recwarden_rule_failures_total");
+        let Some(terms) = self.policy.terms().get(failure.rule.0 as usize) else { return };
+        let rule = terms.name.clone();
+        let (last, times) = self.failures.entry(rule.clone()).or_insert((Mono::default(), 0));
+        *times += 1;
+        if *times > 1 && now.since(*last) < FAILURE_EVERY {
+            return;
+        }
+        *last = now;
+        let times = *times;
+        self.note(Level::Warn, format!("rule '{rule}' failed on {id}: {}", failure.error));
+        let (conversation, error) = (id.clone(), failure.error);
+        self.record(Record::RuleFailed(record::RuleFailed { rule, conversation, error, times }));
+    }
+
+    fn journal_ended_holds(&mut self, id: &ConversationId, ended: Vec<(String, HoldEnd)>, verdict: &Verdict) {
+        for (rule, why) in ended {
+            let gives_back = verdict.rule == rule && verdict.source == Source::GivingBack;
+            let restore = verdict.action.filter(|_| gives_back);
+            self.record(Record::HoldEnded(record::HoldEnded {
+                conversation: id.clone(),
+                rule,
+                why,
+                restore,
+            }));
+        }
+    }
+
+    /// The rule that holds now is the one that gives back later; where the default wants something, or
+    /// nothing is to be given back, the claim is gone.
+    fn hand_claim_over(&mut self, id: &ConversationId, verdict: &Verdict) {
+        let Some(call) = self.book.get_mut(id) else { return };
+        let Some(claim) = call.claim.as_mut() else { return };
+        if verdict.source == Source::Default {
+            call.claim = None;
+        } else if verdict.source != Source::GivingBack && claim.rule != verdict.rule {
+            claim.rule.clone_from(&verdict.rule);
+            claim.on_release = verdict.on_release;
+            self.journal_claim(id);
+        }
+    }
+
+    fn journal_claim(&mut self, id: &ConversationId) {
+        let Some(call) = self.book.get(id) else { return };
+        let Some(claim) = &call.claim else { return };
+        let hold = call.latches.get(&claim.rule);
+        let since = hold.map(|one| one.since).or(call.seen.map(|seen| seen.wall)).unwrap_or_default();
+        self.record(Record::Hold(record::Hold {
+            conversation: id.clone(),
+            rule: claim.rule.clone(),
+            action: claim.action,
+            since,
+            phase: hold.map_or(HoldPhase::Held, |one| one.phase),
+            claim: Some(claim.before),
+        }));
+    }
+
+    fn journal_would(&mut self, id: &ConversationId) {
+        let Some(call) = self.book.get_mut(id) else { return };
+        if call.seen.is_none() {
+            return;
+        }
+        let dry = self.settings.enforcement == Enforcement::DryRun;
+        let in_force = call.verdict.0.filter(|_| dry).map(|action| (action, call.verdict.1.clone()));
+        let would = in_force.or_else(|| {
+            plan::would_be(&self.policy, &call.latches).map(|one| (one.action, one.name.clone()))
+        });
+        let observed = plan::observed(&self.settings.means, &call.conversation);
+        let unmet = would.clone().filter(|(action, _)| !action.is_satisfied_by(observed));
+        if unmet.is_some() && call.would != would {
+            call.would = would;
+            if let Some((action, rule)) = unmet {
+                let terms = self.policy.terms().iter().find(|one| one.name == rule);
+                let reason = terms.map(|one| one.reason.clone()).unwrap_or_default();
+                let conversation = id.clone();
+                self.record(Record::Would(record::Would { conversation, action, rule, reason, observed }));
+            }
+        } else if would.is_none() {
+            call.would = None;
+        }
+    }
+
+    fn report_residual(&mut self, id: &ConversationId, verdict: &Verdict) {
+        let Some(call) = self.book.get_mut(id) else { return };
+        let observed = plan::observed(&self.settings.means, &call.conversation);
+        let stopped = verdict.action == Some(Action::Stop)
+            && call.seen.is_some()
+            && verdict.source != Source::GivingBack
+            && self.settings.enforcement == Enforcement::Enforce
+            && matches!(observed, Observed::Paused | Observed::None);
+        let recorders =
+            if stopped { plan::residual(&self.settings.means, &call.conversation) } else { Vec::new() };
+        if recorders == call.residual {
+            return;
+        }
+        call.residual.clone_from(&recorders);
+        let decision = call.pursuit.as_ref().map(|one| one.decision.clone());
+        if !recorders.is_empty() {
+            let message = format!("{id} is stopped, but still recorded by: {}", recorders.join(", "));
+            let conversation = id.clone();
+            self.record(Record::Residual(record::Residual { conversation, decision, recorders }));
+            self.alert("residual", message, Some(id));
+        }
+    }
+
+    pub(super) fn alert(&mut self, about: &str, message: String, conversation: Option<&ConversationId>) {
+        self.count("recwarden_alerts_total");
+        self.note(Level::Error, message.clone());
+        let (about, conversation) = (about.to_owned(), conversation.cloned());
+        self.record(Record::Alert(record::Alert { about, message, conversation }));
+    }
+
+    fn pursue(&mut self, id: &ConversationId, verdict: &Verdict, by: ConfirmedBy, now: Now) {
+        let Some(call) = self.book.get_mut(id) else { return };
+        let means = self.settings.means;
+        let satisfied = |call: &Call, action| {
+            call.seen.is_some() && plan::is_satisfied(&means, action, &call.conversation)
+        };
+        if let Some(open) = &call.pursuit {
+            let action = open.action;
+            match (verdict.action == Some(action), satisfied(call, action)) {
+                (true, false) => return,
+                (true, true) if open.attempts > 0 => self.confirm(id, by, now),
+                (true, true) => self.supersede(id, "the wanted state came true by itself"),
+                (false, _) => self.supersede(id, "the policy wants something else now"),
+            }
+        }
+        let Some(call) = self.book.get_mut(id) else { return };
+        let Some(action) = verdict.action else { return };
+        if satisfied(call, action) {
+            call.given_up = None;
+            if verdict.source == Source::GivingBack {
+                call.claim = None;
+            }
+            return;
+        }
+        if self.settings.enforcement == Enforcement::Enforce && call.pursuit.is_none() {
+            self.open_decision(id, verdict, action, now);
+        }
+    }
+
+    fn confirm(&mut self, id: &ConversationId, by: ConfirmedBy, now: Now) {
+        let Some(call) = self.book.get_mut(id) else { return };
+        let Some(done) = call.pursuit.take() else { return };
+        let restored = call.claim.as_ref().is_some_and(|one| one.gives_back() == done.action);
+        match &mut call.claim {
+            Some(_) if restored => call.claim = None,
+            Some(claim) => claim.action = done.action,
+            None if matches!(done.observed, Observed::Unknown) || done.rule == DEFAULT => {}
+            None => {
+                let on_release = if done.rule == DIRECTIVE {
+                    plan::default_release(done.action)
+                } else {
+                    let terms = self.policy.terms().iter().find(|one| one.name == done.rule);
+                    terms.map_or(OnRelease::Keep, |one| one.on_release)
+                };
+                let (before, action, rule) = (done.observed, done.action, done.rule.clone());
+                call.claim = Some(Claim { before, action, rule, on_release, ended: LetGo::Released });
+            }
+        }
+        call.confirmed = Some(done.action);
+        self.worklist.remove(id);
+        self.ended.confirmed(&done, id);
+        self.count("recwarden_decisions_confirmed_total");
+        self.journal_claim(id);
+        let after = now.mono.since(done.first_sent.unwrap_or(done.opened.mono));
+        self.record(Record::Confirmed(record::Confirmed {
+            decision: done.decision,
+            conversation: id.clone(),
+            after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+            by,
+        }));
+    }
+
+    pub(super) fn supersede(&mut self, id: &ConversationId, why: &str) {
+        let Some(done) = self.book.get_mut(id).and_then(|call| call.pursuit.take()) else { return };
+        self.worklist.remove(id);
+        self.ended.superseded(&done, id, why);
+        self.count("recwarden_decisions_superseded_total");
+        let (decision, conversation) = (done.decision, id.clone());
+        self.record(Record::Superseded(record::Superseded { decision, conversation, why: why.into() }));
+    }
+
+    /// Gives the open decision up; the same is not tried again before verdict or observed state change.
+    pub(super) fn abandon(&mut self, id: &ConversationId, why: &str) {
+        let Some(call) = self.book.get_mut(id) else { return };
+        let Some(done) = call.pursuit.take() else { return };
+        let observed = plan::observed(&self.settings.means, &call.conversation);
+        call.given_up = Some((done.action, observed));
+        self.worklist.remove(id);
+        self.ended.abandoned(&done, id, why);
+        self.count("recwarden_decisions_abandoned_total");
+        let (decision, conversation) = (done.decision, id.clone());
+        self.record(Record::Abandoned(record::Abandoned { decision, conversation, why: why.into() }));
+    }
+
+    fn open_decision(&mut self, id: &ConversationId, verdict: &Verdict, action: Action, now: Now) {
+        let Some(call) = self.book.get_mut(id) else { return };
+        let means = self.settings.means;
+        let known = call.seen.is_some();
+        let observed = if known { plan::observed(&means, &call.conversation) } else { Observed::Unknown };
+        let step = plan::next_step(&means, action, &call.conversation, &std::collections::BTreeSet::new());
+        if call.given_up == Some((action, observed)) || (known && matches!(step, Step::Wait | Step::Asked)) {
+            return;
+        }
+        let wait = contest_wait(call, action, now.mono);
+        let times = u32::try_from(call.undone.len()).unwrap_or(u32::MAX);
+        let decision = self.dice.decision_id(now.wall);
+        let (topic, correlation) = call.cause.clone();
+        call.given_up = None;
+        call.pursuit = Some(Pursuit {
+            decision: decision.clone(),
+            action,
+            rule: verdict.rule.clone(),
+            observed,
+            opened: now,
+            attempts: 0,
+            first_sent: None,
+            asked: std::collections::BTreeSet::new(),
+            stage: if known { Stage::Due } else { Stage::ToRead },
+            backoff: Backoff::default(),
+        });
+        self.count("recwarden_decisions_total");
+        self.record(Record::Decision(record::Decision {
+            decision: decision.clone(),
+            conversation: id.clone(),
+            action,
+            rule: verdict.rule.clone(),
+            reason: verdict.reason.clone(),
+            observed,
+            topic,
+            correlation,
+            policy: self.policy.sha256().to_owned(),
+            epoch: EPOCH,
+        }));
+        if let Some(wait) = wait {
+            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            let (conversation, rule) = (id.clone(), verdict.rule.clone());
+            let decision = Some(decision);
+            self.record(Record::Contested(record::Contested {
+                conversation,
+                decision,
+                rule,
+                times,
+                wait_ms,
+            }));
+            let message = format!(
+                "somebody keeps undoing '{action}' of rule '{}' on {id} ({times} times within a minute)",
+                verdict.rule
+            );
+            self.alert("contested", message, Some(id));
+        }
+        match step {
+            Step::Refuse(why) if known => self.abandon(id, why),
+            Step::Refuse(_) | Step::Send(..) | Step::Wait | Step::Asked => {
+                self.worklist.put(id, action, now.mono, now.mono + wait.unwrap_or_default());
+            }
+        }
+    }
+
+    /// The conversation is over: nothing is owed to it any more.
+    pub(super) fn finish(&mut self, id: &ConversationId, why: &str) {
+        self.abandon(id, why);
+        let Some(mut call) = self.book.close(id) else { return };
+        self.worklist.remove(id);
+        if let Some(timer) = call.timer {
+            self.timers.remove(&(timer, id.clone()));
+        }
+        for change in call.latches.end_all() {
+            if let Change::Ended(rule, why) = change {
+                let conversation = id.clone();
+                self.record(Record::HoldEnded(record::HoldEnded { conversation, rule, why, restore: None }));
+            }
+        }
+        if let Some(directive) = call.directive {
+            let (directive, conversation, why) = (directive.id, id.clone(), why.to_owned());
+            self.record(Record::DirectiveReleased(record::DirectiveReleased {
+                directive,
+                conversation,
+                why,
+            }));
+        }
+        self.count("recwarden_conversations_ended_total");
+    }
+
+    fn rearm(&mut self, id: &ConversationId, now: Now) {
+        let Some(call) = self.book.get_mut(id) else { return };
+        if let Some(old) = call.timer.take() {
+            self.timers.remove(&(old, id.clone()));
+        }
+        let directive = call.directive.as_ref().and_then(|one| one.until);
+        let next = call.latches.next_change(&self.policy).into_iter().chain(directive).min();
+        if let Some(at) = next {
+            let timer = now.mono + at.since(now.wall);
+            call.timer = Some(timer);
+            self.timers.insert((timer, id.clone()));
+        }
+    }
+
+    pub(super) fn fire_timers(&mut self, now: Now) {
+        while let Some((at, id)) = self.timers.first().cloned() {
+            if at > now.mono {
+                break;
+            }
+            self.timers.remove(&(at, id.clone()));
+            if let Some(call) = self.book.get_mut(&id) {
+                call.timer = None;
+                call.cause = (String::new(), String::new());
+            }
+            self.judge(&id, ConfirmedBy::Event, now);
+        }
+    }
+
+    /// What the observed state did between two looks: a change that no attempt of ours explains takes our
+    /// claim away, and counts where it undid a confirmed verdict.
+    pub(super) fn notice_change(&mut self, id: &ConversationId, now: Mono) {
+        let means = self.settings.means;
+        let Some(call) = self.book.get_mut(id) else { return };
+        let new = plan::observed(&means, &call.conversation);
+        let Some(old) = call.observed.replace(new) else { return };
+        if old == new {
+            return;
+        }
+        let ours =
+            call.pursuit.as_ref().is_some_and(|open| open.attempts > 0 && open.action.is_satisfied_by(new));
+        let undid = |action: Action| action.is_satisfied_by(old) && !action.is_satisfied_by(new);
+        if !ours && call.claim.as_ref().is_some_and(|claim| undid(claim.action)) {
+            call.claim = None;
+        }
+        if !ours && call.confirmed.is_some_and(undid) && call.verdict.0 == call.confirmed {
+            call.undone.push_back(now);
+        }
+    }
+}
+
+/// Marks the claim of `rule`, where there is one, as let go.
+fn let_go(call: &mut Call, rule: &str, how: LetGo) {
+    if let Some(claim) = call.claim.as_mut().filter(|claim| claim.rule == rule) {
+        claim.ended = how;
+    }
+}
+
+/// How long to wait where somebody keeps undoing the verdict.
+fn contest_wait(call: &mut Call, action: Action, now: Mono) -> Option<Duration> {
+    while call.undone.front().is_some_and(|at| now.since(*at) > CONTEST_WINDOW) {
+        call.undone.pop_front();
+    }
+    let times = call.undone.len();
+    (times >= CONTEST_TIMES && call.confirmed == Some(action)).then(|| {
+        let doublings = u32::try_from(times - CONTEST_TIMES).unwrap_or(u32::MAX).min(8);
+        CONTEST_FIRST.saturating_mul(1 << doublings).min(CONTEST_LONGEST)
+    })
+}
+
+impl Call {
+    /// Whether a request for it may go now.
+    pub(super) fn is_idle(&self) -> bool {
+        self.busy == Busy::Idle
+    }
+}

@@ -1,0 +1,139 @@
+//! Latches: what makes a rule's match last (`until`), wait (`after`) and let go (`at_most`).
+//!
+//! Every rule that matches a conversation has a hold there, from its match until it lets go. A hold's
+//! clocks run by wall time, since they must survive a restart.
+
+use std::collections::BTreeMap;
+
+use crate::audit::record::{HoldEnd, HoldPhase};
+use crate::model::time::Wall;
+use crate::policy::decide::{Policy, RuleIndex};
+use crate::policy::rule::{Terms, Until};
+
+/// One rule's hold on one conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// When the present phase began.
+    pub since: Wall,
+    /// Waiting for `after`, in force, or expired and not yet unmatched.
+    pub phase: HoldPhase,
+}
+
+/// What changed when the latches were settled; each becomes a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A hold began, or went into its next phase.
+    Held(String, Hold),
+    /// A hold ended.
+    Ended(String, HoldEnd),
+}
+
+/// The holds on one conversation, by the rule's name, so that they outlive a reload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Latches {
+    holds: BTreeMap<String, Hold>,
+}
+
+impl Latches {
+    /// Takes a hold up again after a restart.
+    pub fn restore(&mut self, rule: String, hold: Hold) {
+        self.holds.insert(rule, hold);
+    }
+
+    /// Brings the holds to what `matched` and the clocks say now.
+    pub fn settle(&mut self, policy: &Policy, matched: &[RuleIndex], now: Wall) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let terms = policy.terms();
+        self.holds.retain(|rule, hold| {
+            let known = terms.iter().any(|one| one.name == *rule);
+            if !known && hold.phase != HoldPhase::Expired {
+                changes.push(Change::Ended(rule.clone(), HoldEnd::Policy));
+            }
+            known
+        });
+        for (at, one) in terms.iter().enumerate() {
+            let matches = matched.iter().any(|index| index.0 as usize == at);
+            if matches || self.holds.contains_key(&one.name) {
+                self.settle_one(one, matches, now, &mut changes);
+            }
+        }
+        changes
+    }
+
+    fn settle_one(&mut self, terms: &Terms, matches: bool, now: Wall, changes: &mut Vec<Change>) {
+        let before = self.holds.get(&terms.name).copied();
+        let after = next_phase(terms, before, matches, now);
+        match (before, after) {
+            (Some(old), None) => {
+                self.holds.remove(&terms.name);
+                if old.phase != HoldPhase::Expired {
+                    changes.push(Change::Ended(terms.name.clone(), HoldEnd::Unmatched));
+                }
+            }
+            (_, Some(new)) if before != after => {
+                self.holds.insert(terms.name.clone(), new);
+                changes.push(Change::Held(terms.name.clone(), new));
+                if new.phase == HoldPhase::Expired {
+                    changes.push(Change::Ended(terms.name.clone(), HoldEnd::Expired));
+                }
+            }
+            (_, Some(_)) | (None, None) => {}
+        }
+    }
+
+    /// The rules in force, in order of precedence.
+    pub fn in_force<'p>(&self, policy: &'p Policy) -> impl Iterator<Item = &'p Terms> {
+        policy
+            .terms()
+            .iter()
+            .filter(|one| self.holds.get(&one.name).is_some_and(|hold| hold.phase == HoldPhase::Held))
+    }
+
+    /// When `after` or `at_most` of a hold is over next.
+    pub fn next_change(&self, policy: &Policy) -> Option<Wall> {
+        let deadline = |one: &Terms| {
+            let hold = self.holds.get(&one.name)?;
+            match hold.phase {
+                HoldPhase::Pending => Some(hold.since + one.after),
+                HoldPhase::Held => one.at_most.map(|most| hold.since + most),
+                HoldPhase::Expired => None,
+            }
+        };
+        policy.terms().iter().filter_map(deadline).min()
+    }
+
+    /// Ends every hold: the conversation is over.
+    pub fn end_all(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.holds)
+            .into_iter()
+            .filter(|(_, hold)| hold.phase != HoldPhase::Expired)
+            .map(|(rule, _)| Change::Ended(rule, HoldEnd::Ended))
+            .collect()
+    }
+
+    /// The hold of one rule.
+    pub fn get(&self, rule: &str) -> Option<Hold> {
+        self.holds.get(rule).copied()
+    }
+}
+
+/// Where a hold stands next; none where there is none.
+fn next_phase(terms: &Terms, before: Option<Hold>, matches: bool, now: Wall) -> Option<Hold> {
+    let Some(hold) = before else {
+        let pending = Hold { since: now, phase: HoldPhase::Pending };
+        let held = Hold { since: now, phase: HoldPhase::Held };
+        return matches.then_some(if terms.after.is_zero() { held } else { pending });
+    };
+    match hold.phase {
+        HoldPhase::Pending if !matches => None,
+        HoldPhase::Pending if now.since(hold.since) >= terms.after => {
+            Some(Hold { since: now, phase: HoldPhase::Held })
+        }
+        HoldPhase::Held if !matches && terms.until == Until::Unmatched => None,
+        HoldPhase::Held if terms.at_most.is_some_and(|most| now.since(hold.since) >= most) => {
+            Some(Hold { since: now, phase: HoldPhase::Expired })
+        }
+        HoldPhase::Expired if !matches => None,
+        HoldPhase::Pending | HoldPhase::Held | HoldPhase::Expired => Some(hold),
+    }
+}

@@ -1,0 +1,206 @@
+//! What people may look at: calls, the worklist, the budget, sockets, the latest decisions.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::Warden;
+use crate::model::ids::{ConversationId, DecisionId};
+use crate::model::recording::{Action, Observed, Wish};
+use crate::model::time::{Now, Wall};
+use crate::warden::book::{Call, Pursuit};
+use crate::warden::plan;
+use crate::warden::session::SlotView;
+
+/// How many closed decisions are remembered for `GET /webhook/decisions/{id}` and the page: the log has
+/// them all.
+const DECISIONS_REMEMBERED: usize = 10_000;
+
+/// Where a decision stands, or how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionView {
+    /// Which one.
+    pub decision: DecisionId,
+    /// Of which conversation.
+    pub conversation: ConversationId,
+    /// `open`, `confirmed`, `superseded` or `abandoned`.
+    pub state: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// One line of the latest decisions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LatestDecision {
+    /// When it was made.
+    pub at: Wall,
+    /// What it wanted.
+    pub action: Action,
+    /// The rule that made it.
+    pub rule: String,
+    /// Where it stands.
+    pub view: DecisionView,
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallView {
+    /// Which one.
+    pub conversation: ConversationId,
+    /// `call`, `chat`, ...
+    pub media: &'static str,
+    /// Name (or id) of the queue it is in.
+    pub queue: String,
+    /// Id of the connected agent.
+    pub agent: String,
+    /// What the platform reports.
+    pub observed: Observed,
+    /// What the policy wants.
+    pub wish: Wish,
+    /// The rule that says so.
+    pub rule: String,
+    /// When it was last seen.
+    pub since: Wall,
+}
+
+/// Everything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// Why the daemon is not ready; none where it is.
+    pub not_ready: Option<String>,
+    /// When it started.
+    pub started: Wall,
+    /// Now.
+    pub now: Wall,
+    /// Every call in the book that was seen.
+    pub calls: Vec<CallView>,
+    /// Entries of the worklist.
+    pub worklist: usize,
+    /// Requests of the last minute, and the limit.
+    pub budget: (u32, u32),
+    /// Slots of the subscription.
+    pub slots: Vec<SlotView>,
+    /// The latest decisions, newest first.
+    pub decisions: Vec<LatestDecision>,
+    /// Counters, by metric name.
+    pub counters: BTreeMap<&'static str, u64>,
+}
+
+/// Decisions that ended.
+#[derive(Clone, Debug, Default)]
+pub struct Ended {
+    decisions: BTreeMap<DecisionId, LatestDecision>,
+    order: VecDeque<DecisionId>,
+}
+
+impl Ended {
+    pub(super) fn confirmed(&mut self, done: &Pursuit, conversation: &ConversationId) {
+        self.push(done, conversation, "confirmed", "the platform reported the wanted state".into());
+    }
+
+    pub(super) fn superseded(&mut self, done: &Pursuit, conversation: &ConversationId, why: &str) {
+        self.push(done, conversation, "superseded", why.to_owned());
+    }
+
+    pub(super) fn abandoned(&mut self, done: &Pursuit, conversation: &ConversationId, why: &str) {
+        self.push(done, conversation, "abandoned", why.to_owned());
+    }
+
+    fn push(&mut self, done: &Pursuit, conversation: &ConversationId, state: &'static str, message: String) {
+        if self.order.len() >= DECISIONS_REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.decisions.remove(&oldest);
+        }
+        self.order.push_back(done.decision.clone());
+        self.decisions.insert(done.decision.clone(), latest(done, conversation, state, message));
+    }
+}
+
+fn latest(
+    of: &Pursuit,
+    conversation: &ConversationId,
+    state: &'static str,
+    message: String,
+) -> LatestDecision {
+    let (decision, conversation) = (of.decision.clone(), conversation.clone());
+    let view = DecisionView { decision, conversation, state, message };
+    LatestDecision { at: of.opened.wall, action: of.action, rule: of.rule.clone(), view }
+}
+
+impl Warden {
+    /// Where a decision stands; none where it is not known (any more: the log has it).
+    pub fn decision(&self, id: &DecisionId) -> Option<DecisionView> {
+        if let Some(ended) = self.ended.decisions.get(id) {
+            return Some(ended.view.clone());
+        }
+        self.open_decisions().find(|one| one.view.decision == *id).map(|one| one.view)
+    }
+
+    fn open_decisions(&self) -> impl Iterator<Item = LatestDecision> {
+        self.book.iter().filter_map(|(id, call)| {
+            let open = call.pursuit.as_ref()?;
+            let message = format!("{} attempts so far", open.attempts);
+            Some(latest(open, id, "open", message))
+        })
+    }
+
+    /// One call; none where the book does not have it.
+    pub fn call(&self, id: &ConversationId) -> Option<CallView> {
+        self.book.get(id).map(|call| self.call_view(id, call))
+    }
+
+    fn call_view(&self, id: &ConversationId, call: &Call) -> CallView {
+        let queue = call.conversation.queue();
+        let seen = call.seen.is_some();
+        CallView {
+            conversation: id.clone(),
+            media: call.conversation.media.as_str(),
+            queue: queue
+                .map(|one| if one.name.is_empty() { one.id.to_string() } else { one.name.clone() })
+                .unwrap_or_default(),
+            agent: call.conversation.agent().map(|one| one.user.to_string()).unwrap_or_default(),
+            observed: if seen {
+                plan::observed(&self.settings.means, &call.conversation)
+            } else {
+                Observed::Unknown
+            },
+            wish: call.verdict.0.map_or(Wish::Leave, Wish::from),
+            rule: call.verdict.1.clone(),
+            since: call.seen.map(|one| one.wall).unwrap_or_default(),
+        }
+    }
+
+    /// Why the daemon is not ready; none where it is.
+    pub fn not_ready(&self) -> Option<String> {
+        if let Some(message) = self.forbidden_message() {
+            return Some(message.to_owned());
+        }
+        (!self.session.is_live()).then(|| "the subscription is not up".to_owned())
+    }
+
+    /// Everything that people may look at; `latest` decisions at most.
+    pub fn view(&self, latest: usize, now: Now) -> View {
+        let mut decisions: Vec<LatestDecision> = self.open_decisions().collect();
+        decisions.extend(
+            self.ended.order.iter().rev().take(latest).filter_map(|id| self.ended.decisions.get(id).cloned()),
+        );
+        decisions.sort_by(|one, other| other.view.decision.cmp(&one.view.decision));
+        decisions.truncate(latest);
+        let seen = self.book.iter().filter(|(_, call)| call.seen.is_some());
+        View {
+            not_ready: self.not_ready(),
+            started: self.started.wall,
+            now: now.wall,
+            calls: seen.map(|(id, call)| self.call_view(id, call)).collect(),
+            worklist: self.worklist.len(),
+            budget: self.allowance.used(now.mono),
+            slots: self.session.view(),
+            decisions,
+            counters: self.counters.clone(),
+        }
+    }
+
+    /// How many decisions are open.
+    pub fn open_count(&self) -> usize {
+        self.book.iter().filter(|(_, call)| call.pursuit.is_some()).count()
+    }
+}

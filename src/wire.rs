@@ -1,0 +1,7 @@
+//! What goes over the wire, in both directions, as values: topics, requests, replies, frames.
+
+pub mod conversation;
+pub mod frame;
+pub mod reply;
+pub mod request;
+pub mod topic;
