@@ -46,6 +46,7 @@
 //! | | `audit::chain` * | link, sign, verify |
 
 pub mod audit;
+pub mod io;
 pub mod model;
 pub mod policy;
 pub mod warden;

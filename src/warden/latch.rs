@@ -52,17 +52,18 @@ impl Latches {
             known
         });
         for (at, one) in terms.iter().enumerate() {
-            let matches = matched.iter().any(|index| index.0 as usize == at);
-            if matches || self.holds.contains_key(&one.name) {
-                self.settle_one(one, matches, now, &mut changes);
+            let hit = matched.iter().any(|index| index.0 as usize == at);
+            let condition = if hit { Condition::Matches } else { Condition::Differs };
+            if hit || self.holds.contains_key(&one.name) {
+                self.settle_one(one, condition, now, &mut changes);
             }
         }
         changes
     }
 
-    fn settle_one(&mut self, terms: &Terms, matches: bool, now: Wall, changes: &mut Vec<Change>) {
+    fn settle_one(&mut self, terms: &Terms, now_is: Condition, now: Wall, changes: &mut Vec<Change>) {
         let before = self.holds.get(&terms.name).copied();
-        let after = next_phase(terms, before, matches, now);
+        let after = next_phase(terms, before, now_is, now);
         match (before, after) {
             (Some(old), None) => {
                 self.holds.remove(&terms.name);
@@ -117,23 +118,30 @@ impl Latches {
     }
 }
 
+/// Whether a rule's conditions hold now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    Matches,
+    Differs,
+}
+
 /// Where a hold stands next; none where there is none.
-fn next_phase(terms: &Terms, before: Option<Hold>, matches: bool, now: Wall) -> Option<Hold> {
+fn next_phase(terms: &Terms, before: Option<Hold>, now_is: Condition, now: Wall) -> Option<Hold> {
     let Some(hold) = before else {
         let pending = Hold { since: now, phase: HoldPhase::Pending };
         let held = Hold { since: now, phase: HoldPhase::Held };
-        return matches.then_some(if terms.after.is_zero() { held } else { pending });
+        return (now_is == Condition::Matches).then_some(if terms.after.is_zero() { held } else { pending });
     };
     match hold.phase {
-        HoldPhase::Pending if !matches => None,
+        HoldPhase::Pending if now_is == Condition::Differs => None,
         HoldPhase::Pending if now.since(hold.since) >= terms.after => {
             Some(Hold { since: now, phase: HoldPhase::Held })
         }
-        HoldPhase::Held if !matches && terms.until == Until::Unmatched => None,
+        HoldPhase::Held if now_is == Condition::Differs && terms.until == Until::Unmatched => None,
         HoldPhase::Held if terms.at_most.is_some_and(|most| now.since(hold.since) >= most) => {
             Some(Hold { since: now, phase: HoldPhase::Expired })
         }
-        HoldPhase::Expired if !matches => None,
+        HoldPhase::Expired if now_is == Condition::Differs => None,
         HoldPhase::Pending | HoldPhase::Held | HoldPhase::Expired => Some(hold),
     }
 }

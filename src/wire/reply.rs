@@ -426,9 +426,9 @@ mod tests {
 
     #[test]
     fn retry_after_is_read_as_seconds_and_as_a_date() {
-        let wait = |text| match fault(429, text, "") {
-            Fault::Limited { wait } => wait.as_secs(),
-            other => panic!("{other}"),
+        let wait = |text| {
+            let Fault::Limited { wait } = fault(429, text, "") else { panic!("not limited") };
+            wait.as_secs()
         };
         assert_eq!(wait(Some("7")), 8);
         assert_eq!(wait(Some("Sun, 06 Nov 1994 08:49:37 GMT")), 8);

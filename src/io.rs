@@ -1,0 +1,8 @@
+//! The shell: thin, and the only place with clocks, sockets, files and signals.
+
+pub mod api;
+pub mod clock;
+pub mod signals;
+pub mod socket;
+pub mod supervisor;
+pub mod token;

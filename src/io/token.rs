@@ -1,0 +1,174 @@
+//! The access token: client credentials, kept until shortly before it expires, renewed once for all who
+//! were refused (GENESYS.md 1).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use crate::io::clock::Clock;
+use crate::model::time::Mono;
+
+/// A token is renewed so long before it expires; the vendor's clients do the same.
+pub const RENEW_BEFORE: Duration = Duration::from_secs(60);
+
+/// Text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for those who send or compare it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// The platform does not know this client id and secret.
+    #[error(
+        "the platform refuses the client id and secret ({0}); compare both with the OAuth client in \
+         Admin > Integrations > OAuth, and the region with that of the organisation"
+    )]
+    Refused(String),
+    /// It could not be asked.
+    #[error("the login host {host} cannot be reached: {why}")]
+    Unreachable {
+        /// Which host.
+        host: String,
+        /// Why.
+        why: String,
+    },
+    /// It answered something else.
+    #[error("the login host answers {status}: {message}")]
+    Unexpected {
+        /// HTTP status.
+        status: u16,
+        /// What it said.
+        message: String,
+    },
+}
+
+struct Kept {
+    token: Arc<str>,
+    renew_at: Mono,
+}
+
+/// The token of one OAuth client.
+pub struct Tokens {
+    http: reqwest::Client,
+    login_url: String,
+    client_id: String,
+    client_secret: Secret,
+    clock: Clock,
+    // Held while a token is fetched, so that many refused requests lead to one renewal.
+    kept: Mutex<Option<Kept>>,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("login_url", &self.login_url).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: u64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Denied {
+    error: String,
+    description: String,
+    error_description: String,
+}
+
+impl Tokens {
+    /// No token yet.
+    pub fn new(
+        http: reqwest::Client,
+        login_url: String,
+        client_id: String,
+        client_secret: Secret,
+        clock: Clock,
+    ) -> Self {
+        Self { http, login_url, client_id, client_secret, clock, kept: Mutex::new(None) }
+    }
+
+    /// A token that is good for now. `refused` is one that just was not.
+    ///
+    /// # Errors
+    /// Where none can be had, told apart by what to do about it.
+    pub async fn get(&self, refused: Option<&str>) -> Result<Arc<str>, TokenError> {
+        let mut kept = self.kept.lock().await;
+        if let Some(one) = kept.as_ref()
+            && refused != Some(&*one.token)
+            && self.clock.now().mono < one.renew_at
+        {
+            return Ok(Arc::clone(&one.token));
+        }
+        let granted = self.fetch().await?;
+        let lifetime = Duration::from_secs(granted.expires_in);
+        let renew_at = self.clock.now().mono + lifetime.saturating_sub(RENEW_BEFORE.min(lifetime / 2));
+        let token: Arc<str> = granted.access_token.into();
+        *kept = Some(Kept { token: Arc::clone(&token), renew_at });
+        Ok(token)
+    }
+
+    async fn fetch(&self) -> Result<Granted, TokenError> {
+        let unreachable = |error: reqwest::Error| TokenError::Unreachable {
+            host: self.login_url.clone(),
+            why: chain(&error.without_url()),
+        };
+        let answer = self
+            .http
+            .post(format!("{}/oauth/token", self.login_url))
+            .basic_auth(&self.client_id, Some(self.client_secret.expose()))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body("grant_type=client_credentials")
+            .send()
+            .await
+            .map_err(unreachable)?;
+        let status = answer.status().as_u16();
+        let body = answer.text().await.map_err(unreachable)?;
+        if status == 200 {
+            return serde_json::from_str(&body)
+                .map_err(|_| TokenError::Unexpected { status, message: "no token in the answer".into() });
+        }
+        let denied: Denied = serde_json::from_str(&body).unwrap_or_default();
+        let said = [denied.error_description, denied.description, denied.error];
+        let message = said.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+        Err(match status {
+            400 | 401 | 403 => TokenError::Refused(format!("{status} {message}").trim_end().to_owned()),
+            _ => TokenError::Unexpected { status, message },
+        })
+    }
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
