@@ -1,6 +1,7 @@
 //! The words everything else is said in: ids, time, recording states, conversations, documents.
 
 pub mod conversation;
+pub mod document;
 pub mod ids;
 pub mod recording;
 pub mod time;

@@ -1,0 +1,419 @@
+//! A TOML document with the place of everything in it, and diagnostics that point there.
+//!
+//! A [`Document`] holds one file's text; a [`Table`] reads the keys of one table out of it. Every mistake is
+//! kept, none stops the reading, so that a person sees all of them at once. Keys that nobody asked for are
+//! mistakes too, with the nearest known key.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml_span::Value;
+
+/// How bad a diagnostic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The configuration is not used.
+    Error,
+    /// It is, but look at this.
+    Warning,
+}
+
+/// One mistake, with its place. It prints as `FILE:LINE:COLUMN: error: ...`, then the source line with a
+/// caret, then `help: ...` where there is some.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The file, as it was named.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// The line it stands in, and how many characters of it are meant; none where it stands nowhere.
+    pub source: Option<(String, usize)>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// A mistake of a whole file.
+    pub fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            line: 1,
+            column: 1,
+            severity: Severity::Error,
+            message: message.into(),
+            source: None,
+            help: None,
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, "{}:{}:{}: {severity}: {}", self.file, self.line, self.column, self.message)?;
+        if let Some((line, width)) = &self.source {
+            let number = self.line.to_string();
+            let gutter = " ".repeat(number.len());
+            // Tabs stay tabs, so that the caret stands below what it means.
+            let lead = line.chars().take(self.column - 1);
+            let pad: String = lead.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            write!(f, "\n{number} | {line}\n{gutter} | {pad}{}", "^".repeat((*width).max(1)))?;
+        }
+        match &self.help {
+            Some(help) => write!(f, "\nhelp: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A file's text and the mistakes found in it.
+#[derive(Clone, Debug)]
+pub struct Document {
+    file: String,
+    text: Arc<str>,
+    found: Vec<Diagnostic>,
+}
+
+impl Document {
+    /// The text of `file`.
+    pub fn new(file: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
+        Self { file: file.into(), text: text.into(), found: Vec::new() }
+    }
+
+    /// The text.
+    pub fn text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
+    /// The mistakes found so far.
+    pub fn into_found(self) -> Vec<Diagnostic> {
+        self.found
+    }
+
+    /// Notes a mistake at a place in the text, in bytes.
+    pub fn mistake(&mut self, place: Range<usize>, message: impl Into<String>, help: Option<String>) {
+        let diagnostic = self.diagnostic(place, Severity::Error, message.into(), help);
+        self.found.push(diagnostic);
+    }
+
+    /// Notes something to look at.
+    pub fn warn(&mut self, place: Range<usize>, message: impl Into<String>, help: Option<String>) {
+        let diagnostic = self.diagnostic(place, Severity::Warning, message.into(), help);
+        self.found.push(diagnostic);
+    }
+
+    fn diagnostic(
+        &self,
+        place: Range<usize>,
+        severity: Severity,
+        message: String,
+        help: Option<String>,
+    ) -> Diagnostic {
+        let start = self.text.floor_char_boundary(place.start);
+        let before = &self.text[..start];
+        let begin = before.rfind('\n').map_or(0, |at| at + 1);
+        let end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
+        let stop = self.text.floor_char_boundary(place.end.clamp(start, end));
+        Diagnostic {
+            file: self.file.clone(),
+            line: before.matches('\n').count() + 1,
+            column: self.text[begin..start].chars().count() + 1,
+            severity,
+            message,
+            source: Some((
+                self.text[begin..end].trim_end_matches('\r').to_owned(),
+                self.text[start..stop].chars().count(),
+            )),
+            help,
+        }
+    }
+
+    /// Reads the text as TOML and hands its root table to `read`. A text that is no TOML is one mistake.
+    pub fn read<T>(&mut self, read: impl FnOnce(&mut Table<'_, '_>) -> T) -> Option<T> {
+        let text = Arc::clone(&self.text);
+        let root = match toml_span::parse(&text) {
+            Ok(root) => root,
+            Err(error) => {
+                let place = Range::<usize>::from(error.span);
+                self.mistake(place, format!("not TOML: {}", error.kind_text()), None);
+                return None;
+            }
+        };
+        let mut table = Table::new(self, &root, "the file")?;
+        let result = read(&mut table);
+        table.finish();
+        Some(result)
+    }
+}
+
+/// toml-span's own wording, without the place (which we say ourselves).
+trait KindText {
+    fn kind_text(&self) -> String;
+}
+
+impl KindText for toml_span::Error {
+    fn kind_text(&self) -> String {
+        self.kind.to_string()
+    }
+}
+
+/// One table that is being read.
+#[derive(Debug)]
+pub struct Table<'d, 'v> {
+    document: &'d mut Document,
+    value: &'v Value<'v>,
+    name: String,
+    asked: Vec<&'static str>,
+}
+
+impl<'d, 'v> Table<'d, 'v> {
+    fn new(document: &'d mut Document, value: &'v Value<'v>, name: &str) -> Option<Self> {
+        if value.as_table().is_none() {
+            document.mistake(value.span.into(), format!("{name} must be a table"), None);
+            return None;
+        }
+        Some(Self { document, value, name: name.to_owned(), asked: Vec::new() })
+    }
+
+    /// Where the table stands.
+    pub fn place(&self) -> Range<usize> {
+        self.value.span.into()
+    }
+
+    /// The document, to note a mistake in.
+    pub fn document(&mut self) -> &mut Document {
+        self.document
+    }
+
+    /// The value of a key, whatever it is.
+    pub fn raw(&mut self, key: &'static str) -> Option<&'v Value<'v>> {
+        self.asked.push(key);
+        self.value.as_table().and_then(|table| table.get(key))
+    }
+
+    /// The keys of the table and their values; all count as asked for.
+    pub fn entries(&mut self) -> Vec<(String, Range<usize>, &'v Value<'v>)> {
+        let table = self.value.as_table().into_iter().flatten();
+        table.map(|(key, value)| (key.name.to_string(), key.span.into(), value)).collect()
+    }
+
+    /// Notes that `value` should be `wanted`.
+    pub fn wanted(&mut self, value: &Value<'_>, key: &str, wanted: &str) {
+        self.document.mistake(value.span.into(), format!("'{key}' must be {wanted}"), None);
+    }
+
+    /// A text, with its place.
+    pub fn text(&mut self, key: &'static str) -> Option<(String, Range<usize>)> {
+        let value = self.raw(key)?;
+        match value.as_str() {
+            Some(text) => Some((text.to_owned(), value.span.into())),
+            None => {
+                self.wanted(value, key, "a text in quotes");
+                None
+            }
+        }
+    }
+
+    /// A text.
+    pub fn string(&mut self, key: &'static str) -> Option<String> {
+        self.text(key).map(|(text, _)| text)
+    }
+
+    /// `true` or `false`.
+    pub fn truth(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.raw(key)?;
+        if value.as_bool().is_none() {
+            self.wanted(value, key, "true or false");
+        }
+        value.as_bool()
+    }
+
+    /// A whole number from `least` to `most`.
+    pub fn integer(&mut self, key: &'static str, least: i64, most: i64) -> Option<i64> {
+        let value = self.raw(key)?;
+        let fits = value.as_integer().filter(|number| (least..=most).contains(number));
+        if fits.is_none() {
+            self.wanted(value, key, &format!("a whole number from {least} to {most}"));
+        }
+        fits
+    }
+
+    /// A number from 0 to 1.
+    pub fn share(&mut self, key: &'static str) -> Option<f64> {
+        let value = self.raw(key)?;
+        let whole = value.as_integer().and_then(|number| i32::try_from(number).ok()).map(f64::from);
+        let fits = value.as_float().or(whole).filter(|number| (0.0..=1.0).contains(number));
+        if fits.is_none() {
+            self.wanted(value, key, "a number from 0 to 1");
+        }
+        fits
+    }
+
+    /// A span of time as people write it.
+    pub fn duration(&mut self, key: &'static str) -> Option<Duration> {
+        let (text, place) = self.text(key)?;
+        match humantime::parse_duration(&text) {
+            Ok(span) => Some(span),
+            Err(error) => {
+                let help = Some("write it as \"250ms\", \"2s\", \"15m\", \"1h 30m\" or \"400d\"".to_owned());
+                self.document.mistake(place, format!("'{text}' is not a span of time: {error}"), help);
+                None
+            }
+        }
+    }
+
+    /// A span of time that must not be zero.
+    pub fn span(&mut self, key: &'static str) -> Option<Duration> {
+        let place = self.value.as_table().and_then(|table| table.get(key)).map(|value| value.span.into());
+        let span = self.duration(key)?;
+        if span.is_zero() {
+            self.document.mistake(place.unwrap_or_default(), format!("'{key}' must be longer than zero"), None);
+            return None;
+        }
+        Some(span)
+    }
+
+    /// A list of texts, each with its place; one text alone counts as a list of one.
+    pub fn list(&mut self, key: &'static str) -> Option<Vec<(String, Range<usize>)>> {
+        let value = self.raw(key)?;
+        if let Some(text) = value.as_str() {
+            return Some(vec![(text.to_owned(), value.span.into())]);
+        }
+        let Some(items) = value.as_array() else {
+            self.wanted(value, key, "a list of texts");
+            return None;
+        };
+        let mut list = Vec::new();
+        for item in items {
+            match item.as_str() {
+                Some(text) => list.push((text.to_owned(), item.span.into())),
+                None => self.wanted(item, key, "a list of texts"),
+            }
+        }
+        Some(list)
+    }
+
+    /// One of a few words.
+    pub fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+        let (text, place) = self.text(key)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, meant)| *meant);
+        if found.is_none() {
+            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let help = nearest(&text, known.iter().copied()).map(|word| format!("did you mean '{word}'?"));
+            let message = format!("'{text}' is not a {key}; it must be one of: {}", known.join(", "));
+            self.document.mistake(place, message, help);
+        }
+        found
+    }
+
+    /// A table within the table.
+    pub fn table<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Table<'_, '_>) -> T) -> Option<T> {
+        let value = self.raw(key)?;
+        let mut table = Table::new(self.document, value, &format!("[{key}]"))?;
+        let result = read(&mut table);
+        table.finish();
+        Some(result)
+    }
+
+    /// A list of tables (`[[key]]`).
+    pub fn tables<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Table<'_, '_>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(value) = self.raw(key) else { return Vec::new() };
+        let Some(items) = value.as_array() else {
+            self.document.mistake(
+                value.span.into(),
+                format!("'{key}' must be a list of tables"),
+                Some(format!("begin each with [[{key}]]")),
+            );
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for item in items {
+            if let Some(mut table) = Table::new(self.document, item, &format!("[[{key}]]")) {
+                all.extend(read(&mut table));
+                table.finish();
+            }
+        }
+        all
+    }
+
+    /// Notes every key that nobody asked for.
+    fn finish(self) {
+        for (key, value) in self.value.as_table().into_iter().flatten() {
+            if !self.asked.contains(&&*key.name) && !self.asked.contains(&ANY) {
+                let near = nearest(&key.name, self.asked.iter().copied());
+                let help = near.map(|near| format!("did you mean '{near}'?"));
+                let place: Range<usize> =
+                    if key.span.is_empty() { value.span.into() } else { key.span.into() };
+                self.document.mistake(place, format!("unknown key '{}' in {}", key.name, self.name), help);
+            }
+        }
+    }
+
+    /// Accepts every key of the table.
+    pub fn accept_all(&mut self) {
+        self.asked.push(ANY);
+    }
+}
+
+const ANY: &str = "*";
+
+/// The known word nearest to one that is not known, where it is near enough to be meant.
+pub fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    let bound = (word.chars().count() / 3).max(1) + 1;
+    known
+        .into_iter()
+        .map(|one| (strsim::damerau_levenshtein(&word.to_lowercase(), &one.to_lowercase()), one))
+        .filter(|(distance, _)| *distance <= bound)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, one)| one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<String> {
+        let mut document = Document::new("x.toml", text);
+        document.read(|root| {
+            root.table("limits", |limits| {
+                limits.integer("requests_per_minute", 1, 1000);
+                limits.duration("give_up_after");
+            });
+        });
+        document.into_found().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn all_mistakes_are_shown_with_place_caret_and_help() {
+        let found = found("[limits]\nrequest_per_minute = 3\ngive_up_after = \"soon\"\n[limit]\n");
+        assert_eq!(found.len(), 3, "{found:#?}");
+        assert!(found[0].starts_with("x.toml:3:18: error: 'soon' is not a span of time"), "{}", found[0]);
+        assert_eq!(
+            found[1],
+            "x.toml:2:1: error: unknown key 'request_per_minute' in [limits]\n2 | request_per_minute = 3\n  | \
+             ^^^^^^^^^^^^^^^^^^\nhelp: did you mean 'requests_per_minute'?"
+        );
+        assert!(found[2].contains("did you mean 'limits'?"), "{}", found[2]);
+    }
+
+    #[test]
+    fn a_text_that_is_no_toml_is_one_mistake() {
+        let found = found("[limits\nx = ");
+        assert!(found.len() == 1 && found[0].starts_with("x.toml:1:8: error: not TOML"), "{found:?}");
+    }
+}
