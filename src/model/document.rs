@@ -113,6 +113,17 @@ impl Document {
         self.found.push(diagnostic);
     }
 
+    /// `FILE:LINE:COLUMN` of a place.
+    pub fn place_text(&self, place: Range<usize>) -> String {
+        let at = self.pointer(place);
+        format!("{}:{}:{}", at.file, at.line, at.column)
+    }
+
+    /// A diagnostic that points at a place and has no message yet.
+    pub fn pointer(&self, place: Range<usize>) -> Diagnostic {
+        self.diagnostic(place, Severity::Error, String::new(), None)
+    }
+
     fn diagnostic(
         &self,
         place: Range<usize>,
@@ -278,7 +289,11 @@ impl<'d, 'v> Table<'d, 'v> {
         let place = self.value.as_table().and_then(|table| table.get(key)).map(|value| value.span.into());
         let span = self.duration(key)?;
         if span.is_zero() {
-            self.document.mistake(place.unwrap_or_default(), format!("'{key}' must be longer than zero"), None);
+            self.document.mistake(
+                place.unwrap_or_default(),
+                format!("'{key}' must be longer than zero"),
+                None,
+            );
             return None;
         }
         Some(span)

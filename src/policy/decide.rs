@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use globset::GlobMatcher;
 use smallvec::SmallVec;
 
-use crate::model::conversation::Conversation;
+use crate::model::conversation::{Conversation, Direction, Media};
 use crate::model::recording::Wish;
+use crate::policy::expression::{EvaluationError, Expression};
 use crate::policy::rule::Terms;
 
 /// Facts that other systems pushed for one conversation: JSON values by name.
@@ -44,15 +46,83 @@ pub struct Matches {
     pub failures: Vec<RuleFailure>,
 }
 
+/// A text that a condition wants.
+#[derive(Clone, Debug)]
+pub enum Pattern {
+    /// Exactly this.
+    Exact(String),
+    /// A glob.
+    Glob(GlobMatcher),
+}
+
+impl Pattern {
+    /// Whether a text is as wanted.
+    pub fn is_match(&self, text: &str) -> bool {
+        match self {
+            Self::Exact(wanted) => wanted == text,
+            Self::Glob(glob) => glob.is_match(text),
+        }
+    }
+}
+
+/// The conditions of one rule, all joined by and.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions {
+    /// Name or id of the queue it is in, any of these.
+    pub queue: Option<Vec<Pattern>>,
+    /// Attributes, each any of its values. A key that is not there reads as empty.
+    pub attributes: Vec<(String, Vec<Pattern>)>,
+    /// Whether a participant carries a flag.
+    pub flagged: Option<bool>,
+    /// The direction.
+    pub direction: Option<Direction>,
+    /// The media, any of these.
+    pub media: Option<Vec<Media>>,
+    /// The CEL condition.
+    pub when: Option<Expression>,
+}
+
+impl Conditions {
+    /// Whether all hold; the cheap ones are asked first.
+    fn hold(&self, subject: Subject<'_>) -> Result<bool, EvaluationError> {
+        let call = subject.conversation;
+        let queue = |wanted: &Vec<Pattern>| {
+            call.queue().is_some_and(|queue| {
+                wanted.iter().any(|one| one.is_match(&queue.name) || one.is_match(queue.id.as_str()))
+            })
+        };
+        let cheap = self.media.as_ref().is_none_or(|wanted| wanted.contains(&call.media))
+            && self.direction.is_none_or(|wanted| call.direction() == Some(wanted))
+            && self.flagged.is_none_or(|wanted| call.is_flagged() == wanted)
+            && self.queue.as_ref().is_none_or(queue)
+            && self.attributes.iter().all(|(key, wanted)| {
+                let value = call.attribute(key).unwrap_or_default();
+                wanted.iter().any(|one| one.is_match(value))
+            });
+        match &self.when {
+            Some(when) if cheap => when.evaluate(subject),
+            Some(_) | None => Ok(cheap),
+        }
+    }
+}
+
 /// A compiled policy.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     default: Wish,
     terms: Vec<Terms>,
+    conditions: Vec<Conditions>,
     sha256: String,
 }
 
 impl Policy {
+    /// Puts rules, in the order of their files, into their order of precedence.
+    pub fn new(default: Wish, mut rules: Vec<(Terms, Conditions)>, sha256: String) -> Self {
+        rules.sort_by_key(|(terms, _)| (std::cmp::Reverse(terms.priority), terms.action));
+        let (terms, conditions) = rules.into_iter().unzip();
+        Self { default, terms, conditions, sha256 }
+    }
+
     /// What holds where no rule does.
     pub fn default_wish(&self) -> Wish {
         self.default
@@ -70,8 +140,26 @@ impl Policy {
     }
 
     /// Which rules match now.
-    pub fn matches(&self, _subject: Subject<'_>) -> Matches {
-        Matches::default()
+    pub fn matches(&self, subject: Subject<'_>) -> Matches {
+        let mut matches = Matches::default();
+        for (at, conditions) in (0..).zip(&self.conditions) {
+            match conditions.hold(subject) {
+                Ok(true) => matches.rules.push(RuleIndex(at)),
+                Ok(false) => {}
+                Err(error) => {
+                    matches.failures.push(RuleFailure { rule: RuleIndex(at), error: error.to_string() });
+                }
+            }
+        }
+        matches
+    }
+
+    /// The same policy with every rule in observe mode (`--dry-run`).
+    pub fn observing(mut self) -> Self {
+        for one in &mut self.terms {
+            one.mode = crate::policy::rule::Mode::Observe;
+        }
+        self
     }
 
     /// What a reload changed, seen from the policy before.

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use crate::model::recording::Action;
 
+/// The name under which a directive stands in records and rule tests; no rule may have it.
+pub const DIRECTIVE: &str = "directive";
+/// The name under which `policy.default` stands there.
+pub const DEFAULT: &str = "default";
+
 /// How long a rule holds once it has matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Until {

@@ -7,6 +7,7 @@ use crate::model::conversation::{Conversation, Participant};
 use crate::model::ids::ParticipantId;
 use crate::model::recording::{Action, Observed, RecorderState};
 use crate::policy::decide::Policy;
+pub use crate::policy::rule::{DEFAULT, DIRECTIVE};
 use crate::policy::rule::{Mode, OnRelease, Terms};
 use crate::warden::book::{Claim, Directive};
 use crate::warden::latch::Latches;
@@ -84,11 +85,6 @@ pub enum Source {
     /// A hold that let go: what it changed is given back.
     GivingBack,
 }
-
-/// The name under which a directive stands in records and rule tests.
-pub const DIRECTIVE: &str = "directive";
-/// The name under which `policy.default` stands there.
-pub const DEFAULT: &str = "default";
 
 /// The verdict of all that is in force.
 pub fn verdict(

@@ -1,0 +1,198 @@
+//! Rules as written to rules as meant, or all mistakes with their places.
+
+use std::ops::Range;
+
+use globset::{Glob, GlobMatcher};
+use sha2::{Digest, Sha256};
+
+use crate::model::document::{Diagnostic, Document};
+use crate::model::recording::{Action, Wish};
+use crate::policy::decide::{Conditions, Pattern, Policy};
+use crate::policy::expression::Expression;
+use crate::policy::file::{self, WrittenRule};
+use crate::policy::rule::{OnRelease, Terms};
+
+/// The longest name of a rule: it stands in every record.
+const LONGEST_NAME: usize = 100;
+
+/// Collects the rules of several files into one policy.
+#[derive(Debug, Default)]
+pub struct Compiler {
+    default: Wish,
+    rules: Vec<(Terms, Conditions)>,
+    names: std::collections::BTreeMap<String, String>,
+    hash: Sha256,
+    queue_patterns: Vec<QueuePattern>,
+}
+
+/// A queue that a rule names, and where: for `check --online`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuePattern {
+    /// As written.
+    pub text: String,
+    /// A diagnostic that points at it, to be completed with a message.
+    pub place: Diagnostic,
+}
+
+impl Compiler {
+    /// What holds where no rule does.
+    pub fn default_wish(&mut self, wish: Wish) {
+        self.default = wish;
+    }
+
+    /// Adds the text of one file to what the policy's hash covers.
+    pub fn cover(&mut self, text: &str) {
+        self.hash.update(text.as_bytes());
+        self.hash.update([0]);
+    }
+
+    /// Adds a file that holds nothing but rules and tests. Its mistakes are in the answer.
+    pub fn add_file(&mut self, file: &str, text: &str) -> Vec<Diagnostic> {
+        self.cover(text);
+        let mut document = Document::new(file, text);
+        if let Some(rules) = document.read(file::rules) {
+            self.add_rules(&mut document, rules);
+        }
+        document.into_found()
+    }
+
+    /// Adds rules that were read from a document; mistakes are noted there.
+    pub fn add_rules(&mut self, document: &mut Document, rules: Vec<WrittenRule>) {
+        for rule in rules {
+            self.add(document, rule);
+        }
+    }
+
+    fn add(&mut self, document: &mut Document, rule: WrittenRule) {
+        self.check_name(document, &rule);
+        let when = rule.when.as_ref().and_then(|when| condition(document, when));
+        let queue = rule
+            .queue
+            .as_ref()
+            .map(|texts| texts.iter().filter_map(|one| pattern(document, one)).collect::<Vec<Pattern>>());
+        let attributes = rule
+            .attributes
+            .iter()
+            .map(|((key, _), values)| {
+                (key.clone(), values.iter().filter_map(|one| pattern(document, one)).collect())
+            })
+            .collect();
+        for (list, key) in
+            [(rule.queue.as_ref().map(Vec::len), "queue"), (rule.media.as_ref().map(Vec::len), "media")]
+        {
+            if list == Some(0) {
+                let message = format!("'{key}' is an empty list, so the rule can never match");
+                document.mistake(rule.name.1.clone(), message, Some("leave the key out to match any".into()));
+            }
+        }
+        self.note_queues(document, &rule);
+        let conditions = Conditions {
+            queue,
+            attributes,
+            flagged: rule.flagged,
+            direction: rule.direction,
+            media: rule.media,
+            when,
+        };
+        let on_release = rule.on_release.unwrap_or(match rule.action {
+            Action::Stop => OnRelease::Restore,
+            Action::Start => OnRelease::Keep,
+        });
+        let terms = Terms {
+            name: rule.name.0,
+            action: rule.action,
+            priority: rule.priority,
+            until: rule.until,
+            after: rule.after,
+            at_most: rule.at_most,
+            on_release,
+            mode: rule.mode,
+            reason: rule.reason,
+        };
+        self.rules.push((terms, conditions));
+    }
+
+    fn check_name(&mut self, document: &mut Document, rule: &WrittenRule) {
+        let (name, place) = &rule.name;
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let kebab = !name.is_empty()
+            && name.chars().all(fits)
+            && !name.starts_with('-')
+            && !name.ends_with('-')
+            && !name.contains("--");
+        if !kebab || name.len() > LONGEST_NAME {
+            let message = format!("'{name}' is not a rule name");
+            let help =
+                "use lower-case letters a to z, digits and single hyphens, at most 100 of them".to_owned();
+            document.mistake(place.clone(), message, Some(help));
+        }
+        if [crate::policy::rule::DIRECTIVE, crate::policy::rule::DEFAULT].contains(&name.as_str()) {
+            let message = format!("'{name}' stands for something else in records");
+            document.mistake(place.clone(), message, Some("give the rule another name".into()));
+        }
+        let here = document.place_text(place.clone());
+        if let Some(first) = self.names.insert(name.clone(), here) {
+            let message = format!("a second rule is called '{name}'");
+            document.mistake(place.clone(), message, Some(format!("the first one is at {first}")));
+        }
+    }
+
+    fn note_queues(&mut self, document: &Document, rule: &WrittenRule) {
+        for (text, place) in rule.queue.iter().flatten() {
+            let place = document.pointer(place.clone());
+            self.queue_patterns.push(QueuePattern { text: text.clone(), place });
+        }
+    }
+
+    /// The queues that rules name.
+    pub fn queue_patterns(&self) -> &[QueuePattern] {
+        &self.queue_patterns
+    }
+
+    /// The policy.
+    pub fn finish(self) -> Policy {
+        Policy::new(self.default, self.rules, hex::encode(self.hash.finalize()))
+    }
+}
+
+fn pattern(document: &mut Document, (text, place): &file::Placed) -> Option<Pattern> {
+    if !text.contains(['*', '?', '[', '{', '\\']) {
+        return Some(Pattern::Exact(text.clone()));
+    }
+    match glob(text) {
+        Ok(matcher) => Some(Pattern::Glob(matcher)),
+        Err(error) => {
+            let help = "write * for any text, ? for one character, [ab] for one of these".to_owned();
+            document.mistake(place.clone(), format!("'{text}' is not a glob: {}", error.kind()), Some(help));
+            None
+        }
+    }
+}
+
+/// A glob over a name: a `/` in it is a character like any other.
+fn glob(text: &str) -> Result<GlobMatcher, globset::Error> {
+    Ok(Glob::new(text)?.compile_matcher())
+}
+
+fn condition(document: &mut Document, (source, place): &file::Placed) -> Option<Expression> {
+    match Expression::compile(source) {
+        Ok(expression) => Some(expression),
+        Err(mistakes) => {
+            for mistake in mistakes {
+                let at = within(&document.text(), place, source, mistake.span);
+                document.mistake(at, mistake.message, mistake.help);
+            }
+            None
+        }
+    }
+}
+
+/// The place in the file of a place in an expression. Where the text stands in the file as it is (no
+/// escapes), to the character; else the whole text.
+fn within(file: &str, place: &Range<usize>, source: &str, span: Range<usize>) -> Range<usize> {
+    let written = file.get(place.clone()).unwrap_or_default();
+    match written.find(source) {
+        Some(begin) => place.start + begin + span.start..place.start + begin + span.end,
+        None => place.clone(),
+    }
+}
