@@ -49,5 +49,6 @@ pub mod audit;
 pub mod io;
 pub mod model;
 pub mod policy;
+pub mod settings;
 pub mod warden;
 pub mod wire;

@@ -101,6 +101,11 @@ impl Document {
         self.found
     }
 
+    /// Whether a mistake was found so far.
+    pub fn has_errors(&self) -> bool {
+        self.found.iter().any(|one| one.severity == Severity::Error)
+    }
+
     /// Notes a mistake at a place in the text, in bytes.
     pub fn mistake(&mut self, place: Range<usize>, message: impl Into<String>, help: Option<String>) {
         let diagnostic = self.diagnostic(place, Severity::Error, message.into(), help);

@@ -1,0 +1,228 @@
+//! The configuration: one TOML file, the environment and the secrets, into each part's own settings, or all
+//! mistakes at once (PRODUCT.md 5). No part sees more than its own.
+
+mod read;
+mod region;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use globset::Glob;
+
+use crate::io::token::Secret;
+use crate::model::document::{Diagnostic, Document, Severity};
+use crate::policy::compile::{Compiler, QueuePattern};
+use crate::policy::decide::Policy;
+use crate::policy::file;
+use crate::warden;
+
+/// `[genesys]`: where the platform is and who we are there.
+#[derive(Clone, Debug)]
+pub struct Genesys {
+    /// Where requests go; no slash at its end.
+    pub api_url: String,
+    /// Where tokens come from; no slash at its end.
+    pub login_url: String,
+    /// The OAuth client's id.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+}
+
+/// `[audit]`: where the log is and how it is kept.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// Its folder.
+    pub directory: PathBuf,
+    /// A file is closed after so long.
+    pub rotate_every: Duration,
+    /// A file is closed beyond so many bytes.
+    pub rotate_size: u64,
+    /// Files older than this are removed.
+    pub keep: Duration,
+    /// When records are made durable.
+    pub sync: Sync,
+    /// Patterns of fields whose values are replaced by hashes.
+    pub redact: Vec<String>,
+    /// The signing key.
+    pub key_file: Option<PathBuf>,
+    /// Records between two checkpoints.
+    pub checkpoint_every: u64,
+    /// Where checkpoints also go.
+    pub witness: Vec<String>,
+}
+
+/// When records are made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// Before the request that they explain goes out.
+    Record,
+    /// So often.
+    Interval(Duration),
+}
+
+/// `[webhook]`.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Where it listens.
+    pub listen: String,
+    /// What a caller must know.
+    pub secret: Secret,
+}
+
+/// `[alert]`.
+#[derive(Clone, Debug, Default)]
+pub struct Alert {
+    /// A program and its arguments.
+    pub exec: Vec<String>,
+    /// Where the alert is posted; empty for nowhere.
+    pub url: String,
+}
+
+/// `[safety]`, as far as it is not the warden's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Safety {
+    /// So long without a working socket before polling begins.
+    pub blind_after: Duration,
+    /// What to do with live conversations where polling fails too.
+    pub when_blind: WhenBlind,
+}
+
+/// `when_blind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WhenBlind {
+    /// Leave them.
+    #[default]
+    Leave,
+    /// Stop their recording.
+    Stop,
+}
+
+/// All parts' settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the platform is; none where it was not asked for.
+    pub genesys: Option<Genesys>,
+    /// The warden's.
+    pub warden: warden::Settings,
+    /// The log's.
+    pub audit: Audit,
+    /// Where health, metrics and the page are served; empty for nowhere.
+    pub http_listen: String,
+    /// The webhook's; none where it is not configured.
+    pub webhook: Option<Webhook>,
+    /// Where alerts go.
+    pub alert: Alert,
+    /// What happens where nothing is seen.
+    pub safety: Safety,
+}
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The parts' settings.
+    pub settings: Settings,
+    /// The policy.
+    pub policy: Policy,
+    /// The queues that rules name, for `check --online`.
+    pub queue_patterns: Vec<QueuePattern>,
+    /// What to look at, though it is no mistake.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Whether credentials are read too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// A missing one is a mistake.
+    Needed,
+    /// They are not looked for.
+    Unneeded,
+}
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// The environment, `.env` included.
+    pub environment: BTreeMap<String, String>,
+    /// Whether credentials are needed.
+    pub credentials: Credentials,
+}
+
+impl Source {
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// Every mistake, in the order of the files.
+    pub fn load(&self) -> Result<Loaded, Vec<Diagnostic>> {
+        let name = self.path.display().to_string();
+        let text = std::fs::read_to_string(&self.path)
+            .map_err(|error| vec![Diagnostic::of_file(&name, format!("the file cannot be read: {error}"))])?;
+        let folder = self.path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let mut document = Document::new(&name, text.as_str());
+        let mut compiler = Compiler::default();
+        compiler.cover(&text);
+        let read = document.read(|root| {
+            let read = read::everything(root, self, &folder);
+            let policy = root.table("policy", file::policy).unwrap_or_default();
+            (read, policy, file::rules(root))
+        });
+        let Some((settings, policy, rules)) = read else { return Err(document.into_found()) };
+        compiler.default_wish(policy.default.unwrap_or_default());
+        compiler.add_rules(&mut document, rules);
+        let files = rule_files(&mut document, &folder, &policy.files);
+        let mut found = document.into_found();
+        for path in files {
+            let name = path.display().to_string();
+            match std::fs::read_to_string(&path) {
+                Ok(text) => found.extend(compiler.add_file(&name, &text)),
+                Err(error) => {
+                    found.push(Diagnostic::of_file(name, format!("the file cannot be read: {error}")));
+                }
+            }
+        }
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|one| one.severity == Severity::Error);
+        match settings {
+            Some(settings) if errors.is_empty() => {
+                let queue_patterns = compiler.queue_patterns().to_vec();
+                Ok(Loaded { settings, policy: compiler.finish(), queue_patterns, warnings })
+            }
+            Some(_) | None => Err(errors),
+        }
+    }
+}
+
+/// The files that the globs of `policy.files` name, sorted, each once.
+fn rule_files(document: &mut Document, folder: &Path, globs: &[file::Placed]) -> Vec<PathBuf> {
+    let mut files = std::collections::BTreeSet::new();
+    for (pattern, place) in globs {
+        let path = folder.join(pattern);
+        if !pattern.contains(['*', '?', '[', '{']) {
+            files.insert(path);
+            continue;
+        }
+        let matcher = match Glob::new(&path.to_string_lossy()) {
+            Ok(glob) => glob.compile_matcher(),
+            Err(error) => {
+                document.mistake(place.clone(), format!("'{pattern}' is not a glob: {}", error.kind()), None);
+                continue;
+            }
+        };
+        let parent = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        match std::fs::read_dir(&parent) {
+            Ok(entries) => {
+                let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+                files.extend(paths.filter(|path| matcher.is_match(path)));
+            }
+            Err(error) => {
+                let message = format!("the folder {} cannot be read: {error}", parent.display());
+                document.mistake(place.clone(), message, None);
+            }
+        }
+    }
+    files.into_iter().collect()
+}

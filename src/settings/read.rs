@@ -1,0 +1,351 @@
+//! Reads each table of the configuration, with its defaults.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{
+    Alert, Audit, Credentials, Genesys, Safety, Settings, Source, Sync, Webhook, WhenBlind, region, secrets,
+};
+use crate::model::document::Table;
+use crate::warden::plan::{Control, Means, StartFromNone, StopScope};
+use crate::warden::{self, allowance, directory};
+use crate::wire::topic::Topic;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Everything but the policy; none where a part that is needed is missing (the mistake is noted).
+pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Option<Settings> {
+    let genesys = match source.credentials {
+        Credentials::Needed => genesys(root, source, folder).map(Some),
+        Credentials::Unneeded => {
+            root.table("genesys", |table| {
+                table.accept_all();
+            });
+            Some(None)
+        }
+    };
+    let (directory, resync_every) =
+        root.table("subscribe", subscribe).unwrap_or_else(|| (default_directory(), MINUTE * 5));
+    let (means, confirm_within) =
+        root.table("recording", recording).unwrap_or_else(|| (Means::default(), SECOND * 5));
+    let (allowance, give_up_after) =
+        root.table("limits", limits).unwrap_or_else(|| (default_allowance(), MINUTE * 15));
+    let default_safety = || (Safety { blind_after: SECOND * 30, when_blind: WhenBlind::Leave }, 0);
+    let (safety, max_changes_per_minute) = root.table("safety", safety).unwrap_or_else(default_safety);
+    let audit = audit(root, source, folder);
+    let http_listen = root.table("http", |table| listen(table, "127.0.0.1:8844"));
+    let webhook = root.table("webhook", |table| webhook(table, source, folder));
+    let alert = root.table("alert", alert).unwrap_or_default();
+    let (webhook, directive_priority) = match webhook {
+        None => (None, 1000),
+        Some((webhook, priority)) => (Some(webhook?), priority),
+    };
+    Some(Settings {
+        genesys: genesys?,
+        warden: warden::Settings {
+            means,
+            confirm_within,
+            give_up_after,
+            allowance,
+            directory,
+            resync_every,
+            directive_priority,
+            max_changes_per_minute,
+            enforcement: warden::Enforcement::Enforce,
+        },
+        audit,
+        http_listen: http_listen.unwrap_or_else(|| "127.0.0.1:8844".into()),
+        webhook,
+        alert,
+        safety,
+    })
+}
+
+fn genesys(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Option<Genesys> {
+    let environment = &source.environment;
+    let variable = |names: [&str; 2]| names.iter().find_map(|name| environment.get(*name)).cloned();
+    let read = |table: &mut Table<'_, '_>| {
+        if let Some(value) = table.raw("client_secret") {
+            let place = value.span.into();
+            let help = "put it into a file of its own, readable by the daemon only, and name that as client_secret_file";
+            let message = "a secret does not belong into this file";
+            table.document().mistake(place, message, Some(help.into()));
+        }
+        let named = table.text("region");
+        let (api, login) = (table.text("api_url"), table.text("login_url"));
+        let id = table.string("client_id");
+        let file = table.string("client_secret_file").map(|name| folder.join(name));
+        let api_url = match (api, named) {
+            (Some((url, place)), _) => address(table, "api_url", url, place),
+            (None, Some((name, place))) => region_url(table, &name, place),
+            (None, None) => variable(["GENESYS_REGION", "GENESYSCLOUD_REGION"])
+                .and_then(|name| region_url(table, &name, 0..0)),
+        };
+        let login_url = match login {
+            Some((url, place)) => address(table, "login_url", url, place),
+            None => api_url.as_deref().map(region::login_url),
+        };
+        (api_url, login_url, id, file)
+    };
+    let place = root.place();
+    let table = root.table("genesys", read);
+    let from_environment = || {
+        let api_url =
+            variable(["GENESYS_REGION", "GENESYSCLOUD_REGION"]).and_then(|name| region::api_url(&name).ok());
+        let login_url = api_url.as_deref().map(region::login_url);
+        (api_url, login_url, None, None)
+    };
+    let (api_url, login_url, id, file) = table.unwrap_or_else(from_environment);
+    let at = place.start..place.start;
+    let had_mistakes = root.document().has_errors();
+    if api_url.is_none() && !had_mistakes {
+        let message = "there is no region: neither genesys.region, genesys.api_url nor GENESYS_REGION is set";
+        let help = "write region = \"us-east-1\" (or your own) under [genesys]".to_owned();
+        root.document().mistake(at.clone(), message, Some(help));
+    }
+    let id = id.or_else(|| variable(["GENESYS_CLIENT_ID", "GENESYSCLOUD_OAUTHCLIENT_ID"]));
+    if id.as_deref().is_none_or(|id| id.trim().is_empty()) {
+        let message = "there is no client id: neither genesys.client_id nor GENESYS_CLIENT_ID is set";
+        let help =
+            "make an OAuth client with the grant type Client Credentials and write its id there".to_owned();
+        root.document().mistake(at.clone(), message, Some(help));
+    }
+    let variables = ["GENESYS_CLIENT_SECRET", "GENESYSCLOUD_OAUTHCLIENT_SECRET"];
+    let secret = secrets::find("client secret", "client-secret", file.as_deref(), &variables, environment);
+    let secret = secret.map_err(|message| {
+        let help = "name the file that holds it as genesys.client_secret_file".to_owned();
+        root.document().mistake(at, message, Some(help));
+    });
+    Some(Genesys {
+        api_url: api_url?,
+        login_url: login_url?,
+        client_id: id.filter(|id| !id.trim().is_empty())?,
+        client_secret: secret.ok()?,
+    })
+}
+
+fn region_url(table: &mut Table<'_, '_>, name: &str, place: std::ops::Range<usize>) -> Option<String> {
+    region::api_url(name)
+        .map_err(|help| {
+            table.document().mistake(place, format!("there is no region '{name}'"), Some(help));
+        })
+        .ok()
+}
+
+fn address(
+    table: &mut Table<'_, '_>,
+    key: &str,
+    url: String,
+    place: std::ops::Range<usize>,
+) -> Option<String> {
+    let plain = url.trim_end_matches('/').to_owned();
+    let rest = plain.strip_prefix("http://").or_else(|| plain.strip_prefix("https://"));
+    if rest.is_none_or(|rest| rest.is_empty() || rest.contains(['/', ' ', '?', '#'])) {
+        let help = "write it as \"https://api.mypurecloud.com\", without a path".to_owned();
+        table.document().mistake(place, format!("'{url}' is not a {key}"), Some(help));
+        return None;
+    }
+    Some(plain)
+}
+
+fn default_directory() -> directory::Settings {
+    directory::Settings {
+        queues: vec!["*".into()],
+        users: Vec::new(),
+        topics: Vec::new(),
+        discover_every: MINUTE,
+    }
+}
+
+fn subscribe(table: &mut Table<'_, '_>) -> (directory::Settings, Duration) {
+    let defaults = default_directory();
+    let texts =
+        |list: Vec<(String, std::ops::Range<usize>)>| list.into_iter().map(|(text, _)| text).collect();
+    let queues = table.list("queues");
+    for (pattern, place) in queues.iter().flatten() {
+        if let Err(error) = globset::Glob::new(pattern) {
+            let message = format!("'{pattern}' is not a glob: {}", error.kind());
+            table.document().mistake(place.clone(), message, None);
+        }
+    }
+    let users = table.list("users").map(texts);
+    let topics = table.list("topics").unwrap_or_default();
+    let redundancy = table.raw("redundancy");
+    if redundancy.is_some_and(|value| value.as_integer() != Some(1)) {
+        let place = redundancy.map(|value| value.span.into()).unwrap_or_default();
+        let message = "only redundancy = 1 is supported by this version";
+        table.document().mistake(place, message, Some("leave the key out, or write 1".into()));
+    }
+    let resync_every = table.span("resync_every").unwrap_or(MINUTE * 5);
+    let settings = directory::Settings {
+        queues: queues.map_or(defaults.queues, texts),
+        users: users.unwrap_or_default(),
+        topics: topics.into_iter().map(|(name, _)| Topic::new(name)).collect(),
+        discover_every: table.span("discover_every").unwrap_or(defaults.discover_every),
+    };
+    (settings, resync_every)
+}
+
+fn recording(table: &mut Table<'_, '_>) -> (Means, Duration) {
+    let control = table.word(
+        "control",
+        &[
+            ("recording-state", Control::RecordingState),
+            ("ad-hoc", Control::AdHoc),
+            ("recordings-action", Control::RecordingsAction),
+        ],
+    );
+    let start_from_none = table.word(
+        "start_from_none",
+        &[
+            ("ad-hoc", StartFromNone::AdHoc),
+            ("active", StartFromNone::Active),
+            ("refuse", StartFromNone::Refuse),
+        ],
+    );
+    let stop_scope = match table.truth("stop_all") {
+        Some(true) => StopScope::All,
+        Some(false) | None => StopScope::Governed,
+    };
+    let means = Means {
+        control: control.unwrap_or_default(),
+        start_from_none: start_from_none.unwrap_or_default(),
+        stop_scope,
+    };
+    (means, table.span("confirm_within").unwrap_or(SECOND * 5))
+}
+
+fn default_allowance() -> allowance::Settings {
+    allowance::Settings { requests_per_minute: 300, action_share: 0.8, max_in_flight: 8 }
+}
+
+fn limits(table: &mut Table<'_, '_>) -> (allowance::Settings, Duration) {
+    let defaults = default_allowance();
+    let number = |found: Option<i64>| found.and_then(|number| u32::try_from(number).ok());
+    let settings = allowance::Settings {
+        requests_per_minute: number(table.integer("requests_per_minute", 1, 1_000_000))
+            .unwrap_or(defaults.requests_per_minute),
+        action_share: table.share("action_share").unwrap_or(defaults.action_share),
+        max_in_flight: number(table.integer("max_in_flight", 1, 1000))
+            .map_or(defaults.max_in_flight, |number| number as usize),
+    };
+    (settings, table.span("give_up_after").unwrap_or(MINUTE * 15))
+}
+
+fn safety(table: &mut Table<'_, '_>) -> (Safety, u32) {
+    let blind_after = table.span("blind_after").unwrap_or(SECOND * 30);
+    let when_blind = table.word("when_blind", &[("leave", WhenBlind::Leave), ("stop", WhenBlind::Stop)]);
+    let changes = table.integer("max_changes_per_minute", 0, 1_000_000).unwrap_or_default();
+    let safety = Safety { blind_after, when_blind: when_blind.unwrap_or_default() };
+    (safety, u32::try_from(changes).unwrap_or_default())
+}
+
+fn audit(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Audit {
+    let logs = source.environment.get("LOGS_DIRECTORY").map(PathBuf::from);
+    let mut audit = Audit {
+        directory: logs.unwrap_or_else(|| folder.join("audit")),
+        rotate_every: DAY,
+        rotate_size: 256 << 20,
+        keep: DAY * 400,
+        sync: Sync::Record,
+        redact: ["address", "ani", "dnis", "name", "attributes.*card*", "facts.*card*"]
+            .map(str::to_owned)
+            .to_vec(),
+        key_file: None,
+        checkpoint_every: 1000,
+        witness: Vec::new(),
+    };
+    root.table("audit", |table| {
+        let texts = |list: Vec<(String, std::ops::Range<usize>)>| {
+            list.into_iter().map(|(text, _)| text).collect::<Vec<_>>()
+        };
+        if let Some(directory) = table.string("directory") {
+            audit.directory = folder.join(directory);
+        }
+        audit.rotate_every = table.span("rotate_every").unwrap_or(audit.rotate_every);
+        audit.rotate_size = size(table, "rotate_size").unwrap_or(audit.rotate_size);
+        audit.keep = table.span("keep").unwrap_or(audit.keep);
+        audit.sync = sync(table).unwrap_or(audit.sync);
+        audit.redact = table.list("redact").map_or_else(|| audit.redact.clone(), texts);
+        audit.key_file = table.string("key_file").map(|name| folder.join(name));
+        let every = table.integer("checkpoint_every", 1, i64::MAX);
+        audit.checkpoint_every = every.and_then(|every| u64::try_from(every).ok()).unwrap_or(1000);
+        audit.witness = table.list("witness").map(texts).unwrap_or_default();
+    });
+    audit
+}
+
+/// `record`, or `interval = "200ms"`.
+fn sync(table: &mut Table<'_, '_>) -> Option<Sync> {
+    let value = table.raw("sync")?;
+    if value.as_str() == Some("record") {
+        return Some(Sync::Record);
+    }
+    if value.as_table().is_some() {
+        return table.table("sync", |inner| inner.span("interval")).flatten().map(Sync::Interval);
+    }
+    table.wanted(value, "sync", "\"record\" or { interval = \"200ms\" }");
+    None
+}
+
+/// A number of bytes as people write it: `256MiB`.
+fn size(table: &mut Table<'_, '_>, key: &'static str) -> Option<u64> {
+    let (text, place) = table.text(key)?;
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit = match text[digits.len()..].trim() {
+        "" | "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        "kB" => Some(1000),
+        "MB" => Some(1_000_000),
+        "GB" => Some(1_000_000_000),
+        _ => None,
+    };
+    let bytes = unit.zip(digits.parse::<u64>().ok()).and_then(|(unit, number)| number.checked_mul(unit));
+    if bytes.is_none_or(|bytes| bytes == 0) {
+        let help = Some("write it as \"256MiB\" or \"1GiB\"".to_owned());
+        table.document().mistake(place, format!("'{text}' is not a size"), help);
+        return None;
+    }
+    bytes
+}
+
+fn listen(table: &mut Table<'_, '_>, default: &str) -> String {
+    let Some((text, place)) = table.text("listen") else { return default.to_owned() };
+    if !text.is_empty() && text.parse::<std::net::SocketAddr>().is_err() {
+        let help = Some("write it as \"127.0.0.1:8844\"".to_owned());
+        table.document().mistake(place, format!("'{text}' is not an address and port"), help);
+    }
+    text
+}
+
+fn webhook(table: &mut Table<'_, '_>, source: &Source, folder: &Path) -> (Option<Webhook>, i64) {
+    let listen = listen(table, "127.0.0.1:8845");
+    let priority = table.integer("priority", -1_000_000, 1_000_000).unwrap_or(1000);
+    let file = table.string("secret_file").map(|name| folder.join(name));
+    let variables = ["RECWARDEN_WEBHOOK_SECRET"];
+    let environment = &source.environment;
+    if source.credentials == Credentials::Unneeded {
+        return (Some(Webhook { listen, secret: crate::io::token::Secret::new("") }), priority);
+    }
+    match secrets::find("webhook secret", "webhook-secret", file.as_deref(), &variables, environment) {
+        Ok(secret) => (Some(Webhook { listen, secret }), priority),
+        Err(message) => {
+            let place = table.place();
+            let help = Some("name the file that holds it as webhook.secret_file".to_owned());
+            table.document().mistake(place.start..place.start, message, help);
+            (None, priority)
+        }
+    }
+}
+
+fn alert(table: &mut Table<'_, '_>) -> Alert {
+    let exec = table.list("exec").unwrap_or_default();
+    Alert {
+        exec: exec.into_iter().map(|(text, _)| text).collect(),
+        url: table.string("url").unwrap_or_default(),
+    }
+}

@@ -1,0 +1,72 @@
+//! The platform's regions (GENESYS.md 1).
+
+/// AWS region and domain of each.
+const REGIONS: [(&str, &str); 18] = [
+    ("us-east-1", "mypurecloud.com"),
+    ("us-east-2", "use2.us-gov-pure.cloud"),
+    ("us-west-2", "usw2.pure.cloud"),
+    ("ca-central-1", "cac1.pure.cloud"),
+    ("mx-central-1", "mxc1.pure.cloud"),
+    ("sa-east-1", "sae1.pure.cloud"),
+    ("eu-west-1", "mypurecloud.ie"),
+    ("eu-west-2", "euw2.pure.cloud"),
+    ("eu-central-1", "mypurecloud.de"),
+    ("eu-central-2", "euc2.pure.cloud"),
+    ("me-central-1", "mec1.pure.cloud"),
+    ("ap-south-1", "aps1.pure.cloud"),
+    ("ap-northeast-1", "mypurecloud.jp"),
+    ("ap-northeast-2", "apne2.pure.cloud"),
+    ("ap-northeast-3", "apne3.pure.cloud"),
+    ("ap-southeast-1", "apse1.pure.cloud"),
+    ("ap-southeast-2", "mypurecloud.com.au"),
+    ("eusc-de-east-1", "edee1.eusc-pure.cloud"),
+];
+
+/// The API address of a region given by AWS name (with hyphens or underscores), domain, or address.
+///
+/// # Errors
+/// A help text with the nearest regions, where there is no such region.
+pub(super) fn api_url(region: &str) -> Result<String, String> {
+    let region = region.trim().trim_end_matches('/');
+    if region.starts_with("https://") || region.starts_with("http://") {
+        return Ok(region.to_owned());
+    }
+    let plain = region.to_ascii_lowercase();
+    let plain = plain.strip_prefix("api.").unwrap_or(&plain);
+    let as_aws = plain.replace('_', "-");
+    match REGIONS.iter().find(|(aws, domain)| *aws == as_aws || *domain == plain) {
+        Some((_, domain)) => Ok(format!("https://api.{domain}")),
+        None => {
+            let known = REGIONS.iter().flat_map(|(aws, domain)| [*aws, *domain]);
+            let near = crate::model::document::nearest(plain, known);
+            let all: Vec<&str> = REGIONS.iter().map(|(aws, _)| *aws).collect();
+            let near = near.map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
+            Err(format!("{near}known regions: {} (or their domains)", all.join(", ")))
+        }
+    }
+}
+
+/// The login address that belongs to an API address: the host's leading `api.` made `login.`.
+pub(super) fn login_url(api_url: &str) -> String {
+    api_url.replacen("//api.", "//login.", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_is_known_by_any_of_its_names() {
+        for name in [
+            "eu-west-2",
+            "eu_west_2",
+            "euw2.pure.cloud",
+            "api.euw2.pure.cloud",
+            "https://api.euw2.pure.cloud/",
+        ] {
+            assert_eq!(api_url(name).as_deref(), Ok("https://api.euw2.pure.cloud"), "{name}");
+        }
+        assert_eq!(login_url("https://api.mypurecloud.ie"), "https://login.mypurecloud.ie");
+        assert!(api_url("eu-west-9").is_err_and(|help| help.starts_with("did you mean 'eu-west-")));
+    }
+}

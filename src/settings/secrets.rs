@@ -1,0 +1,49 @@
+//! Secrets come from the systemd credential, the named file, or the environment, in this order; never from
+//! the TOML itself (PRODUCT.md 5).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::io::token::Secret;
+
+/// Looks a secret up.
+///
+/// # Errors
+/// Why there is none, and where it was looked for.
+pub(super) fn find(
+    what: &str,
+    credential: &str,
+    file: Option<&Path>,
+    variables: &[&str],
+    environment: &BTreeMap<String, String>,
+) -> Result<Secret, String> {
+    let mut looked = Vec::new();
+    if let Some(folder) = environment.get("CREDENTIALS_DIRECTORY") {
+        let path = Path::new(folder).join(credential);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => return clean(what, &path.display().to_string(), &text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                looked.push(format!("the systemd credential '{credential}' (there is none)"));
+            }
+            Err(error) => return Err(format!("{what}: {} cannot be read: {error}", path.display())),
+        }
+    }
+    if let Some(path) = file {
+        return match std::fs::read_to_string(path) {
+            Ok(text) => clean(what, &path.display().to_string(), &text),
+            Err(error) => Err(format!("{what}: {} cannot be read: {error}", path.display())),
+        };
+    }
+    for name in variables {
+        if let Some(text) = environment.get(*name) {
+            return clean(what, &format!("the environment variable {name}"), text);
+        }
+    }
+    looked.extend(variables.iter().map(|name| format!("the environment variable {name} (not set)")));
+    Err(format!("there is no {what}; looked for it in: {}", looked.join(", ")))
+}
+
+fn clean(what: &str, place: &str, text: &str) -> Result<Secret, String> {
+    let text = text.trim();
+    if text.is_empty() { Err(format!("the {what} in {place} is empty")) } else { Ok(Secret::new(text)) }
+}
