@@ -61,10 +61,12 @@
 //! | | `sim::world` * | all that the platform holds, and its agenda |
 //! | | `sim::desk` * | the REST API, a desk for each part |
 //! | | `sim::platform` * | a contact centre in memory, as its clients see it |
+//! | | `sim::scenario` | a scenario file, as arguments of the command line |
 //! | | `sim::doorway` | the connections of the port |
 //! | | `sim::server` | the platform on loopback, for `demo`, `simulate` and foreign clients |
 
 pub mod audit;
+pub mod command;
 pub mod io;
 pub mod model;
 pub mod policy;

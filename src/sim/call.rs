@@ -1,5 +1,4 @@
-//! One conversation of the simulated centre: who is in it, what its recorders do, and the truth of both
-//! over time, against which a client's work can be judged.
+//! One conversation: who is in it, what its recorders do, and the truth of both over time.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -61,7 +60,7 @@ pub enum Leg {
     Alerting,
     /// Talking or waiting.
     Connected {
-        /// Since when it has been on hold.
+        /// Since when it is on hold.
         held: Option<Wall>,
     },
     /// Over.
@@ -290,8 +289,8 @@ pub struct Call {
 impl Call {
     /// A call that nobody is in yet.
     pub fn new(id: String, way: Way, customer: String, centre: String, started: Wall) -> Self {
-        let parties = Vec::new();
-        Self { id, way, started, customer, centre, parties, recorder: Recorder::Idle, truth: VecDeque::new() }
+        let (parties, recorder, truth) = (Vec::new(), Recorder::Idle, VecDeque::new());
+        Self { id, way, started, customer, centre, parties, recorder, truth }
     }
 
     /// Whether a customer or an agent is still there.
@@ -327,9 +326,12 @@ impl Call {
 
     /// Whether an agent and the customer hear each other.
     fn is_talking(&self) -> bool {
-        let held = self.parties.iter().any(Party::is_held);
-        let agent = self.parties.iter().any(|party| party.purpose == Purpose::Agent && party.is_connected());
-        agent && !held
+        self.connected_agents() > 0 && !self.parties.iter().any(Party::is_held)
+    }
+
+    fn connected_agents(&self) -> usize {
+        let talks = |party: &&Party| party.purpose == Purpose::Agent && party.is_connected();
+        self.parties.iter().filter(talks).count()
     }
 
     /// The agents who are in it, by id.
@@ -377,11 +379,7 @@ impl Call {
             tape: self.tape(),
             other_recorders: self.others_running(),
             queue: self.queue().map(str::to_owned),
-            agents: self
-                .parties
-                .iter()
-                .filter(|party| party.purpose == Purpose::Agent && party.is_connected())
-                .count(),
+            agents: self.connected_agents(),
             live: self.is_live(),
             attributes: self.attributes(),
             flagged: self.parties.iter().any(|party| party.flagged.is_some()),

@@ -7,14 +7,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::model::time::{Mono, Now, Wall};
+use crate::io::clock::Clock;
 use crate::sim::channels::SocketId;
 use crate::sim::doorway::{Errand, Front, accept, serve_http};
 use crate::sim::happening::Happening;
@@ -31,37 +30,6 @@ const ERRANDS_MOST: usize = 256;
 const HAPPENINGS_MOST: usize = 4_096;
 /// Accepted connections that HTTP has not taken up yet; accepting waits where it is full.
 const CONNECTIONS_MOST: usize = 64;
-
-/// The clocks of this process, read at one place.
-#[derive(Clone, Copy)]
-struct Clock {
-    from: Instant,
-}
-
-impl Clock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the simulator's shell reads the clocks for its pure heart"
-    )]
-    fn start() -> Self {
-        Self { from: Instant::now() }
-    }
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the simulator's shell reads the clocks for its pure heart"
-    )]
-    fn now(self) -> Now {
-        Now {
-            mono: Mono::new(self.from.elapsed()),
-            wall: Wall::from_micros(jiff::Timestamp::now().as_microsecond()),
-        }
-    }
-
-    fn instant(self, at: Mono) -> tokio::time::Instant {
-        (self.from + at.since_start()).into()
-    }
-}
 
 /// A simulator that runs. Dropped, it stops too.
 #[derive(Debug)]
