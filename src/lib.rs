@@ -44,11 +44,33 @@
 //! | | `policy::decide` * | conversation to matched rules and verdict |
 //! | 3 audit | `audit::record` * | what is remembered and its written form |
 //! | | `audit::chain` * | link, sign, verify |
+//! | 5 simulator | `sim::random` * | chance, from a seed |
+//! | | `sim::web` * | requests and answers as values, and the platform's error body |
+//! | | `sim::agenda` * | what comes next, and when |
+//! | | `sim::faults` * | seeded misfortune |
+//! | | `sim::plan` * | what a simulation is to be |
+//! | | `sim::org` * | queues and agents |
+//! | | `sim::call` * | one conversation, and the truth of it over time |
+//! | | `sim::life` * | what can happen in a call, and orders to its recorders |
+//! | | `sim::traffic` * | the whole life of a call, written from the seed |
+//! | | `sim::shape` * | a call as the platform writes it |
+//! | | `sim::happening` * | one thing that happened, for people who watch |
+//! | | `sim::access` * | the client, its tokens, their rate limit |
+//! | | `sim::channels` * | notification channels, subscriptions, sockets |
+//! | | `sim::post` * | what goes out to sockets |
+//! | | `sim::world` * | all that the platform holds, and its agenda |
+//! | | `sim::desk` * | the REST API, a desk for each part |
+//! | | `sim::platform` * | a contact centre in memory, as its clients see it |
+//! | | `sim::scenario` | a scenario file, as arguments of the command line |
+//! | | `sim::doorway` | the connections of the port |
+//! | | `sim::server` | the platform on loopback, for `demo`, `simulate` and foreign clients |
 
 pub mod audit;
+pub mod command;
 pub mod io;
 pub mod model;
 pub mod policy;
 pub mod settings;
+pub mod sim;
 pub mod warden;
 pub mod wire;

@@ -1,0 +1,177 @@
+//! Misfortune, seeded: what may go wrong between the contact centre and its clients, all off by default.
+//!
+//! Some faults strike a request or an event with a probability; the others come at an interval
+//! ([`Misfortune`]) and are put on the world's agenda.
+
+use std::time::Duration;
+
+use crate::sim::random::Chance;
+
+/// Whether a 429 says how long to wait. Clients must bear both (GENESYS.md 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RetryAfter {
+    /// With the header, in whole seconds.
+    #[default]
+    Sent,
+    /// Without it.
+    Omitted,
+}
+
+/// All that may go wrong. `None` and 0 are off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Faults {
+    /// Every so often all sockets are cut without a closing handshake.
+    pub drop_sockets_every: Option<Duration>,
+    /// Every so often `v2.system.socket_closing` is sent to every socket (GENESYS.md 4.3).
+    pub closing_every: Option<Duration>,
+    /// How long after the notice a socket is closed: "up to one minute".
+    pub closing_notice: Duration,
+    /// Every so often all requests are refused with 429 for a while.
+    pub burst_429_every: Option<Duration>,
+    /// How long such a burst lasts.
+    pub burst_429_for: Duration,
+    /// Whether these 429 carry `Retry-After`.
+    pub retry_after: RetryAfter,
+    /// The share of requests answered with 500, 503 or 504; half of them after they took effect.
+    pub error_rate: f64,
+    /// How long an answer takes: at least and at most.
+    pub latency: Option<(Duration, Duration)>,
+    /// The share of requests that are never answered.
+    pub hang: f64,
+    /// The share of recording orders that are accepted and never applied.
+    pub not_applied: f64,
+    /// Every so often one socket goes silent without being closed.
+    pub half_open_every: Option<Duration>,
+    /// Every so often one channel is evicted: it answers and beats, and gets no events (GENESYS.md 4.2).
+    pub evict_every: Option<Duration>,
+    /// Every so often all access tokens are revoked.
+    pub revoke_tokens_every: Option<Duration>,
+    /// The share of events sent twice.
+    pub duplicate_events: f64,
+    /// The share of events that arrive up to `reorder_by` later than younger ones.
+    pub reorder_events: f64,
+    /// How much later such an event arrives at most.
+    pub reorder_by: Duration,
+    /// The share of events that are never sent.
+    pub lose_events: f64,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            drop_sockets_every: None,
+            closing_every: None,
+            closing_notice: Duration::from_secs(60),
+            burst_429_every: None,
+            burst_429_for: Duration::from_secs(5),
+            retry_after: RetryAfter::Sent,
+            error_rate: 0.0,
+            latency: None,
+            hang: 0.0,
+            not_applied: 0.0,
+            half_open_every: None,
+            evict_every: None,
+            revoke_tokens_every: None,
+            duplicate_events: 0.0,
+            reorder_events: 0.0,
+            reorder_by: Duration::from_millis(800),
+            lose_events: 0.0,
+        }
+    }
+}
+
+/// A fault that comes at an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Misfortune {
+    /// All sockets are cut.
+    DropSockets,
+    /// All sockets are told that they will be closed.
+    ClosingNotice,
+    /// All requests are refused for a while.
+    Burst429,
+    /// One socket goes silent.
+    HalfOpen,
+    /// One channel is evicted.
+    EvictChannel,
+    /// All tokens are revoked.
+    RevokeTokens,
+}
+
+impl Misfortune {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::DropSockets,
+        Self::ClosingNotice,
+        Self::Burst429,
+        Self::HalfOpen,
+        Self::EvictChannel,
+        Self::RevokeTokens,
+    ];
+}
+
+/// What becomes of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is served.
+    Served,
+    /// It is refused with this status, unserved.
+    FailedBefore(u16),
+    /// It is served, and answered with this status all the same.
+    FailedAfter(u16),
+    /// It is served and never answered.
+    Hung,
+}
+
+impl Faults {
+    /// How often this misfortune comes; `None` where it is off.
+    pub fn interval(&self, of: Misfortune) -> Option<Duration> {
+        match of {
+            Misfortune::DropSockets => self.drop_sockets_every,
+            Misfortune::ClosingNotice => self.closing_every,
+            Misfortune::Burst429 => self.burst_429_every,
+            Misfortune::HalfOpen => self.half_open_every,
+            Misfortune::EvictChannel => self.evict_every,
+            Misfortune::RevokeTokens => self.revoke_tokens_every,
+        }
+    }
+
+    /// What becomes of the next request.
+    pub fn fate(&self, chance: &mut Chance) -> Fate {
+        if chance.strikes(self.hang) {
+            return Fate::Hung;
+        }
+        if !chance.strikes(self.error_rate) {
+            return Fate::Served;
+        }
+        let status = chance.pick(&[500, 503, 504]).copied().unwrap_or(500);
+        if chance.strikes(0.5) { Fate::FailedAfter(status) } else { Fate::FailedBefore(status) }
+    }
+
+    /// How long the next answer takes.
+    pub fn delay(&self, chance: &mut Chance) -> Duration {
+        self.latency.map_or(Duration::ZERO, |(least, most)| chance.span(least, most))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_faults_every_request_is_served_at_once() {
+        let (faults, mut chance) = (Faults::default(), Chance::new(1));
+        assert!((0..100).all(|_| faults.fate(&mut chance) == Fate::Served));
+        assert_eq!(faults.delay(&mut chance), Duration::ZERO);
+        assert!(Misfortune::ALL.into_iter().all(|kind| faults.interval(kind).is_none()));
+    }
+
+    #[test]
+    fn an_error_rate_strikes_before_and_after_the_effect() {
+        let faults = Faults { error_rate: 1.0, ..Faults::default() };
+        let mut chance = Chance::new(1);
+        let fates: Vec<Fate> = (0..100).map(|_| faults.fate(&mut chance)).collect();
+        assert!(fates.iter().any(|fate| matches!(fate, Fate::FailedBefore(_))));
+        assert!(fates.iter().any(|fate| matches!(fate, Fate::FailedAfter(_))));
+        assert!(!fates.contains(&Fate::Served));
+    }
+}

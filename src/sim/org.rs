@@ -1,0 +1,165 @@
+//! The organisation: its queues and its agents. Ids come from the names, so they are the same in every run.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::sim::random::Chance;
+
+/// Whether calls of a queue are recorded by policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taping {
+    /// Every call is recorded from the moment it reaches an agent.
+    Recorded,
+    /// No call is.
+    Silent,
+}
+
+/// What callers of a queue come for; traffic gives them the life that goes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Business {
+    /// Card numbers are read out.
+    Cards,
+    /// Anything else.
+    Talk,
+}
+
+/// One routing queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: &'static str,
+    /// Whether its calls are recorded.
+    pub taping: Taping,
+    /// What its callers come for.
+    pub business: Business,
+}
+
+/// One agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Their id.
+    pub id: String,
+    /// A name that is nobody's.
+    pub name: String,
+    /// An address that is nobody's.
+    pub email: String,
+}
+
+/// The organisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Org {
+    /// Its id.
+    pub id: String,
+    /// Its only division.
+    pub division: String,
+    /// Its queues.
+    pub queues: Vec<Queue>,
+    /// Its agents.
+    pub users: Vec<User>,
+}
+
+const QUEUES: [(&str, Taping, Business); 7] = [
+    ("Payments", Taping::Recorded, Business::Cards),
+    ("Card Services", Taping::Recorded, Business::Cards),
+    ("Support", Taping::Recorded, Business::Talk),
+    ("Sales", Taping::Recorded, Business::Talk),
+    ("Claims", Taping::Recorded, Business::Talk),
+    ("Collections", Taping::Recorded, Business::Cards),
+    ("Internal Helpdesk", Taping::Silent, Business::Talk),
+];
+
+impl Org {
+    /// The organisation with so many agents.
+    pub fn new(agents: usize) -> Self {
+        let queue = |&(name, taping, business): &(&'static str, Taping, Business)| Queue {
+            id: Chance::named(&format!("queue {name}")).uuid(),
+            name,
+            taping,
+            business,
+        };
+        let user = |number: usize| User {
+            id: Chance::named(&format!("agent {number}")).uuid(),
+            name: format!("Agent {number:02}"),
+            email: format!("agent.{number:02}@example.com"),
+        };
+        Self {
+            id: Chance::named("organisation").uuid(),
+            division: Chance::named("home division").uuid(),
+            queues: QUEUES.iter().map(queue).collect(),
+            users: (1..=agents).map(user).collect(),
+        }
+    }
+
+    /// The queue of this id.
+    pub fn queue(&self, id: &str) -> Option<&Queue> {
+        self.queues.iter().find(|queue| queue.id == id)
+    }
+
+    /// The user of this id.
+    pub fn user(&self, id: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.id == id)
+    }
+
+    /// One of the agents who are not busy, by id.
+    pub fn free_agent(&self, busy: &BTreeSet<&str>, chance: &mut Chance) -> Option<String> {
+        let free: Vec<&str> =
+            self.users.iter().map(|user| user.id.as_str()).filter(|id| !busy.contains(id)).collect();
+        chance.pick(&free).map(|&id| id.to_owned())
+    }
+
+    fn division_json(&self) -> Value {
+        json!({
+            "id": self.division,
+            "name": "Home",
+            "selfUri": format!("/api/v2/authorization/divisions/{}", self.division),
+        })
+    }
+
+    /// A queue as `GET /api/v2/routing/queues/{id}` has it.
+    pub fn queue_json(&self, queue: &Queue) -> Value {
+        json!({
+            "id": queue.id,
+            "name": queue.name,
+            "division": self.division_json(),
+            "dateCreated": "2024-02-01T09:00:00.000Z",
+            "dateModified": "2024-02-01T09:00:00.000Z",
+            "memberCount": self.users.len(),
+            "suppressInQueueCallRecording": true,
+            "enableTranscription": false,
+            "selfUri": format!("/api/v2/routing/queues/{}", queue.id),
+        })
+    }
+
+    /// A user as `GET /api/v2/users/{id}` has it.
+    pub fn user_json(&self, user: &User) -> Value {
+        json!({
+            "id": user.id,
+            "name": user.name,
+            "division": self.division_json(),
+            "email": user.email,
+            "primaryContactInfo": [{"address": user.email, "mediaType": "EMAIL", "type": "PRIMARY"}],
+            "addresses": [],
+            "state": "active",
+            "username": user.email,
+            "version": 1,
+            "acdAutoAnswer": false,
+            "selfUri": format!("/api/v2/users/{}", user.id),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_the_same_in_every_run() {
+        assert_eq!(Org::new(3), Org::new(3));
+        let org = Org::new(3);
+        assert_eq!(org.queue(&org.queues[0].id).map(|queue| queue.name), Some("Payments"));
+        assert_eq!(org.user(&org.users[2].id).map(|user| user.email.as_str()), Some("agent.03@example.com"));
+    }
+}

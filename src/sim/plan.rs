@@ -1,0 +1,86 @@
+//! What a simulation is to be: its seed, its traffic, its limits, its faults.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::sim::faults::Faults;
+
+/// The permissions that the operations of this simulator ask for (GENESYS.md 2.1, 3.1, 3.2).
+pub const PERMISSIONS: [&str; 8] = [
+    "analytics:conversationDetail:view",
+    "analytics:queueObservation:view",
+    "conversation:communication:view",
+    "conversation:recording:pauseOthers",
+    "conversation:recording:snippetRecord",
+    "directory:user:view",
+    "routing:queue:view",
+    "recording:recording:view",
+];
+
+/// Whether the simulator offers `POST /api/v2/conversations/{id}/recordings`, which the public API lacks
+/// (GENESYS.md 2.1) and a gateway may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Gateway {
+    /// The operation is there.
+    #[default]
+    Offered,
+    /// The path has only `GET`, as on the public API.
+    Absent,
+}
+
+/// What a simulation is to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// All chance comes from it.
+    pub seed: u64,
+    /// How many calls are live at once, about.
+    pub calls: usize,
+    /// How much faster than life the callers and agents are: 1 is life, 20 ends a call in half a minute.
+    pub pace: f64,
+    /// How long a caller and an agent talk in the mean, at pace 1.
+    pub talk: Duration,
+    /// How often an agent presses pause or resume by hand: the share of calls.
+    pub agent_pauses: f64,
+    /// How long an accepted recording order takes to be applied: at least and at most.
+    pub apply_delay: (Duration, Duration),
+    /// The pulse of every socket: 30 s on the platform (GENESYS.md 4.3).
+    pub heartbeat: Duration,
+    /// How long an access token is good for: 24 h by default, 5 min to 48 h (GENESYS.md 1).
+    pub token_lifetime: Duration,
+    /// How long a channel lives without a new subscription: 24 h (GENESYS.md 4.2).
+    pub channel_lifetime: Duration,
+    /// Requests of one token in one minute: 300 (GENESYS.md 6).
+    pub requests_per_minute: u32,
+    /// The id of the OAuth client.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+    /// What it may do.
+    pub permissions: BTreeSet<String>,
+    /// Whether the gateway's operation is there.
+    pub gateway: Gateway,
+    /// What goes wrong.
+    pub faults: Faults,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            calls: 10,
+            pace: 1.0,
+            talk: Duration::from_secs(180),
+            agent_pauses: 0.0,
+            apply_delay: (Duration::from_millis(20), Duration::from_millis(150)),
+            heartbeat: Duration::from_secs(30),
+            token_lifetime: Duration::from_secs(86_400),
+            channel_lifetime: Duration::from_secs(86_400),
+            requests_per_minute: 300,
+            client_id: "5e7a1c9e-0000-4000-8000-00000000c11e".to_owned(),
+            client_secret: "simulated-secret".to_owned(),
+            permissions: PERMISSIONS.iter().map(|&name| name.to_owned()).collect(),
+            gateway: Gateway::Offered,
+            faults: Faults::default(),
+        }
+    }
+}

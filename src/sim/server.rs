@@ -1,0 +1,216 @@
+//! The simulated platform on a port: HTTP and WebSocket beside each other, for the demonstration, for
+//! `simulate`, and for clients that nobody here wrote.
+//!
+//! One task owns the [`Platform`]; connections (`sim::doorway`) send it bounded messages and get their
+//! answers back.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::io::clock::Clock;
+use crate::sim::channels::SocketId;
+use crate::sim::doorway::{Errand, Front, accept, serve_http};
+use crate::sim::happening::Happening;
+use crate::sim::life::{Beat, Effect};
+use crate::sim::org::Org;
+use crate::sim::plan::Plan;
+use crate::sim::platform::{Platform, TrueStory};
+use crate::sim::post::SocketOut;
+use crate::sim::traffic::Cue;
+
+/// Messages to the platform; a connection waits where it is full.
+const ERRANDS_MOST: usize = 256;
+/// Happenings for one who watches; what is over is dropped.
+const HAPPENINGS_MOST: usize = 4_096;
+/// Accepted connections that HTTP has not taken up yet; accepting waits where it is full.
+const CONNECTIONS_MOST: usize = 64;
+
+/// A simulator that runs. Dropped, it stops too.
+#[derive(Debug)]
+pub struct SimHandle {
+    /// Where its REST API is: `http://127.0.0.1:PORT`.
+    pub api_url: String,
+    /// Where clients log in: the same.
+    pub login_url: String,
+    /// The id to log in with.
+    pub client_id: String,
+    /// The secret that goes with it.
+    pub client_secret: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its queues and agents.
+    pub org: Org,
+    errands: mpsc::Sender<Errand>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl SimHandle {
+    /// How all conversations really were, so far.
+    pub async fn truth(&self) -> Vec<TrueStory> {
+        self.ask(Errand::Truth).await.unwrap_or_default()
+    }
+
+    /// Begins a call that lives by this script, and gives its id.
+    pub async fn begin_call(&self, script: Vec<Cue>) -> Option<String> {
+        self.ask(|answer| Errand::Begin(script, answer)).await
+    }
+
+    /// Makes one thing happen in a call now.
+    pub async fn play(&self, conversation: &str, beat: Beat) -> Effect {
+        let conversation = conversation.to_owned();
+        self.ask(|answer| Errand::Play(conversation, beat, answer)).await.unwrap_or(Effect::Nothing)
+    }
+
+    /// Stops it, and gives the whole truth.
+    pub async fn stop(self) -> Vec<TrueStory> {
+        self.ask(Errand::Stop).await.unwrap_or_default()
+    }
+
+    async fn ask<T>(&self, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) -> Option<T> {
+        let (answer_tx, answer) = oneshot::channel();
+        self.errands.send(errand(answer_tx)).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+impl Drop for SimHandle {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Starts a simulator on this listener; what happens in it can be read from the second value, as long as
+/// somebody reads it.
+pub fn start(listener: TcpListener, plan: Plan) -> io::Result<(SimHandle, mpsc::Receiver<Happening>)> {
+    let address = listener.local_addr()?;
+    let clock = Clock::start();
+    let (client_id, client_secret) = (plan.client_id.clone(), plan.client_secret.clone());
+    let platform = Platform::new(plan, clock.now());
+    let org = platform.org().clone();
+    let (errands, errands_rx) = mpsc::channel(ERRANDS_MOST);
+    let (happenings_tx, happenings) = mpsc::channel(HAPPENINGS_MOST);
+    let (connections_tx, connections) = mpsc::channel(CONNECTIONS_MOST);
+    let front = Front::new(connections, address);
+    let router = Router::new().fallback(serve_http).with_state(errands.clone());
+    let http = tokio::spawn(async move {
+        if let Err(error) = axum::serve(front, router).await {
+            tracing::warn!(%error, "the simulator's HTTP side ended");
+        }
+    });
+    let accept = tokio::spawn(accept(listener, connections_tx, errands.clone()));
+    let owner = Owner { platform, clock, sockets: BTreeMap::new(), happenings: happenings_tx };
+    let owner = tokio::spawn(owner.run(errands_rx));
+    let url = format!("http://{address}");
+    let handle = SimHandle {
+        api_url: url.clone(),
+        login_url: url,
+        client_id,
+        client_secret,
+        address,
+        org,
+        errands,
+        tasks: vec![owner, accept, http],
+    };
+    Ok((handle, happenings))
+}
+
+/// The task that owns the platform.
+struct Owner {
+    platform: Platform,
+    clock: Clock,
+    sockets: BTreeMap<SocketId, mpsc::Sender<SocketOut>>,
+    happenings: mpsc::Sender<Happening>,
+}
+
+impl Owner {
+    async fn run(mut self, mut errands: mpsc::Receiver<Errand>) {
+        loop {
+            self.hand_out();
+            let wakeup = self.platform.next_wakeup().map(|at| self.clock.instant(at));
+            let errand = tokio::select! {
+                errand = errands.recv() => errand,
+                () = sleep_until(wakeup) => {
+                    self.platform.tick(self.clock.now());
+                    continue;
+                }
+            };
+            match errand {
+                None => return,
+                Some(Errand::Stop(answer)) => {
+                    self.platform.tick(self.clock.now());
+                    reply(answer, self.platform.truth().collect());
+                    return;
+                }
+                Some(errand) => self.run_errand(errand),
+            }
+        }
+    }
+
+    fn run_errand(&mut self, errand: Errand) {
+        let now = self.clock.now();
+        match errand {
+            Errand::Http(request, answer) => reply(answer, self.platform.http(&request, now)),
+            Errand::Open(channel, frames, answer) => {
+                let socket = self.platform.open_socket(&channel, now);
+                if let Some(socket) = socket {
+                    self.sockets.insert(socket, frames);
+                }
+                reply(answer, socket);
+            }
+            Errand::Text(socket, text) => self.platform.socket_text(socket, &text, now),
+            Errand::Gone(socket) => {
+                self.sockets.remove(&socket);
+                self.platform.socket_gone(socket, now);
+            }
+            Errand::Begin(script, answer) => reply(answer, self.platform.begin_call(script, now)),
+            Errand::Play(conversation, beat, answer) => {
+                reply(answer, self.platform.play(&conversation, &beat, now));
+            }
+            Errand::Truth(answer) => {
+                self.platform.tick(now);
+                reply(answer, self.platform.truth().collect());
+            }
+            // Ends the loop, so it is answered there.
+            Errand::Stop(answer) => reply(answer, Vec::new()),
+        }
+    }
+
+    fn hand_out(&mut self) {
+        while let Some((socket, out)) = self.platform.poll_frame() {
+            let ends = matches!(out, SocketOut::Close { .. } | SocketOut::Cut);
+            let sent = self.sockets.get(&socket).map(|frames| frames.try_send(out));
+            if ends {
+                self.sockets.remove(&socket);
+            } else if matches!(sent, Some(Err(_))) {
+                self.sockets.remove(&socket);
+                self.platform.socket_gone(socket, self.clock.now());
+            }
+        }
+        while let Some(happening) = self.platform.poll_happening() {
+            if self.happenings.try_send(happening).is_err() {
+                // Nobody watches, or not fast enough: to be dropped is what happenings are for.
+                continue;
+            }
+        }
+    }
+}
+
+/// Answers one who may have gone meanwhile.
+fn reply<T>(answer: oneshot::Sender<T>, value: T) {
+    drop(answer.send(value));
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

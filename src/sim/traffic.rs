@@ -1,0 +1,180 @@
+//! What callers and agents do: the whole life of a call, written when it begins, from the seed.
+//!
+//! A life is a script of beats with the time since the one before. Its times are those of a real call
+//! (a talk of minutes, a card read out in half a minute) divided by the pace.
+
+use std::time::Duration;
+
+use crate::sim::life::Beat;
+use crate::sim::org::{Business, Org};
+use crate::sim::random::Chance;
+
+/// How callers and agents are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Manners {
+    /// How much faster than life.
+    pub pace: f64,
+    /// How long caller and agent talk in the mean, at pace 1.
+    pub talk: Duration,
+    /// The share of calls in which an agent presses pause and resume by hand.
+    pub agent_pauses: f64,
+}
+
+/// A beat, and how long after the one before it comes.
+pub type Cue = (Duration, Beat);
+
+struct Writer<'a> {
+    chance: &'a mut Chance,
+    pace: f64,
+    cues: Vec<Cue>,
+}
+
+impl Writer<'_> {
+    /// Adds a beat after a span between two others, in seconds of life.
+    fn then(&mut self, from: f64, to: f64, beat: Beat) -> &mut Self {
+        let seconds = from + (to - from) * self.chance.unit();
+        self.cues.push((Duration::from_secs_f64((seconds / self.pace).clamp(0.0, 86_400.0)), beat));
+        self
+    }
+
+    fn set(&mut self, from: f64, to: f64, key: &str, value: &str) -> &mut Self {
+        self.then(from, to, Beat::Set(key.to_owned(), value.to_owned()))
+    }
+}
+
+/// Writes the life of one call.
+pub fn write_life(org: &Org, manners: Manners, chance: &mut Chance) -> Vec<Cue> {
+    let pace = if manners.pace > 0.0 { manners.pace } else { 1.0 };
+    let mut writer = Writer { chance, pace, cues: Vec::new() };
+    let queue = writer.chance.below(org.queues.len());
+    if writer.chance.strikes(0.1) {
+        writer.then(0.0, 0.0, Beat::DialOut(queue)).then(5.0, 15.0, Beat::PickUp);
+    } else if write_arrival(&mut writer, queue) == Arrival::GaveUp {
+        return writer.cues;
+    }
+    write_talk(&mut writer, org, queue, manners);
+    let leaver = if writer.chance.strikes(0.6) { Beat::CustomerLeaves } else { Beat::AgentLeaves };
+    writer.then(2.0, 8.0, leaver).then(8.0, 25.0, Beat::WrapUp);
+    writer.cues
+}
+
+#[derive(PartialEq, Eq)]
+enum Arrival {
+    Answered,
+    GaveUp,
+}
+
+fn write_arrival(writer: &mut Writer<'_>, queue: usize) -> Arrival {
+    writer.then(0.0, 0.0, Beat::CallIn);
+    let tier = writer.chance.pick(&["standard", "gold", "platinum"]).copied().unwrap_or("standard");
+    writer.set(1.0, 3.0, "account.tier", tier);
+    let consent = if writer.chance.strikes(0.12) { "refused" } else { "given" };
+    writer.set(3.0, 8.0, "consent", consent).then(2.0, 6.0, Beat::Enqueue(queue));
+    if writer.chance.strikes(0.05) {
+        writer.then(20.0, 60.0, Beat::CustomerLeaves);
+        return Arrival::GaveUp;
+    }
+    writer.then(2.0, 20.0, Beat::Ring);
+    if writer.chance.strikes(0.1) {
+        writer.then(12.0, 12.0, Beat::RingOut).then(1.0, 2.0, Beat::Ring);
+    }
+    writer.then(2.0, 6.0, Beat::Answer);
+    Arrival::Answered
+}
+
+/// The talk: scenes of about a third of the mean talk each, so that its length varies as calls' do.
+fn write_talk(writer: &mut Writer<'_>, org: &Org, queue: usize, manners: Manners) {
+    let scene = manners.talk.as_secs_f64() / 3.0;
+    let (mut place, mut pauses) = (queue, writer.chance.strikes(manners.agent_pauses));
+    for _ in 0..=writer.chance.below(4) {
+        let cards = org.queues.get(place).is_some_and(|queue| queue.business == Business::Cards);
+        writer.then(scene * 0.2, scene * 0.8, Beat::Unhold);
+        match writer.chance.below(10) {
+            0..=4 if cards => {
+                writer.set(0.0, 0.0, "pci", "on").set(12.0, 45.0, "pci", "off");
+            }
+            0..=2 => {
+                writer.then(0.0, 0.0, Beat::Hold).then(8.0, 40.0, Beat::Unhold);
+            }
+            3 => {
+                place = writer.chance.below(org.queues.len());
+                writer.then(0.0, 0.0, Beat::Transfer(place)).then(2.0, 15.0, Beat::Ring);
+                writer.then(2.0, 6.0, Beat::Answer);
+            }
+            4 => {
+                writer.then(0.0, 0.0, Beat::Consult).then(3.0, 6.0, Beat::ConsultAnswer);
+                writer.then(8.0, 30.0, Beat::ConsultTake);
+            }
+            5 => {
+                writer.then(0.0, 0.0, Beat::Flag).then(10.0, 30.0, Beat::Unflag);
+            }
+            _ if pauses => {
+                pauses = false;
+                writer.then(0.0, 0.0, Beat::PressPause).then(10.0, 30.0, Beat::PressResume);
+            }
+            _ => {}
+        }
+        writer.then(scene * 0.1, scene * 0.5, Beat::Unhold);
+    }
+}
+
+/// A customer's number: in the block that is reserved for fiction.
+pub fn customer_number(chance: &mut Chance) -> String {
+    format!("tel:+1555010{:04}", chance.below(10_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANNERS: Manners = Manners { pace: 1.0, talk: Duration::from_secs(180), agent_pauses: 0.0 };
+
+    fn lives(count: u64, manners: Manners) -> Vec<Vec<Cue>> {
+        (0..count).map(|seed| write_life(&Org::new(5), manners, &mut Chance::new(seed))).collect()
+    }
+
+    #[test]
+    fn the_same_seed_writes_the_same_lives() {
+        assert_eq!(lives(20, MANNERS), lives(20, MANNERS));
+    }
+
+    #[test]
+    fn every_kind_of_scene_comes_up() {
+        let manners = Manners { agent_pauses: 0.5, ..MANNERS };
+        let beats: Vec<Beat> = lives(300, manners).into_iter().flatten().map(|(_, beat)| beat).collect();
+        let set = |key: &str, value: &str| Beat::Set(key.to_owned(), value.to_owned());
+        for wanted in [
+            Beat::RingOut,
+            Beat::Hold,
+            Beat::Consult,
+            Beat::ConsultTake,
+            Beat::Flag,
+            Beat::PressPause,
+            Beat::PickUp,
+            Beat::WrapUp,
+            set("pci", "on"),
+            set("pci", "off"),
+            set("consent", "refused"),
+        ] {
+            assert!(beats.contains(&wanted), "{wanted:?}");
+        }
+        assert!(beats.iter().any(|beat| matches!(beat, Beat::Transfer(_))));
+    }
+
+    #[test]
+    fn every_call_ends() {
+        for life in lives(200, MANNERS) {
+            assert!(life.iter().any(|(_, beat)| matches!(beat, Beat::CustomerLeaves | Beat::AgentLeaves)));
+        }
+    }
+
+    #[test]
+    fn pace_shortens_a_life() {
+        let length = |pace| -> Duration {
+            lives(50, Manners { pace, ..MANNERS }).iter().flatten().map(|(after, _)| *after).sum()
+        };
+        let (slow, fast) = (length(1.0), length(20.0));
+        assert!(slow > fast * 19 && slow < fast * 21, "{slow:?} {fast:?}");
+        assert!((Duration::from_secs(60)..Duration::from_secs(400)).contains(&(slow / 50)), "{slow:?}");
+    }
+}

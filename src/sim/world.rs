@@ -1,0 +1,397 @@
+//! All that the simulated platform holds, and the agenda of what comes next.
+//!
+//! The agenda is the only clock: an item is played at the moment it was due, not at the moment somebody
+//! looked, so that a run does not depend on how often it is driven. Callers draw from a source of chance of
+//! their own: how clients behave does not change who calls.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::model::time::{Mono, Now};
+use crate::sim::access::{Access, OauthClient};
+use crate::sim::agenda::Agenda;
+use crate::sim::call::{Call, Hand, Recorder};
+use crate::sim::channels::SocketId;
+use crate::sim::faults::Misfortune;
+use crate::sim::happening::{Happening, beat_word};
+use crate::sim::life::{Beat, Cast, Effect, Order, obey, play, way_of};
+use crate::sim::org::Org;
+use crate::sim::plan::Plan;
+use crate::sim::post::{Post, SocketOut};
+use crate::sim::random::Chance;
+use crate::sim::shape::{self, Carrier};
+use crate::sim::traffic::{Cue, Manners, customer_number, write_life};
+
+/// Ended calls kept, so that they can still be read; the oldest goes first.
+const ENDED_KEPT: usize = 20_000;
+/// Happenings kept until somebody reads them; the oldest goes first.
+const HAPPENINGS_KEPT: usize = 4_096;
+
+#[derive(Clone, Debug)]
+enum Item {
+    NewCall,
+    Cue(String, usize),
+    Apply(String, Order, Hand),
+    Heartbeat(SocketId),
+    Deliver(SocketId, String),
+    CloseSocket(SocketId),
+    Misfortune(Misfortune),
+}
+
+/// All that the simulated platform holds.
+#[derive(Debug)]
+pub struct World {
+    /// What it was asked to be.
+    pub plan: Plan,
+    /// Its queues and agents.
+    pub org: Org,
+    /// Its client and tokens.
+    pub access: Access,
+    /// Its notification channels, and what goes out to them.
+    pub post: Post,
+    /// Chance for all but the callers.
+    pub chance: Chance,
+    /// Its conversations, live and ended.
+    pub calls: BTreeMap<String, Call>,
+    /// Until when all requests are refused.
+    pub burst_until: Option<Mono>,
+    /// The moment that is being played.
+    pub now: Now,
+    callers: Chance,
+    scripts: BTreeMap<String, Vec<Cue>>,
+    live: BTreeSet<String>,
+    ended: VecDeque<String>,
+    agenda: Agenda<Item>,
+    happenings: VecDeque<Happening>,
+}
+
+impl World {
+    /// A centre where nobody has called yet.
+    pub fn new(plan: Plan, now: Now) -> Self {
+        let client = OauthClient {
+            id: plan.client_id.clone(),
+            secret: plan.client_secret.clone(),
+            permissions: plan.permissions.clone(),
+        };
+        let mut world = Self {
+            // Twice as many agents as calls, so that consultations find one too.
+            org: Org::new(plan.calls.saturating_mul(2) + 5),
+            access: Access::new(client, plan.token_lifetime, plan.requests_per_minute),
+            post: Post::new(plan.channel_lifetime),
+            chance: Chance::new(plan.seed ^ 0x5eed_0000_0000_0001),
+            callers: Chance::new(plan.seed),
+            calls: BTreeMap::new(),
+            burst_until: None,
+            now,
+            scripts: BTreeMap::new(),
+            live: BTreeSet::new(),
+            ended: VecDeque::new(),
+            agenda: Agenda::default(),
+            happenings: VecDeque::new(),
+            plan,
+        };
+        world.open_the_doors();
+        world
+    }
+
+    fn open_the_doors(&mut self) {
+        // The first callers come within a third of a mean talk, so that lives do not run in step.
+        let first = self.plan.talk.div_f64(self.plan.pace.max(0.001) * 3.0);
+        for place in 0..self.plan.calls {
+            let after = if place == 0 { Duration::ZERO } else { self.callers.span(Duration::ZERO, first) };
+            self.put(after, Item::NewCall);
+        }
+        for kind in Misfortune::ALL {
+            if let Some(every) = self.plan.faults.interval(kind) {
+                self.put(every, Item::Misfortune(kind));
+            }
+        }
+    }
+
+    fn put(&mut self, after: Duration, item: Item) {
+        self.agenda.put(self.now.mono + after, item);
+    }
+
+    /// When the next item is due.
+    pub fn next_due(&self) -> Option<Mono> {
+        self.agenda.next_due()
+    }
+
+    /// Plays all that is due.
+    pub fn tick(&mut self, now: Now) {
+        while let Some((due, item)) = self.agenda.take_due(now.mono) {
+            let late = now.mono.since(due);
+            self.now = Now { mono: due, wall: now.wall - late };
+            self.play_item(item);
+        }
+        self.now = now;
+    }
+
+    fn play_item(&mut self, item: Item) {
+        match item {
+            Item::NewCall => {
+                let Plan { pace, talk, agent_pauses, .. } = self.plan;
+                let manners = Manners { pace, talk, agent_pauses };
+                let script = write_life(&self.org, manners, &mut self.callers);
+                self.begin_call(script);
+            }
+            Item::Cue(call, place) => self.play_cue(&call, place),
+            Item::Apply(call, order, hand) => self.apply(&call, &order, hand),
+            Item::Heartbeat(socket) => {
+                if self.post.beat(socket).is_some() {
+                    self.put(self.plan.heartbeat, Item::Heartbeat(socket));
+                }
+            }
+            Item::Deliver(socket, text) => self.post.send(socket, SocketOut::Text(text)),
+            Item::CloseSocket(socket) => {
+                self.post.end(socket, SocketOut::Close { code: 1001, reason: "maintenance" });
+            }
+            Item::Misfortune(kind) => {
+                self.strike(kind);
+                if let Some(every) = self.plan.faults.interval(kind) {
+                    self.put(every, Item::Misfortune(kind));
+                }
+            }
+        }
+    }
+
+    /// Begins a call that lives by this script, and gives its id.
+    pub fn begin_call(&mut self, script: Vec<Cue>) -> String {
+        let id = self.callers.uuid();
+        let way = way_of(script.first().map(|(_, beat)| beat));
+        let customer = customer_number(&mut self.callers);
+        let call = Call::new(id.clone(), way, customer, "tel:+15550100000".to_owned(), self.now.wall);
+        self.calls.insert(id.clone(), call);
+        self.live.insert(id.clone());
+        let first = script.first().map(|(after, _)| *after);
+        self.scripts.insert(id.clone(), script);
+        if let Some(after) = first {
+            self.put(after, Item::Cue(id.clone(), 0));
+        }
+        id
+    }
+
+    fn play_cue(&mut self, id: &str, place: usize) {
+        let Some(script) = self.scripts.get(id) else {
+            return;
+        };
+        let beat = script.get(place).map(|(_, beat)| beat.clone());
+        let next = script.get(place + 1).map(|(after, _)| *after);
+        if let Some(beat) = beat {
+            self.play_beat(id, &beat);
+        }
+        match next {
+            Some(after) => self.put(after, Item::Cue(id.to_owned(), place + 1)),
+            None => drop(self.scripts.remove(id)),
+        }
+    }
+
+    /// Plays one beat in a call now.
+    pub fn play_beat(&mut self, id: &str, beat: &Beat) -> Effect {
+        let free_agent = self.free_agent();
+        let Some(call) = self.calls.get_mut(id) else {
+            return Effect::Nothing;
+        };
+        let lived = call.is_live();
+        let mut cast = Cast { org: &self.org, chance: &mut self.callers, free_agent };
+        let effect = play(call, beat, &mut cast, self.now.wall);
+        let ended = lived && !call.is_live();
+        if effect == Effect::Changed {
+            self.note("call", id, beat_word(beat));
+            self.touch(id);
+        }
+        if ended {
+            self.replace_caller(id);
+        }
+        effect
+    }
+
+    fn replace_caller(&mut self, id: &str) {
+        self.live.remove(id);
+        self.ended.push_back(id.to_owned());
+        if self.ended.len() > ENDED_KEPT
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.calls.remove(&oldest);
+            self.scripts.remove(&oldest);
+        }
+        let pause = self.plan.talk.div_f64(self.plan.pace.max(0.001) * 10.0);
+        let after = self.callers.span(Duration::ZERO, pause);
+        if self.plan.calls > 0 {
+            self.put(after, Item::NewCall);
+        }
+    }
+
+    /// An agent who is in no live call, by id.
+    fn free_agent(&mut self) -> Option<String> {
+        let busy: BTreeSet<&str> =
+            self.live.iter().filter_map(|id| self.calls.get(id)).flat_map(Call::busy_agents).collect();
+        self.org.free_agent(&busy, &mut self.callers)
+    }
+
+    /// Accepts an order; it is carried out a little later, unless that is the fault to show.
+    pub fn accept(&mut self, id: &str, order: Order, hand: Hand) {
+        if self.chance.strikes(self.plan.faults.not_applied) {
+            self.note("not-applied", id, &format!("{order:?}"));
+            return;
+        }
+        let (least, most) = self.plan.apply_delay;
+        let after = self.chance.span(least, most);
+        self.put(after, Item::Apply(id.to_owned(), order, hand));
+    }
+
+    fn apply(&mut self, id: &str, order: &Order, hand: Hand) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let effect = obey(call, order);
+        let recorder = call.recorder;
+        let outcome = match (effect, recorder) {
+            (Effect::Nothing, Recorder::Idle | Recorder::Running | Recorder::SecurePaused) => {
+                "changes nothing"
+            }
+            (Effect::Changed, Recorder::Idle) => "now idle",
+            (Effect::Changed, Recorder::Running) => "now running",
+            (Effect::Changed, Recorder::SecurePaused) => "now in secure pause",
+        };
+        self.note("recording", id, &format!("{order:?} by {hand:?}: {outcome}"));
+        if effect == Effect::Changed {
+            self.touch(id);
+        }
+    }
+
+    /// Writes down how a call stands and tells all who listen.
+    pub fn touch(&mut self, id: &str) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        call.note_truth(self.now.wall);
+        let mut subjects = BTreeSet::new();
+        for party in &call.parties {
+            subjects.extend(party.queue.as_ref().map(|queue| format!("v2.routing.queues.{queue}")));
+            subjects.extend(party.user.as_ref().map(|user| format!("v2.users.{user}")));
+        }
+        let (whole, flat): (Vec<String>, Vec<String>) = subjects
+            .iter()
+            .map(|subject| (format!("{subject}.conversations"), format!("{subject}.conversations.calls")))
+            .unzip();
+        self.publish(id, &whole, shape::conversation);
+        self.publish(id, &flat, shape::call_conversation);
+    }
+
+    fn publish(&mut self, id: &str, topics: &[String], write: fn(&Call, &Org, Carrier) -> Value) {
+        let listeners = self.post.channels.listeners(topics, self.now.mono);
+        let Some(call) = self.calls.get(id).filter(|_| !listeners.is_empty()) else {
+            return;
+        };
+        let body = write(call, &self.org, Carrier::Event);
+        for (socket, topic) in listeners {
+            let correlation = self.chance.uuid();
+            let frame = json!({
+                "topicName": topic,
+                "version": "2",
+                "eventBody": body,
+                "metadata": {"CorrelationId": correlation},
+            });
+            self.send_event(socket, frame.to_string());
+        }
+    }
+
+    fn send_event(&mut self, socket: SocketId, text: String) {
+        let faults = &self.plan.faults;
+        if self.chance.strikes(faults.lose_events) {
+            return;
+        }
+        if self.chance.strikes(faults.duplicate_events) {
+            self.post.send(socket, SocketOut::Text(text.clone()));
+        }
+        if self.chance.strikes(faults.reorder_events) {
+            let after = self.chance.span(Duration::ZERO, faults.reorder_by);
+            return self.put(after, Item::Deliver(socket, text));
+        }
+        self.post.send(socket, SocketOut::Text(text));
+    }
+
+    /// Opens a socket for a channel; `None` where there is no such channel.
+    pub fn open_socket(&mut self, channel: &str) -> Option<SocketId> {
+        let (socket, former) = self.post.connect(channel, self.now.mono)?;
+        if former.is_some() {
+            self.note("socket", channel, "closed: a second socket took the channel");
+        }
+        self.put(self.plan.heartbeat, Item::Heartbeat(socket));
+        self.note("socket", channel, "opened");
+        Some(socket)
+    }
+
+    /// Forgets a socket that the client closed or lost.
+    pub fn lose_socket(&mut self, socket: SocketId) {
+        if let Some(channel) = self.post.channels.socket(socket).map(|socket| socket.channel.clone()) {
+            self.note("socket", &channel, "closed by the client");
+            self.post.channels.disconnect(socket);
+        }
+    }
+
+    fn strike(&mut self, kind: Misfortune) {
+        self.note("fault", "", &format!("{kind:?}"));
+        let sockets = self.post.channels.sockets();
+        match kind {
+            Misfortune::DropSockets => {
+                for socket in sockets {
+                    self.post.end(socket, SocketOut::Cut);
+                }
+            }
+            Misfortune::ClosingNotice => {
+                for socket in sockets {
+                    self.post.announce_closing(socket);
+                    self.put(self.plan.faults.closing_notice, Item::CloseSocket(socket));
+                }
+            }
+            Misfortune::Burst429 => {
+                self.burst_until = Some(self.now.mono + self.plan.faults.burst_429_for);
+            }
+            Misfortune::HalfOpen => {
+                if let Some(socket) = self.chance.pick(&sockets).copied() {
+                    self.post.freeze(socket);
+                }
+            }
+            Misfortune::EvictChannel => {
+                let ids: Vec<String> =
+                    self.post.channels.all(self.now.mono).map(|channel| channel.id.clone()).collect();
+                if let Some(id) = self.chance.pick(&ids) {
+                    self.post.channels.evict(id);
+                }
+            }
+            Misfortune::RevokeTokens => {
+                self.access.revoke_all();
+                for socket in sockets {
+                    self.post.announce_revocation(socket);
+                }
+            }
+        }
+    }
+
+    /// Writes down that something happened.
+    pub fn note(&mut self, kind: &'static str, subject: &str, detail: &str) {
+        if self.happenings.len() == HAPPENINGS_KEPT {
+            self.happenings.pop_front();
+        }
+        self.happenings.push_back(Happening {
+            at: self.now.wall,
+            kind,
+            subject: subject.to_owned(),
+            detail: detail.to_owned(),
+        });
+    }
+
+    /// The next frame for a socket.
+    pub fn poll_frame(&mut self) -> Option<(SocketId, SocketOut)> {
+        self.post.poll_frame()
+    }
+
+    /// The next thing that happened.
+    pub fn poll_happening(&mut self) -> Option<Happening> {
+        self.happenings.pop_front()
+    }
+}
