@@ -1,3 +1,5 @@
 //! The audit log: what is remembered, how it is written, linked and verified.
 
 pub mod record;
+pub mod chain;
+pub mod history;

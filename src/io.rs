@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod clock;
+pub mod journal;
 pub mod signals;
 pub mod socket;
 pub mod supervisor;

@@ -199,6 +199,21 @@ impl Warden {
         }
     }
 
+    /// How many calls are in the book.
+    pub fn call_count(&self) -> usize {
+        self.book.len()
+    }
+
+    /// Requests of the last minute, and the limit.
+    pub fn budget(&self, now: crate::model::time::Mono) -> (u32, u32) {
+        self.allowance.used(now)
+    }
+
+    /// Whether verdicts are carried out.
+    pub fn enforcement(&self) -> super::Enforcement {
+        self.settings.enforcement
+    }
+
     /// How many decisions are open.
     pub fn open_count(&self) -> usize {
         self.book.iter().filter(|(_, call)| call.pursuit.is_some()).count()

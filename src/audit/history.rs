@@ -1,0 +1,197 @@
+//! What a log says as a whole: which decisions are open, which holds and directives are in force, and
+//! whether it kept its promise of order (PRODUCT.md 6): a decision before its attempts, each decision ended
+//! exactly once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::audit::record::{Decision, Directive, Hold, HoldPhase, Record};
+use crate::model::ids::{ConversationId, DecisionId};
+use crate::model::time::Wall;
+
+/// An open decision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// As it was journaled.
+    pub decision: Decision,
+    /// When.
+    pub at: Wall,
+    /// Attempts so far.
+    pub attempts: u32,
+}
+
+/// What is in force after the records read so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    open: BTreeMap<DecisionId, Open>,
+    ended: BTreeSet<DecisionId>,
+    holds: BTreeMap<(ConversationId, String), Hold>,
+    directives: BTreeMap<String, Directive>,
+    gaps: BTreeSet<u64>,
+    last: Option<Wall>,
+    stopped: Stopped,
+}
+
+/// How the log ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stopped {
+    /// In the middle: a crash, or a daemon that runs.
+    #[default]
+    No,
+    /// With `daemon.stopped`.
+    Cleanly,
+}
+
+impl History {
+    /// Takes the next record in. Says how it breaks the promise of order, where it does.
+    pub fn take(&mut self, at: Wall, record: &Record) -> Option<String> {
+        self.last = Some(at);
+        self.stopped = Stopped::No;
+        match record {
+            Record::Decision(one) => return self.open(one, at),
+            Record::Attempt(one) => match self.open.get_mut(&one.decision) {
+                Some(open) => open.attempts = open.attempts.max(one.attempt),
+                None => {
+                    return Some(format!(
+                        "attempt {} of decision {} has no open decision before it",
+                        one.attempt, one.decision
+                    ));
+                }
+            },
+            Record::Outcome(one) if !self.is_known(&one.decision) => {
+                return Some(format!("an outcome of decision {}, which was never made", one.decision));
+            }
+            Record::Confirmed(one) => return self.end(&one.decision),
+            Record::Superseded(one) => return self.end(&one.decision),
+            Record::Abandoned(one) => return self.end(&one.decision),
+            Record::Hold(one) => {
+                self.holds.insert((one.conversation.clone(), one.rule.clone()), one.clone());
+            }
+            Record::HoldEnded(one) => {
+                let key = (one.conversation.clone(), one.rule.clone());
+                // An expired hold stays until it has stopped matching, so that it does not count again.
+                if self.holds.get(&key).is_some_and(|hold| hold.phase != HoldPhase::Expired) {
+                    self.holds.remove(&key);
+                }
+            }
+            Record::Directive(one) => {
+                self.directives.insert(one.directive.clone(), one.clone());
+            }
+            Record::DirectiveReleased(one) => {
+                self.directives.remove(&one.directive);
+            }
+            Record::GapOpened(one) => {
+                self.gaps.insert(one.gap);
+            }
+            Record::GapClosed(one) => {
+                self.gaps.remove(&one.gap);
+            }
+            Record::Carried(one) => return self.carry(at, &one.carried),
+            Record::DaemonStopped(_) => self.stopped = Stopped::Cleanly,
+            Record::DaemonStarted(_)
+            | Record::PolicyLoaded(_)
+            | Record::Outcome(_)
+            | Record::Would(_)
+            | Record::Facts(_)
+            | Record::Contested(_)
+            | Record::Residual(_)
+            | Record::Dropped(_)
+            | Record::Alert(_)
+            | Record::RuleFailed(_)
+            | Record::Retired(_)
+            | Record::Checkpoint(_) => {}
+        }
+        None
+    }
+
+    fn is_known(&self, decision: &DecisionId) -> bool {
+        self.open.contains_key(decision) || self.ended.contains(decision)
+    }
+
+    fn open(&mut self, decision: &Decision, at: Wall) -> Option<String> {
+        if self.is_known(&decision.decision) {
+            return Some(format!("decision {} was made twice", decision.decision));
+        }
+        let open = Open { decision: decision.clone(), at, attempts: 0 };
+        self.open.insert(decision.decision.clone(), open);
+        None
+    }
+
+    fn end(&mut self, decision: &DecisionId) -> Option<String> {
+        if self.open.remove(decision).is_some() {
+            self.ended.insert(decision.clone());
+            return None;
+        }
+        Some(if self.ended.contains(decision) {
+            format!("decision {decision} ended twice")
+        } else {
+            format!("decision {decision} ended, but was never made")
+        })
+    }
+
+    /// A record that was still in force when its file began. In the same log it is known already.
+    fn carry(&mut self, at: Wall, carried: &serde_json::Value) -> Option<String> {
+        let attempts = carried.get("attempts").and_then(serde_json::Value::as_u64);
+        let since = carried.get("at").and_then(serde_json::Value::as_str).and_then(Wall::parse).unwrap_or(at);
+        match serde_json::from_value::<Record>(carried.clone()) {
+            Ok(Record::Decision(one)) => {
+                if !self.is_known(&one.decision) {
+                    self.open(&one, since);
+                    let attempts = attempts.and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
+                    if let Some(open) = self.open.get_mut(&one.decision) {
+                        open.attempts = attempts;
+                    }
+                }
+                None
+            }
+            Ok(record @ (Record::Hold(_) | Record::Directive(_))) => self.take(at, &record),
+            Ok(_) | Err(_) => Some("a carried record of a kind that is never carried".into()),
+        }
+    }
+
+    /// The `carried` records with which the next file begins.
+    pub fn carried(&self) -> Vec<Record> {
+        let written = |record: &Record| serde_json::to_value(record).unwrap_or_default();
+        let mut all = Vec::new();
+        for open in self.open.values() {
+            let mut value = written(&Record::Decision(open.decision.clone()));
+            if let Some(fields) = value.as_object_mut() {
+                fields.insert("attempts".into(), open.attempts.into());
+                fields.insert("at".into(), open.at.to_string().into());
+            }
+            all.push(value);
+        }
+        all.extend(self.holds.values().map(|one| written(&Record::Hold(one.clone()))));
+        all.extend(self.directives.values().map(|one| written(&Record::Directive(one.clone()))));
+        all.into_iter().map(|carried| Record::Carried(crate::audit::record::Carried { carried })).collect()
+    }
+
+    /// The open decisions.
+    pub fn open_decisions(&self) -> impl Iterator<Item = &Open> {
+        self.open.values()
+    }
+
+    /// The holds in force.
+    pub fn holds(&self) -> impl Iterator<Item = &Hold> {
+        self.holds.values()
+    }
+
+    /// The directives in force.
+    pub fn directives(&self) -> impl Iterator<Item = &Directive> {
+        self.directives.values()
+    }
+
+    /// When the last record was written.
+    pub fn last(&self) -> Option<Wall> {
+        self.last
+    }
+
+    /// How the log ends.
+    pub fn stopped(&self) -> Stopped {
+        self.stopped
+    }
+
+    /// How many decisions ended.
+    pub fn ended_count(&self) -> usize {
+        self.ended.len()
+    }
+}
