@@ -1,0 +1,162 @@
+//! What is wrong with an expression, and where.
+
+use crate::policy::expression::Expression;
+
+/// The mistakes as `text at the place: message (help)`.
+fn mistakes(source: &str) -> Vec<String> {
+    let found = Expression::compile(source).err().unwrap_or_default();
+    found
+        .into_iter()
+        .map(|one| {
+            let help = one.help.map(|help| format!(" ({help})")).unwrap_or_default();
+            format!("{}: {}{help}", &source[one.span], one.message)
+        })
+        .collect()
+}
+
+#[track_caller]
+fn mistaken(source: &str, expected: &str) {
+    assert_eq!(mistakes(source), [expected], "{source}");
+}
+
+#[test]
+fn unknown_names_are_mistakes_with_a_suggestion() {
+    mistaken("agens.size() > 0", "agens: there is no variable `agens` (did you mean `agent`?)");
+    mistaken("agent.stat == 'x'", "stat: a participant has no field `stat` (did you mean `state`?)");
+    mistaken(
+        "recordingState == 'active'",
+        "recordingState: there is no variable `recordingState` (did you mean `conversation.recordingState`?)",
+    );
+    mistaken("agents.exist(a, a.held)", "exist: there is no function `exist` (did you mean `exists`?)");
+    mistaken(
+        "agent.name.startswith('x')",
+        "startswith: there is no function `startswith` (did you mean `startsWith`?)",
+    );
+    mistaken(
+        "agents.state == 'x'",
+        "state: a list of participants has no field `state` (ask for one of them: `.exists(x, x.state == ...)`)",
+    );
+    mistaken(
+        "exists(agents, a, a.held)",
+        "exists: there is no function `exists` (write `list.exists(x, ...)`)",
+    );
+    mistaken("sze(agents) > 0", "sze: there is no function `sze` (did you mean `size`?)");
+}
+
+#[test]
+fn comparisons_that_can_never_be_true_are_mistakes() {
+    mistaken(
+        "media == 1",
+        "media == 1: a string is never equal to an int (write the number in quotes, or convert the text with int())",
+    );
+    mistaken(
+        "agent == null",
+        "agent == null: a participant is never equal to null (ask for a field that it would have: `has(agent.id)`)",
+    );
+    mistaken("agent.priority in ['1']", "agent.priority in ['1']: an int is never in a list of strings");
+    mistaken("media == \"cal\"", "\"cal\": `media` is never \"cal\" (did you mean `call`?)");
+    mistaken(
+        "agent.direction in ['in']",
+        "['in']: `direction` is never \"in\" (it is one of inbound, outbound)",
+    );
+    mistaken(
+        "conversation.recordingState == 'ACTIVE'",
+        "'ACTIVE': `recordingState` is never \"ACTIVE\" (did you mean `active`?)",
+    );
+    mistaken("'a' < 1", "'a' < 1: `<` does not compare a string with an int");
+    mistaken(
+        "1 + 1.5 > 2",
+        "1 + 1.5: `+` does not work on an int and a double (convert one side with int(), uint() or double())",
+    );
+}
+
+#[test]
+fn a_result_that_is_no_condition_is_a_mistake() {
+    mistaken("size(agents)", "size(agents): a condition must be true or false, and this is an int");
+    mistaken(
+        "media",
+        "media: a condition must be true or false, and this is a string (compare it with a string: `== \"...\"`)",
+    );
+    mistaken(
+        "agent.held && 'x'",
+        "'x': a side of `&&` must be true or false, and this is a string (compare it with a string: `== \"...\"`)",
+    );
+    mistaken(
+        "agents.exists(a, a.id)",
+        "a.id: the condition of `exists` must be true or false, and this is a string (compare it with a string: `== \"...\"`)",
+    );
+}
+
+#[test]
+fn all_mistakes_come_at_once_in_their_order() {
+    let found = mistakes("foo == 1 && agent.bar || agents.exists(a, a.baz > nix)");
+    let places: Vec<_> = found.iter().map(|one| one.split(':').next().unwrap_or_default()).collect();
+    assert_eq!(places, ["foo", "bar", "baz", "nix"], "{found:?}");
+}
+
+#[test]
+fn constants_that_cannot_be_read_are_mistakes() {
+    mistaken("agent.name.matches('(')", "'(': this is not a pattern: unclosed group");
+    mistaken(
+        "agent.startTime > timestamp('today')",
+        "timestamp('today'): a text could not be read as timestamp (as in \"2026-01-31T12:00:00Z\")",
+    );
+    mistaken(
+        "agent.endTime - agent.startTime > duration('5 min')",
+        "duration('5 min'): a text could not be read as duration (as in \"90s\", \"1h30m\" or \"250ms\")",
+    );
+    mistaken(
+        "agent.name.matches(topic)",
+        "topic: the pattern of `matches` must be written out (compare texts that are known only later with contains())",
+    );
+    mistaken(
+        "agent.startTime.getHours('Europe/Berlin') > 1",
+        "'Europe/Berlin': this is not an offset from UTC (write \"UTC\" or one like \"+02:00\"; names of zones are not known)",
+    );
+    mistaken("{'a': 1, 'a': 2}.a == 1", "'a': this key stands in the map already");
+}
+
+#[test]
+fn syntax_is_complained_of_in_plain_words() {
+    mistaken("", ": the expression is empty (leave `when` out where there is no condition)");
+    mistaken("media = 'call'", "=: `=` is not an operator (compare with `==`)");
+    mistaken("flagged and agent.held", "and: `and` is not an operator (write `&&`)");
+    mistaken("flagged & agent.held", "&: `&` is not an operator (write `&&`)");
+    mistaken("not flagged", "flagged: `flagged` is unexpected here");
+    mistaken("media ==", ": the expression ends before it is complete");
+    mistaken("size(agents > 1", ": the expression ends before it is complete");
+    mistaken(
+        "media == 'call",
+        "'call: this text is not written as one (it ends with the quote that it begins with; a backslash in it is written `\\\\`)",
+    );
+    mistaken("flagged)", "): `)` is unexpected here");
+    mistaken("if == 1", "if: `if` is a reserved word");
+    mistaken("agent.`na-me` == ''", "`na-me`: a participant has no field `na-me` (did you mean `name`?)");
+    mistaken("has(agent)", "agent: has() takes a field, as in `has(agent.team)`");
+    mistaken(
+        "has(attributes['x'])",
+        "attributes['x']: has() takes a field, as in `has(agent.team)` (ask for a key with `\"key\" in map`)",
+    );
+    mistaken(
+        "agents.exists(a.b, true)",
+        ".: `exists` takes a name for the element first (as in `.exists(x, x.held)`)",
+    );
+}
+
+#[test]
+fn spans_cover_the_part_that_is_wrong_beyond_ascii_too() {
+    mistaken("'é' == 'é' && agent . /* */ nam == ''", "/: `/` is unexpected here");
+    mistaken(
+        "'é' == 'é' && (agent . // x\n nam) == ''",
+        "nam: a participant has no field `nam` (did you mean `name`?)",
+    );
+    mistaken("flagged && size( agents [ 0 ] ) > 1", "agents [ 0 ]: `size` does not work on a participant");
+}
+
+#[test]
+fn too_long_and_too_deep_is_refused_before_it_is_parsed() {
+    let mut deep = "(".repeat(10_000);
+    deep.push_str("true");
+    assert_eq!(mistakes(&deep), ["(: the expression is nested too deep here (split it into several rules)"]);
+    assert!(Expression::compile(&" ".repeat(20_000)).is_err());
+}
