@@ -65,12 +65,14 @@
 //! | | `sim::doorway` | the connections of the port |
 //! | | `sim::server` | the platform on loopback, for `demo`, `simulate` and foreign clients |
 
-pub mod audit;
-pub mod command;
-pub mod io;
 pub mod model;
-pub mod policy;
-pub mod settings;
-pub mod sim;
-pub mod warden;
 pub mod wire;
+pub mod policy;
+pub mod audit;
+pub mod warden;
+pub mod sim;
+pub mod io;
+pub mod http;
+pub mod settings;
+pub mod daemon;
+pub mod command;

@@ -1,7 +1,8 @@
 //! The policy: what the rules say of a conversation as it is known now.
 
-pub mod compile;
-pub mod decide;
-pub mod expression;
-pub mod file;
 pub mod rule;
+pub mod subject;
+pub mod expression;
+pub mod decide;
+pub mod file;
+pub mod compile;

@@ -58,7 +58,7 @@ impl Api {
             };
             match self.send_with(request, &token).await {
                 RawAnswer::Answered { status: 401, .. } if refused.is_none() => refused = Some(token),
-                answer => return answer,
+                answer @ (RawAnswer::Answered { .. } | RawAnswer::Failed(_)) => return answer,
             }
         }
     }

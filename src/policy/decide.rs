@@ -1,28 +1,13 @@
 //! From a conversation to the rules that match it.
 
-use std::collections::BTreeMap;
-
 use globset::GlobMatcher;
 use smallvec::SmallVec;
 
-use crate::model::conversation::{Conversation, Direction, Media};
+use crate::model::conversation::{Direction, Media};
 use crate::model::recording::Wish;
 use crate::policy::expression::{EvaluationError, Expression};
 use crate::policy::rule::Terms;
-
-/// Facts that other systems pushed for one conversation: JSON values by name.
-pub type Facts = BTreeMap<String, serde_json::Value>;
-
-/// What rules look at.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// The conversation, queue names filled in.
-    pub conversation: &'a Conversation,
-    /// Facts pushed for it.
-    pub facts: &'a Facts,
-    /// The topic of the event that caused the look; empty where none did (a resync, a timer).
-    pub topic: &'a str,
-}
+use crate::policy::subject::Subject;
 
 /// The number of a rule in its policy: its place in `Policy::terms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

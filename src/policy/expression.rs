@@ -18,7 +18,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::policy::decide::{Facts, Subject};
+use crate::policy::subject::{Facts, Subject};
 
 mod calculate;
 mod check;

@@ -10,8 +10,8 @@ use crate::model::conversation::{Conversation, Participant};
 use crate::model::ids::{ConversationId, DecisionId, ParticipantId, QueueId};
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now, Wall};
-use crate::policy::decide::Facts;
 use crate::policy::rule::OnRelease;
+use crate::policy::subject::Facts;
 use crate::warden::backoff::Backoff;
 use crate::warden::latch::Latches;
 

@@ -1,0 +1,419 @@
+//! The loop: one closed [`Event`] enum in, outputs performed strictly in order, drain on stop.
+//!
+//! Everything that happens comes in here: socket texts, answers, questions from HTTP, signals, deadlines.
+//! The warden judges, and what it wants done is done in its order, with one rule on top: no request, and no
+//! answer to a caller, before the records that go with it are durable.
+
+mod outward;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, error, info, warn};
+
+use crate::audit::record::{self, Record};
+use crate::http::ask::{Ask, DirectiveAnswer, FactsAnswer};
+use crate::io::api::Api;
+use crate::io::clock::Clock;
+use crate::io::journal::Journal;
+use crate::io::signals::Signal;
+use crate::io::socket::{self, SocketEvent};
+use crate::io::supervisor::Supervisor;
+use crate::io::token::chain;
+use crate::model::time::{Mono, Now, Wall};
+use crate::settings::{Alert, Source};
+use crate::warden::session::SocketId;
+use crate::warden::{Input, Level, Note, Output, RequestId, SocketOrder, Ticket, Warden};
+use crate::wire::reply::RawAnswer;
+use crate::wire::request::Request;
+
+/// Socket events that wait for the loop. Beyond it, reading from the socket waits.
+pub const EVENTS_WAITING: usize = 4096;
+/// Answers that wait for the loop; there are never more than requests under way.
+pub const ANSWERS_WAITING: usize = 1024;
+/// Events taken in one turn before their records are made durable together.
+pub const EVENTS_PER_TURN: usize = 64;
+/// A drain takes no longer (PRODUCT.md 9 allows 10 s).
+pub const DRAIN_WAIT: Duration = Duration::from_secs(8);
+/// systemd's status line is renewed so often.
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+/// While the log cannot be written, it is tried again so often.
+const JOURNAL_RETRY: Duration = Duration::from_secs(1);
+
+/// One thing that happened.
+#[derive(Debug)]
+enum Event {
+    Socket(SocketEvent),
+    Answer(RequestId, RawAnswer),
+    Ask(Ask),
+    Signal(Signal),
+    Wakeup,
+}
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    On,
+    Drain,
+}
+
+/// What the daemon is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The warden, with what the log says was in force.
+    pub warden: Warden,
+    /// The audit log.
+    pub journal: Journal,
+    /// The platform.
+    pub api: Api,
+    /// The clocks that the warden was started by.
+    pub clock: Clock,
+    /// Questions from HTTP.
+    pub asks: mpsc::Receiver<Ask>,
+    /// Signals; whoever starts the daemon owns them.
+    pub signals: mpsc::Receiver<Signal>,
+    /// Where a reload reads from; none where there is nothing to reload.
+    pub source: Option<Source>,
+    /// Where alerts go.
+    pub alert: Alert,
+    /// Who wants to see each record as it is written. Where he cannot follow he misses some.
+    pub watcher: Option<mpsc::Sender<(Wall, Record)>>,
+}
+
+/// Runs until it is told to stop; everything is journaled and closed then.
+pub async fn run(parts: Parts) -> Parts {
+    let (socket_events_tx, socket_events) = mpsc::channel(EVENTS_WAITING);
+    let (answers_tx, answers) = mpsc::channel(ANSWERS_WAITING);
+    let status_at = parts.clock.now().mono;
+    let mut daemon = Daemon {
+        parts,
+        sockets: BTreeMap::new(),
+        tickets: BTreeMap::new(),
+        next_ticket: 0,
+        socket_events_tx,
+        socket_events,
+        answers_tx,
+        answers,
+        status_at,
+        told: Told::Nothing,
+    };
+    daemon.turn_until_drained().await;
+    daemon.parts
+}
+
+/// What systemd knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Ready,
+}
+
+struct Daemon {
+    parts: Parts,
+    sockets: BTreeMap<SocketId, mpsc::Sender<socket::SocketOrder>>,
+    tickets: BTreeMap<Ticket, oneshot::Sender<DirectiveAnswer>>,
+    next_ticket: u64,
+    socket_events_tx: mpsc::Sender<SocketEvent>,
+    socket_events: mpsc::Receiver<SocketEvent>,
+    answers_tx: mpsc::Sender<(RequestId, RawAnswer)>,
+    answers: mpsc::Receiver<(RequestId, RawAnswer)>,
+    status_at: Mono,
+    told: Told,
+}
+
+impl Daemon {
+    async fn turn_until_drained(&mut self) {
+        self.feed(Input::Timeout).await;
+        loop {
+            let event = self.next_event(None).await;
+            if event == Some(Turn::Drain) {
+                return self.drain().await;
+            }
+        }
+    }
+
+    /// Waits for one event and takes it in, with all that are there already up to a bound.
+    async fn next_event(&mut self, until: Option<Mono>) -> Option<Turn> {
+        let event = self.wait(until).await?;
+        let mut outputs = Vec::new();
+        let mut turn = self.take(event, &mut outputs);
+        for _ in 1..EVENTS_PER_TURN {
+            let more = self.socket_events.try_recv().map(Event::Socket).ok();
+            let more = more.or_else(|| self.answers.try_recv().map(|(id, one)| Event::Answer(id, one)).ok());
+            match more {
+                Some(event) if turn == Turn::On => turn = self.take(event, &mut outputs),
+                Some(_) | None => break,
+            }
+        }
+        self.perform(outputs).await;
+        Some(turn)
+    }
+
+    /// The next event; none where `until` came first.
+    async fn wait(&mut self, until: Option<Mono>) -> Option<Event> {
+        let now = self.parts.clock.now();
+        let wakeup = self.parts.warden.next_wakeup(now).map(|(at, _)| at);
+        let wakeup = wakeup.map_or(self.status_at, |at| at.min(self.status_at));
+        let deadline = self.parts.clock.instant(until.map_or(wakeup, |at| at.min(wakeup)).max(now.mono));
+        let signals_open = !self.parts.signals.is_closed();
+        let asks_open = !self.parts.asks.is_closed();
+        tokio::select! {
+            biased;
+            signal = self.parts.signals.recv(), if signals_open => {
+                Some(signal.map_or(Event::Wakeup, Event::Signal))
+            }
+            answer = self.answers.recv() => answer.map(|(id, answer)| Event::Answer(id, answer)),
+            event = self.socket_events.recv() => event.map(Event::Socket),
+            ask = self.parts.asks.recv(), if asks_open => Some(ask.map_or(Event::Wakeup, Event::Ask)),
+            () = tokio::time::sleep_until(deadline) => {
+                let now = self.parts.clock.now().mono;
+                if until.is_some_and(|at| at <= now) { None } else { Some(Event::Wakeup) }
+            }
+        }
+    }
+
+    /// Takes one event in; what it leads to is added to `outputs`.
+    fn take(&mut self, event: Event, outputs: &mut Vec<Output>) -> Turn {
+        let now = self.parts.clock.now();
+        let input = match event {
+            Event::Socket(SocketEvent::Opened(socket)) => Input::SocketOpened(socket),
+            Event::Socket(SocketEvent::Text(socket, text)) => Input::SocketText(socket, text),
+            Event::Socket(SocketEvent::Lost(socket, why)) => {
+                self.sockets.remove(&socket);
+                Input::SocketLost(socket, why)
+            }
+            Event::Answer(id, answer) => Input::Answer(id, answer),
+            Event::Ask(ask) => match self.take_ask(ask, now) {
+                Some(input) => input,
+                None => return Turn::On,
+            },
+            Event::Signal(Signal::Drain) => return Turn::Drain,
+            Event::Signal(Signal::Reload) => {
+                for input in self.reload() {
+                    self.handle(input, now, outputs);
+                }
+                return Turn::On;
+            }
+            Event::Wakeup => Input::Timeout,
+        };
+        self.handle(input, now, outputs);
+        if now.mono >= self.status_at {
+            self.tell_status(now);
+        }
+        Turn::On
+    }
+
+    fn handle(&mut self, input: Input, now: Now, outputs: &mut Vec<Output>) {
+        self.parts.warden.handle(input, now);
+        while let Some(output) = self.parts.warden.poll_output() {
+            outputs.push(output);
+        }
+    }
+
+    async fn feed(&mut self, input: Input) {
+        let mut outputs = Vec::new();
+        let now = self.parts.clock.now();
+        self.handle(input, now, &mut outputs);
+        self.perform(outputs).await;
+    }
+
+    /// Writes all records, makes them durable, and then does the rest, each in its order.
+    async fn perform(&mut self, outputs: Vec<Output>) {
+        let now = self.parts.clock.now();
+        let mut rest = Vec::new();
+        let mut records = Vec::new();
+        for output in outputs {
+            match output {
+                Output::Record(record) => records.push(record),
+                other @ (Output::Request(..) | Output::Socket(_) | Output::Reply(..) | Output::Note(_)) => {
+                    rest.push(other);
+                }
+            }
+        }
+        self.journal(records, now).await;
+        for output in rest {
+            match output {
+                Output::Request(id, request) => self.send(id, request),
+                Output::Socket(order) => self.order_socket(order),
+                Output::Reply(ticket, reply) => {
+                    if let Some(caller) = self.tickets.remove(&ticket) {
+                        let answer = DirectiveAnswer { decision: reply.decision, message: reply.message };
+                        // A caller who hung up does not wait for the answer.
+                        caller.send(answer).ok();
+                    }
+                }
+                Output::Note(Note { level, message }) => match level {
+                    Level::Info => info!("{message}"),
+                    Level::Warn => warn!("{message}"),
+                    Level::Error => error!("{message}"),
+                },
+                Output::Record(_) => {}
+            }
+        }
+    }
+
+    /// Makes records durable. While that fails nothing else happens: no request may go out unrecorded.
+    async fn journal(&mut self, records: Vec<Record>, now: Now) {
+        if records.is_empty() {
+            return;
+        }
+        for record in records {
+            self.parts.journal.append(now.wall, &record);
+            self.watch(now.wall, record);
+        }
+        while let Err(error) = self.parts.journal.sync(self.parts.clock.now().wall) {
+            let status = format!("the audit log cannot be written, so nothing is sent: {}", chain(&error));
+            error!("{status}");
+            Supervisor.alive(&status);
+            tokio::time::sleep(JOURNAL_RETRY).await;
+        }
+    }
+
+    fn watch(&mut self, at: Wall, record: Record) {
+        match &record {
+            Record::Alert(alert) => outward::alert(&self.parts.alert, alert),
+            Record::Decision(one) => {
+                info!(decision = %one.decision, conversation = %one.conversation, rule = one.rule,
+                    observed = %one.observed, "decided: {}", one.action);
+            }
+            Record::Confirmed(one) => {
+                info!(decision = %one.decision, conversation = %one.conversation, after_ms = one.after_ms, "confirmed");
+            }
+            Record::Abandoned(one) => {
+                warn!(decision = %one.decision, conversation = %one.conversation, why = one.why, "abandoned");
+            }
+            other => debug!(kind = other.kind(), "recorded"),
+        }
+        if let Some(watcher) = &self.parts.watcher
+            && watcher.try_send((at, record)).is_err()
+        {
+            debug!("the watcher cannot follow");
+        }
+    }
+
+    fn send(&self, id: RequestId, request: Request) {
+        let (api, answers_tx) = (self.parts.api.clone(), self.answers_tx.clone());
+        tokio::spawn(async move {
+            let answer = api.send(&request).await;
+            // Where the loop is gone the log says that the attempt has no outcome.
+            answers_tx.send((id, answer)).await.ok();
+        });
+    }
+
+    fn order_socket(&mut self, order: SocketOrder) {
+        match order {
+            SocketOrder::Open(socket, channel) => {
+                let (orders_tx, orders) = mpsc::channel(socket::ORDERS_WAITING);
+                self.sockets.insert(socket, orders_tx);
+                tokio::spawn(socket::run(socket, channel.connect_uri, orders, self.socket_events_tx.clone()));
+            }
+            SocketOrder::Send(socket, text) => {
+                if let Some(orders_tx) = self.sockets.get(&socket)
+                    && orders_tx.try_send(socket::SocketOrder::Send(text)).is_err()
+                {
+                    debug!("a socket takes no more orders; its deadline will notice");
+                }
+            }
+            SocketOrder::Close(socket) => {
+                // Dropping the sender closes the socket too, should its orders be full.
+                if let Some(orders_tx) = self.sockets.remove(&socket) {
+                    orders_tx.try_send(socket::SocketOrder::Close).ok();
+                }
+            }
+        }
+    }
+
+    fn take_ask(&mut self, ask: Ask, now: Now) -> Option<Input> {
+        let warden = &self.parts.warden;
+        // Who asked and hung up does not wait for the answer.
+        match ask {
+            Ask::Direct { directive, answer } => {
+                self.next_ticket += 1;
+                let ticket = Ticket(self.next_ticket);
+                self.tickets.insert(ticket, answer);
+                return Some(Input::Order(ticket, outward::order(directive)));
+            }
+            Ask::Facts { conversation, facts, answer } => {
+                let message = "the facts are taken".to_owned();
+                answer.send(FactsAnswer { decision: None, message }).ok();
+                return Some(Input::Facts(conversation, facts));
+            }
+            Ask::Decision { id, answer } => {
+                answer.send(warden.decision(&id).map(outward::decision)).ok();
+            }
+            Ask::View { answer } => {
+                answer.send(outward::view(warden.view(outward::LATEST_DECISIONS, now))).ok();
+            }
+            Ask::Conversation { id, answer } => {
+                answer.send(warden.call(&id).map(outward::call)).ok();
+            }
+        }
+        None
+    }
+
+    /// Reads the configuration again. A bad one is refused, logged, and the old one stays.
+    fn reload(&mut self) -> Vec<Input> {
+        let Some(source) = &self.parts.source else { return Vec::new() };
+        Supervisor.reloading();
+        let inputs = match source.load() {
+            Ok(loaded) => {
+                info!("the configuration was read again");
+                let mut settings = loaded.settings.warden;
+                settings.enforcement = self.parts.warden.enforcement();
+                vec![Input::Settings(Box::new(settings)), Input::Policy(loaded.policy)]
+            }
+            Err(mistakes) => {
+                for mistake in &mistakes {
+                    error!("{mistake}");
+                }
+                error!(
+                    "the new configuration has {} mistakes and is refused; the old one stays",
+                    mistakes.len()
+                );
+                Vec::new()
+            }
+        };
+        let now = self.parts.clock.now().wall;
+        if let Err(error) = self.parts.journal.reopen(now) {
+            error!("the audit log could not be reopened: {}", chain(&error));
+        }
+        Supervisor.ready("the configuration was read again");
+        inputs
+    }
+
+    fn tell_status(&mut self, now: Now) {
+        self.status_at = now.mono + STATUS_EVERY;
+        let warden = &self.parts.warden;
+        let (used, limit) = warden.budget(now.mono);
+        let open = warden.open_count();
+        let calls = warden.call_count();
+        let state = warden.not_ready().unwrap_or_else(|| "subscribed".into());
+        let status =
+            format!("{state}; {calls} calls, {open} decisions open, {used} of {limit} requests a minute");
+        if self.told == Told::Nothing {
+            self.told = Told::Ready;
+            Supervisor.ready(&status);
+        }
+        Supervisor.alive(&status);
+    }
+
+    /// Finishes what is under way, closes the sockets, and journals the end.
+    async fn drain(&mut self) {
+        info!("stopping: what is under way is finished");
+        Supervisor.stopping();
+        self.feed(Input::Drain).await;
+        let until = self.parts.clock.now().mono + DRAIN_WAIT;
+        while !self.parts.warden.is_drained() {
+            if self.next_event(Some(until)).await.is_none() {
+                warn!(
+                    "some requests were not answered in time; the log has them open, and the next start takes them up"
+                );
+                break;
+            }
+        }
+        let now = self.parts.clock.now();
+        let stopped = record::DaemonStopped { reason: "told to stop".into() };
+        self.journal(vec![Record::DaemonStopped(stopped)], now).await;
+    }
+}

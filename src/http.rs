@@ -1,0 +1,3 @@
+//! What others call and look at.
+
+pub mod ask;

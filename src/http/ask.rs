@@ -1,0 +1,401 @@
+//! What a request asks of the loop, what the loop answers, and the bounded way between them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::model::ids::{ConversationId, DecisionId};
+use crate::model::recording::{Action, Observed, Wish};
+use crate::model::time::Wall;
+use crate::policy::subject::Facts;
+
+/// How many asks may wait for the loop. A loop that is further behind than this is better told
+/// about by 503 at once than by an answer that comes late.
+pub const WAITING_ASKS: usize = 256;
+
+/// How long an answer may take. It is awaited until the order is durable, so this bounds a disk that hangs.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a request asks of the loop; each with the place for its answer. The asker may have gone when
+/// the answer comes: a failed send of the answer is of no consequence.
+#[derive(Debug)]
+pub enum Ask {
+    /// Takes a directive; answered only once it is durable.
+    Direct {
+        /// What is ordered.
+        directive: DirectiveOrder,
+        /// Where the answer goes.
+        answer: oneshot::Sender<DirectiveAnswer>,
+    },
+    /// Takes facts for one conversation; answered only once they are durable.
+    Facts {
+        /// Whose facts.
+        conversation: ConversationId,
+        /// The facts, which add to and replace what is known.
+        facts: Facts,
+        /// Where the answer goes.
+        answer: oneshot::Sender<FactsAnswer>,
+    },
+    /// How a decision stands; `None` where it is not known.
+    Decision {
+        /// Which decision.
+        id: DecisionId,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Option<DecisionView>>,
+    },
+    /// Everything at a glance, for page, metrics and health.
+    View {
+        /// Where the answer goes.
+        answer: oneshot::Sender<View>,
+    },
+    /// How one conversation stands; `None` where it is not in the book.
+    Conversation {
+        /// Which conversation.
+        id: ConversationId,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Option<CallView>>,
+    },
+}
+
+/// A directive as ordered: what stands over the rules for one conversation (PRODUCT.md 9).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectiveOrder {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// What is ordered.
+    pub order: Order,
+    /// Who ordered it, for the record.
+    pub by: String,
+    /// Why, for the record; may be empty.
+    pub reason: String,
+    /// The way it came.
+    pub origin: Origin,
+}
+
+/// What a directive does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// It stands until replaced, released, over, or the conversation ends.
+    Set {
+        /// What is wanted.
+        action: Action,
+        /// How long it stands; none: for the rest of the conversation.
+        lasts: Option<Duration>,
+    },
+    /// The directive in force is taken back.
+    Release,
+}
+
+/// The way a directive came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// From another system.
+    Webhook,
+    /// From a person at the command line.
+    Manual,
+}
+
+impl Origin {
+    /// The word of records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What became of a directive at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectiveAnswer {
+    /// The decision it opened; none where the conversation already is as wanted.
+    pub decision: Option<DecisionId>,
+    /// What happened, in a sentence.
+    pub message: String,
+}
+
+/// What became of pushed facts at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactsAnswer {
+    /// The decision that they led to, where they led to one.
+    pub decision: Option<DecisionId>,
+    /// What happened, in a sentence.
+    pub message: String,
+}
+
+/// How a decision stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DecisionState {
+    /// Not brought to its end yet.
+    Open,
+    /// The platform reported the wanted state.
+    Confirmed,
+    /// It came true by itself, or a newer one took its place.
+    Superseded,
+    /// It could not be brought about.
+    Abandoned,
+}
+
+impl DecisionState {
+    /// The word of records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Confirmed => "confirmed",
+            Self::Superseded => "superseded",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// One decision, as `GET /webhook/decisions/{id}` tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionView {
+    /// Its id.
+    pub decision: DecisionId,
+    /// Whose recording.
+    pub conversation: ConversationId,
+    /// How it stands.
+    pub state: DecisionState,
+    /// The same in a sentence.
+    pub message: String,
+}
+
+/// Whether the daemon does its work now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state", content = "reason")]
+pub enum Readiness {
+    /// It does.
+    Ready,
+    /// It does not, for this reason.
+    NotReady(String),
+}
+
+/// The rate budget of the OAuth client in the minute that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Requests spent.
+    pub used: u32,
+    /// Requests allowed.
+    pub limit: u32,
+}
+
+/// One notification channel and its socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketView {
+    /// A short name that stays the same for the life of the daemon.
+    pub name: String,
+    /// The session's state in a word: `subscribed`, `connecting`, `lost`, ...
+    pub state: String,
+    /// How many topics it carries.
+    pub topics: usize,
+    /// Since when it is in that state.
+    pub since: Wall,
+}
+
+/// One of the latest decisions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatestDecision {
+    /// When it was made.
+    pub at: Wall,
+    /// Its id.
+    pub decision: DecisionId,
+    /// Whose recording.
+    pub conversation: ConversationId,
+    /// What it wants.
+    pub action: Action,
+    /// The rule it comes from.
+    pub rule: String,
+    /// Why.
+    pub reason: String,
+    /// How it stands.
+    pub state: DecisionState,
+}
+
+/// One live conversation at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallView {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Its medium: `call`, `chat`, ...
+    pub media: String,
+    /// The routing queue it is in; empty where it is in none.
+    pub queue: String,
+    /// The connected agent; empty where there is none.
+    pub agent: String,
+    /// What the platform last reported.
+    pub observed: Observed,
+    /// What the policy wants.
+    pub wish: Wish,
+    /// The rule that wants it; empty for the default.
+    pub rule: String,
+    /// Since when it is in the book.
+    pub since: Wall,
+}
+
+impl CallView {
+    /// Whether the recording is not as the policy wants it.
+    pub fn is_astray(&self) -> bool {
+        self.wish.action().is_some_and(|action| !action.is_satisfied_by(self.observed))
+    }
+}
+
+/// Everything at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// Whether the daemon does its work.
+    pub ready: Readiness,
+    /// When it started.
+    pub started: Wall,
+    /// When this was put together.
+    pub now: Wall,
+    /// The live conversations.
+    pub calls: Vec<CallView>,
+    /// How many entries the worklist holds.
+    pub worklist: usize,
+    /// The rate budget.
+    pub budget: Budget,
+    /// The notification channels.
+    pub sockets: Vec<SocketView>,
+    /// The latest decisions, newest first.
+    pub decisions: Vec<LatestDecision>,
+    /// Counters by their Prometheus name with labels, as [`series`] writes it.
+    pub counters: BTreeMap<String, f64>,
+}
+
+/// The name of a Prometheus series with its labels, values escaped: `attempts_total{result="ok"}`.
+pub fn series(name: &str, labels: &[(&str, &str)]) -> String {
+    if labels.is_empty() {
+        return name.to_owned();
+    }
+    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let labels: Vec<String> =
+        labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
+    format!("{name}{{{}}}", labels.join(","))
+}
+
+/// Why the loop gave no answer. Each is a 503: the sender may try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Unanswered {
+    /// The bound of waiting asks is reached.
+    #[error("recwarden is busy: {WAITING_ASKS} requests wait already; nothing was done, try again")]
+    Busy,
+    /// The loop has ended, or ended while it was asked.
+    #[error("recwarden is stopping or has failed, and takes no requests; try again")]
+    Gone,
+    /// No answer within the bound.
+    #[error(
+        "recwarden gave no answer within {} s; the request may still take effect, try again",
+        ANSWER_WITHIN.as_secs()
+    )]
+    Silent,
+}
+
+/// The asking end: what every request handler holds.
+#[derive(Clone, Debug)]
+pub struct Asks(mpsc::Sender<Ask>);
+
+impl Asks {
+    /// A pair of ends with the bound [`WAITING_ASKS`]; the loop keeps the second.
+    pub fn channel() -> (Self, mpsc::Receiver<Ask>) {
+        let (asks_tx, asks_rx) = mpsc::channel(WAITING_ASKS);
+        (Self(asks_tx), asks_rx)
+    }
+
+    /// Over a channel that exists already.
+    pub fn over(asks_tx: mpsc::Sender<Ask>) -> Self {
+        Self(asks_tx)
+    }
+
+    /// Gives a directive; the answer comes once it is durable.
+    pub async fn direct(&self, directive: DirectiveOrder) -> Result<DirectiveAnswer, Unanswered> {
+        self.ask(|answer| Ask::Direct { directive, answer }).await
+    }
+
+    /// Pushes facts; the answer comes once they are durable.
+    pub async fn facts(&self, conversation: ConversationId, facts: Facts) -> Result<FactsAnswer, Unanswered> {
+        self.ask(|answer| Ask::Facts { conversation, facts, answer }).await
+    }
+
+    /// How a decision stands; `None` where it is not known.
+    pub async fn decision(&self, id: DecisionId) -> Result<Option<DecisionView>, Unanswered> {
+        self.ask(|answer| Ask::Decision { id, answer }).await
+    }
+
+    /// Everything at a glance.
+    pub async fn view(&self) -> Result<View, Unanswered> {
+        self.ask(|answer| Ask::View { answer }).await
+    }
+
+    /// How one conversation stands; `None` where it is not in the book.
+    pub async fn conversation(&self, id: ConversationId) -> Result<Option<CallView>, Unanswered> {
+        self.ask(|answer| Ask::Conversation { id, answer }).await
+    }
+
+    async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Unanswered> {
+        let (answer_tx, answer_rx) = oneshot::channel();
+        self.0.try_send(ask(answer_tx)).map_err(|refused| match refused {
+            TrySendError::Full(_) => Unanswered::Busy,
+            TrySendError::Closed(_) => Unanswered::Gone,
+        })?;
+        match tokio::time::timeout(ANSWER_WITHIN, answer_rx).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_dropped)) => Err(Unanswered::Gone),
+            Err(_elapsed) => Err(Unanswered::Silent),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fake;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_is_named_with_its_labels_escaped() {
+        assert_eq!(series("up", &[]), "up");
+        assert_eq!(
+            series("failed_total", &[("rule", "a\"b\\c\nd"), ("mode", "enforce")]),
+            "failed_total{rule=\"a\\\"b\\\\c\\nd\",mode=\"enforce\"}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_full_channel_is_said_at_once() {
+        let (asks_tx, _asks_rx) = mpsc::channel(1);
+        let (answer, _answer_rx) = oneshot::channel();
+        asks_tx.try_send(Ask::View { answer }).expect("room for one");
+        assert_eq!(Asks::over(asks_tx).view().await.unwrap_err(), Unanswered::Busy);
+    }
+
+    #[tokio::test]
+    async fn a_loop_that_has_ended_is_said_at_once() {
+        let (asks, asks_rx) = Asks::channel();
+        drop(asks_rx);
+        assert_eq!(asks.view().await.unwrap_err(), Unanswered::Gone);
+    }
+
+    #[tokio::test]
+    async fn a_loop_that_ends_while_it_is_asked_is_said() {
+        let (asks, mut asks_rx) = Asks::channel();
+        let ends = async move { drop(asks_rx.recv().await) };
+        let (answer, ()) = tokio::join!(asks.view(), ends);
+        assert_eq!(answer.unwrap_err(), Unanswered::Gone);
+    }
+}
