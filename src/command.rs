@@ -1,3 +1,180 @@
-//! The commands, one file each.
+//! The commands, one file each, and what they have in common: exit codes, the environment, logs.
 
+pub mod audit;
+pub mod check;
+pub mod demo;
+pub mod doors;
+pub mod run;
 pub mod simulate;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::io::token::chain;
+use crate::model::document::Diagnostic;
+use run::LogFormat;
+
+/// Where the configuration is looked for.
+pub const DEFAULT_CONFIG: &str = "/etc/recwarden/recwarden.toml";
+/// Exit code of an invalid configuration (`EX_CONFIG`): systemd does not restart on it.
+pub const EXIT_CONFIGURATION: u8 = 78;
+
+/// Keeps the recording of every Genesys Cloud conversation in the state a policy demands, and can prove it.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "Examples:\n  recwarden demo\n  recwarden check --config recwarden.toml\n  recwarden run --config recwarden.toml --dry-run\n  recwarden audit verify --directory /var/log/recwarden"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the main job, with nothing to set up: the daemon against a simulated contact centre
+    Demo(demo::Options),
+    /// Run the daemon
+    Run(run::Options),
+    /// Check the configuration and the rules
+    Check(check::Options),
+    /// Run the simulator on its own
+    Simulate(Box<simulate::Options>),
+    /// Read and verify the audit log
+    Audit(audit::Options),
+    /// Print shell completions
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Why a command failed, by its exit code.
+#[derive(Debug)]
+pub enum Failure {
+    /// The configuration is invalid: 78.
+    Configuration(Vec<Diagnostic>),
+    /// It failed: 1.
+    Failed(String),
+}
+
+impl Failure {
+    /// A failure with all its causes.
+    pub fn failed(error: &dyn std::error::Error) -> Self {
+        Self::Failed(chain(error))
+    }
+
+    /// The exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) => EXIT_CONFIGURATION,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(message) => write!(f, "recwarden: {message}"),
+            Self::Configuration(mistakes) => {
+                for mistake in mistakes {
+                    writeln!(f, "{mistake}")?;
+                }
+                let (count, s) = (mistakes.len(), if mistakes.len() == 1 { "" } else { "s" });
+                write!(f, "recwarden: the configuration is invalid ({count} mistake{s})")
+            }
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(format!("the output cannot be written: {error}"))
+    }
+}
+
+/// Reads the command line and runs what it says.
+pub fn main(out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Demo(options) => demo::run(&options, out),
+        Command::Run(options) => run::run(&options),
+        Command::Check(options) => check::run(&options, out),
+        Command::Simulate(options) => simulate::run(*options, out).map_err(|error| Failure::failed(&error)),
+        Command::Audit(options) => audit::run(&options, out),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "recwarden", out);
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Where even this cannot be written, the exit code still tells.
+            writeln!(complaints, "{failure}").ok();
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// The environment, and `.env` where the command is started by hand.
+pub fn environment() -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    if std::env::var_os("INVOCATION_ID").is_none() {
+        let pairs = dotenvy::dotenv_iter().into_iter().flatten();
+        all.extend(pairs.filter_map(Result::ok));
+    }
+    all.extend(std::env::vars());
+    all
+}
+
+/// The runtime that the daemon runs in.
+///
+/// # Errors
+/// Where the system has no threads left.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::failed(&error))
+}
+
+/// Sends logs to the journal under systemd, and to stderr by hand.
+pub fn log_to(format: LogFormat) {
+    use tracing_subscriber::prelude::*;
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("recwarden=info,warn"));
+    let registry = tracing_subscriber::registry().with(filter);
+    let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some() && format == LogFormat::Text;
+    let journal = under_systemd.then(tracing_journald::layer).and_then(Result::ok);
+    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    // Only one subscriber can be set; a second call (in tests) changes nothing.
+    match (journal, format) {
+        (Some(journal), _) => registry.with(journal).try_init().ok(),
+        (None, LogFormat::Json) => registry.with(stderr.json()).try_init().ok(),
+        (None, LogFormat::Text) => registry.with(stderr).try_init().ok(),
+    };
+}
+
+/// Only what goes wrong is logged, since the command's own output is the view.
+pub fn log_to_warnings() {
+    let quiet = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    let stderr = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    // Only one subscriber can be set; a second call (in tests) changes nothing.
+    stderr.with_env_filter(quiet).try_init().ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

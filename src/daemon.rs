@@ -5,6 +5,7 @@
 //! answer to a caller, before the records that go with it are durable.
 
 mod outward;
+pub mod startup;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,3 +1,7 @@
 //! The `recwarden` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    recwarden::command::main(&mut std::io::stdout(), &mut std::io::stderr())
+}

@@ -1,0 +1,264 @@
+//! `recwarden audit`: reads the audit log. An auditor has no configuration, so a folder is enough.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::{Failure, environment};
+use crate::audit::chain::{Link, Sealed};
+use crate::audit::history::{History, Stopped};
+use crate::audit::record::Record;
+use crate::io::journal;
+use crate::settings::{Credentials, Source};
+
+/// `tail --follow` looks for new lines so often.
+const FOLLOW_EVERY: Duration = Duration::from_millis(200);
+
+/// Options of `audit`.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: What,
+    /// The configuration that names the folder.
+    #[arg(long, global = true, env = "RECWARDEN_CONFIG", default_value = super::DEFAULT_CONFIG, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The folder itself; no configuration is read then.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+}
+
+/// What to do with the log.
+#[derive(Debug, Subcommand)]
+pub enum What {
+    /// Print the last records, and new ones as they come
+    Tail {
+        /// How many of the last records.
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: usize,
+        /// Go on as new records are written.
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Print records
+    Show {
+        /// Only of this conversation.
+        #[arg(long)]
+        conversation: Option<String>,
+        /// Only of this decision.
+        #[arg(long)]
+        decision: Option<String>,
+        /// Only of this kind.
+        #[arg(long)]
+        kind: Option<String>,
+    },
+    /// Check the chain, the files and the order promise
+    Verify,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Where the log cannot be read, or does not verify.
+pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
+    let directory = match &options.directory {
+        Some(directory) => directory.clone(),
+        None => {
+            let credentials = Credentials::Unneeded;
+            let source = Source { path: options.config.clone(), environment: environment(), credentials };
+            source.load().map_err(Failure::Configuration)?.settings.audit.directory
+        }
+    };
+    let shown = match &options.what {
+        What::Tail { lines, follow } => {
+            tail(&directory, *lines, if *follow { Follow::On } else { Follow::Off }, out)
+        }
+        What::Show { conversation, decision, kind } => {
+            let wanted = [("conversation", conversation), ("decision", decision), ("kind", kind)];
+            show(&directory, &wanted, out)
+        }
+        What::Verify => verify(&directory, out),
+    };
+    match shown {
+        // `audit show | head` is no failure.
+        Err(Failure::Failed(message)) if message.contains("Broken pipe") => Ok(()),
+        other => other,
+    }
+}
+
+fn texts(directory: &Path) -> Result<Vec<(PathBuf, String)>, Failure> {
+    let paths = journal::files(directory).map_err(|error| Failure::failed(&error))?;
+    if paths.is_empty() {
+        return Err(Failure::Failed(format!("there is no audit log in {}", directory.display())));
+    }
+    let read = |path: PathBuf| match std::fs::read_to_string(&path) {
+        Ok(text) => Ok((path, text)),
+        Err(error) => Err(Failure::Failed(format!("{} cannot be read: {error}", path.display()))),
+    };
+    paths.into_iter().map(read).collect()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Follow {
+    On,
+    Off,
+}
+
+fn tail(directory: &Path, count: usize, follow: Follow, out: &mut dyn Write) -> Result<(), Failure> {
+    let all = texts(directory)?;
+    let lines: Vec<&str> = all.iter().flat_map(|(_, text)| text.lines()).collect();
+    for line in &lines[lines.len().saturating_sub(count)..] {
+        writeln!(out, "{line}")?;
+    }
+    out.flush()?;
+    let mut printed = lines.last().and_then(|line| Link::before(line).ok()).map_or(0, |link| link.seq);
+    while follow == Follow::On {
+        std::thread::sleep(FOLLOW_EVERY);
+        // Only the last two files can have grown since.
+        let paths = journal::files(directory).map_err(|error| Failure::failed(&error))?;
+        for path in paths.iter().rev().take(2).rev() {
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            for line in whole.lines() {
+                let seq = Link::before(line).map_or(0, |link| link.seq);
+                if seq > printed {
+                    printed = seq;
+                    writeln!(out, "{line}")?;
+                }
+            }
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn show(directory: &Path, wanted: &[(&str, &Option<String>)], out: &mut dyn Write) -> Result<(), Failure> {
+    for (path, text) in texts(directory)? {
+        for (number, line) in text.lines().enumerate() {
+            let fields: BTreeMap<String, serde_json::Value> =
+                serde_json::from_str(line).map_err(|error| {
+                    Failure::Failed(format!(
+                        "{} line {} is not a record: {error}",
+                        path.display(),
+                        number + 1
+                    ))
+                })?;
+            let fits = |(key, value): &(&str, &Option<String>)| match value {
+                None => true,
+                Some(value) => fields.get(*key).and_then(serde_json::Value::as_str) == Some(value),
+            };
+            if wanted.iter().all(fits) {
+                writeln!(out, "{line}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a log that verifies says of itself.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// Records.
+    pub records: u64,
+    /// Files.
+    pub files: usize,
+    /// What is in force at its end.
+    pub history: History,
+    /// Everything that is wrong.
+    pub findings: Vec<String>,
+    /// Bytes of an unfinished last line.
+    pub torn: usize,
+}
+
+/// Reads a whole log and checks it.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn check(directory: &Path) -> Result<Verified, Failure> {
+    let mut verified = Verified::default();
+    let mut link: Option<Link> = None;
+    let all = texts(directory)?;
+    verified.files = all.len();
+    let last = all.len() - 1;
+    for (at, (path, text)) in all.iter().enumerate() {
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        verified.torn = text.len() - whole;
+        if verified.torn > 0 && at != last {
+            verified.findings.push(format!("{}: the last line is unfinished", path.display()));
+        }
+        for (number, line) in text[..whole].lines().enumerate() {
+            let place = format!("{}:{}", path.display(), number + 1);
+            let begun = match &mut link {
+                Some(link) => link,
+                None => link.insert(begin(line, &place, &mut verified.findings)),
+            };
+            match begun.follow(line) {
+                Ok(sealed) => take(&mut verified, &place, &sealed),
+                Err(found) => {
+                    verified.findings.push(format!("{place}: {found}"));
+                    // Go on from what the line says of itself, so that one break is one finding.
+                    if let Ok(here) = Link::before(line) {
+                        let hash = serde_json::from_str::<Sealed>(line).map_or(here.prev, |one| one.hash);
+                        *begun = Link { seq: here.seq + 1, prev: hash };
+                    }
+                }
+            }
+        }
+    }
+    Ok(verified)
+}
+
+fn begin(line: &str, place: &str, findings: &mut Vec<String>) -> Link {
+    match Link::before(line) {
+        Ok(link) => {
+            if link.seq != 1 {
+                findings.push(format!("{place}: the log begins with record {}, not with 1", link.seq));
+            }
+            link
+        }
+        Err(found) => {
+            findings.push(format!("{place}: {found}"));
+            Link::default()
+        }
+    }
+}
+
+fn take(verified: &mut Verified, place: &str, sealed: &Sealed) {
+    verified.records += 1;
+    if let Some(broken) = verified.history.take(sealed.time, &sealed.record) {
+        verified.findings.push(format!("{place}: record {}: {broken}", sealed.seq));
+    }
+    if let Record::Checkpoint(_) = &sealed.record {
+        verified.findings.push(format!("{place}: a checkpoint, which this version cannot verify"));
+    }
+}
+
+fn verify(directory: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    let verified = check(directory)?;
+    for finding in &verified.findings {
+        writeln!(out, "{finding}")?;
+    }
+    let open = verified.history.open_decisions().count();
+    let ended = verified.history.ended_count();
+    let end = match verified.history.stopped() {
+        Stopped::Cleanly => "closed by a clean stop",
+        Stopped::No => "not closed: the daemon runs, or it crashed",
+    };
+    let (records, files) = (verified.records, verified.files);
+    writeln!(
+        out,
+        "{records} records in {files} files; {ended} decisions ended, {open} open; the log is {end}"
+    )?;
+    if verified.torn > 0 {
+        writeln!(out, "the last line is unfinished ({} bytes); the next start cuts it off", verified.torn)?;
+    }
+    if verified.findings.is_empty() {
+        writeln!(out, "the chain and the order promise hold; there are no checkpoints to verify")?;
+        Ok(())
+    } else {
+        Err(Failure::Failed(format!("the log does not verify: {} findings", verified.findings.len())))
+    }
+}

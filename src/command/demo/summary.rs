@@ -1,0 +1,116 @@
+//! The end of the demonstration: what was done, and what was true of every call, second by second.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use super::lights::Lights;
+use crate::command::{Failure, audit};
+use crate::http::ask::View;
+use crate::model::time::Wall;
+use crate::sim::call::{Tape, Truth};
+use crate::sim::org::Org;
+use crate::sim::platform::TrueStory;
+
+/// A wrong state that ends within this is what the way there and back costs: an event, a request, and the
+/// simulator's own delay of up to 150 ms until it is applied.
+const API_LATENCY: Duration = Duration::from_millis(500);
+
+pub(super) fn print(
+    lights: &Lights,
+    view: Option<&View>,
+    truth: &[TrueStory],
+    org: &Org,
+    until: Wall,
+    log: &Path,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let spans: Vec<Duration> =
+        truth.iter().flat_map(|story| wrong_spans(&story.truths, org, until)).collect();
+    let wrong: f64 = spans.iter().map(Duration::as_secs_f64).sum();
+    let beyond: f64 = spans.iter().map(|span| span.saturating_sub(API_LATENCY).as_secs_f64()).sum();
+    let longest = spans.iter().max().copied().unwrap_or_default();
+    let verified = audit::check(log)?;
+    let open = verified.history.open_decisions().count();
+    let events =
+        view.and_then(|view| view.counters.get("recwarden_events_total")).copied().unwrap_or_default();
+    let mut took = lights.confirmed_ms.clone();
+    took.sort_unstable();
+    writeln!(out, "\nsummary")?;
+    writeln!(out, "  calls                       {}", truth.len())?;
+    writeln!(out, "  events                      {events}")?;
+    writeln!(out, "  decisions                   {}", lights.decisions)?;
+    writeln!(out, "  attempts                    {}", lights.attempts)?;
+    writeln!(out, "  confirmed                   {}", took.len())?;
+    writeln!(out, "  superseded or abandoned     {}", lights.other_ends)?;
+    writeln!(out, "  left open                   {open}")?;
+    let (median, high) = (percentile(&took, 50), percentile(&took, 99));
+    writeln!(out, "  event to confirmed          median {median} ms, p99 {high} ms")?;
+    let longest = longest.as_millis();
+    writeln!(
+        out,
+        "  seconds in the wrong state  {wrong:.3} in {} spans, the longest {longest} ms",
+        spans.len()
+    )?;
+    writeln!(out, "  beyond API latency          {beyond:.3}")?;
+    let sound = verified.findings.is_empty();
+    let chain = if sound { "verified" } else { "BROKEN" };
+    writeln!(out, "  audit log                   {} records, chain {chain}", verified.records)?;
+    for finding in &verified.findings {
+        writeln!(out, "    {finding}")?;
+    }
+    if open == 0 && beyond == 0.0 && sound {
+        Ok(())
+    } else {
+        Err(Failure::Failed("the demonstration shows something wrong; see the summary".into()))
+    }
+}
+
+fn percentile(sorted: &[u64], percent: usize) -> u64 {
+    let at = (sorted.len() * percent).div_ceil(100).max(1) - 1;
+    sorted.get(at).copied().unwrap_or_default()
+}
+
+/// The spans in which a call was on tape though the sample policy forbids it, or paused by us though it does
+/// not. Written anew from the rules' meaning, so that a mistake in the policy engine shows.
+fn wrong_spans(truths: &[Truth], org: &Org, until: Wall) -> Vec<Duration> {
+    let mut spans = Vec::new();
+    let mut since: Option<Wall> = None;
+    let mut consent = Consent::NotRefused;
+    for truth in truths {
+        if truth.attributes.get("consent").is_some_and(|value| value == "refused") {
+            consent = Consent::Refused;
+        }
+        let wrong = truth.live && is_wrong(truth, org, consent);
+        match (since, wrong) {
+            (None, true) => since = Some(truth.at),
+            (Some(begin), false) => {
+                spans.push(truth.at.since(begin));
+                since = None;
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+    if let Some(begin) = since {
+        spans.push(until.since(begin));
+    }
+    spans
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consent {
+    Refused,
+    NotRefused,
+}
+
+fn is_wrong(truth: &Truth, org: &Org, consent: Consent) -> bool {
+    let refused = consent == Consent::Refused;
+    let queue = truth.queue.as_deref().and_then(|id| org.queue(id));
+    let card = truth.attributes.get("pci").is_some_and(|value| value == "on")
+        && queue.is_some_and(|queue| ["Payments", "Card Services", "Collections"].contains(&queue.name));
+    match truth.tape {
+        Tape::Active => card || refused,
+        Tape::SecurePaused => !card && !refused,
+        Tape::None | Tape::Suspended => false,
+    }
+}

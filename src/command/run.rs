@@ -1,0 +1,83 @@
+//! `recwarden run`: the daemon.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use tokio::sync::mpsc;
+
+use super::{Failure, environment};
+use crate::daemon::{self, startup};
+use crate::http::ask::WAITING_ASKS;
+use crate::io::signals;
+use crate::settings::{Credentials, Source};
+use crate::warden::Enforcement;
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  recwarden run --config recwarden.toml --dry-run\n  recwarden run")]
+pub struct Options {
+    /// The configuration.
+    #[arg(long, env = "RECWARDEN_CONFIG", default_value = super::DEFAULT_CONFIG, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Put every rule in observe mode: decisions are journaled as what would be done, nothing is called.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How logs are written to stderr; under systemd they go to the journal.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Runs it until a signal.
+///
+/// # Errors
+/// Where it cannot start.
+pub fn run(options: &Options) -> Result<(), Failure> {
+    super::log_to(options.log_format);
+    let source =
+        Source { path: options.config.clone(), environment: environment(), credentials: Credentials::Needed };
+    let loaded = source.load().map_err(Failure::Configuration)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    super::runtime()?.block_on(async {
+        let signals = signals::listen().map_err(|error| Failure::failed(&error))?;
+        serve(source, loaded, options, signals).await
+    })
+}
+
+async fn serve(
+    source: Source,
+    loaded: crate::settings::Loaded,
+    options: &Options,
+    signals: mpsc::Receiver<signals::Signal>,
+) -> Result<(), Failure> {
+    let mut settings = loaded.settings;
+    if options.dry_run {
+        settings.warden.enforcement = Enforcement::DryRun;
+    }
+    let Some(genesys) = settings.genesys.clone() else { return Ok(()) };
+    let (asks_tx, asks) = mpsc::channel(WAITING_ASKS);
+    let doors = super::doors::open(&settings, asks_tx).await?;
+    let start = startup::Start {
+        settings,
+        genesys,
+        policy: loaded.policy,
+        source: Some(source),
+        asks,
+        signals,
+        watcher: None,
+    };
+    let parts = startup::build(start).await.map_err(|error| Failure::failed(&error))?;
+    daemon::run(parts).await;
+    doors.close().await;
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! From settings to a daemon that can run: the log is opened first, and what it says was in force is taken
+//! up again.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::Parts;
+use crate::audit::history::Stopped;
+use crate::audit::record::{self, Record};
+use crate::http::ask::Ask;
+use crate::io::api::{Api, SetupError, http_client};
+use crate::io::clock::{Clock, seed};
+use crate::io::journal::{self, Journal, JournalError};
+use crate::io::signals::Signal;
+use crate::io::token::{TokenError, Tokens};
+use crate::policy::decide::Policy;
+use crate::settings::{self, Genesys, Settings, Source};
+use crate::warden::{Enforcement, Warden};
+
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The HTTP client.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The platform does not let us in.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+/// What the daemon is started with.
+#[derive(Debug)]
+pub struct Start {
+    /// All parts' settings.
+    pub settings: Settings,
+    /// Where the platform is and who we are there.
+    pub genesys: Genesys,
+    /// The policy.
+    pub policy: Policy,
+    /// Where a reload reads from.
+    pub source: Option<Source>,
+    /// Questions from HTTP.
+    pub asks: mpsc::Receiver<Ask>,
+    /// Signals.
+    pub signals: mpsc::Receiver<Signal>,
+    /// Who wants to see each record.
+    pub watcher: Option<mpsc::Sender<(crate::model::time::Wall, Record)>>,
+}
+
+/// The platform's REST side, with a token that was just tried.
+///
+/// # Errors
+/// Where the client cannot be set up, or the platform does not let us in.
+pub async fn api(genesys: &Genesys, clock: Clock) -> Result<Api, StartError> {
+    let http = http_client()?;
+    let tokens = Arc::new(Tokens::new(
+        http.clone(),
+        genesys.login_url.clone(),
+        genesys.client_id.clone(),
+        genesys.client_secret.clone(),
+        clock,
+    ));
+    match tokens.get(None).await {
+        Ok(_) => {}
+        // A wrong secret never comes right by waiting; an unreachable host does.
+        Err(error @ TokenError::Refused(_)) => return Err(error.into()),
+        Err(error @ (TokenError::Unreachable { .. } | TokenError::Unexpected { .. })) => {
+            warn!("{error}; it is tried again");
+        }
+    }
+    Ok(Api::new(http, genesys.api_url.clone(), tokens))
+}
+
+/// How the log is kept, in the journal's words.
+pub fn journal_settings(audit: &settings::Audit) -> journal::Settings {
+    journal::Settings {
+        directory: audit.directory.clone(),
+        rotate_every: audit.rotate_every,
+        rotate_size: audit.rotate_size,
+    }
+}
+
+/// Opens the log, asks for a token, and takes up what was in force.
+///
+/// # Errors
+/// Where the log cannot be used, or the platform does not let us in.
+pub async fn build(start: Start) -> Result<Parts, StartError> {
+    let clock = Clock::start();
+    let now = clock.now();
+    let (mut journal, recovered) = Journal::open(journal_settings(&start.settings.audit), now.wall)?;
+    let api = api(&start.genesys, clock).await?;
+    let history = recovered.history;
+    let started = record::DaemonStarted {
+        version: env!("CARGO_PKG_VERSION").into(),
+        epoch: 1,
+        pid: Some(std::process::id()),
+        dry_run: start.settings.warden.enforcement == Enforcement::DryRun,
+        cut: recovered.cut,
+    };
+    journal.append(now.wall, &Record::DaemonStarted(started));
+    let rules = start.policy.terms();
+    journal.append(
+        now.wall,
+        &Record::PolicyLoaded(record::PolicyLoaded {
+            policy: start.policy.sha256().to_owned(),
+            rules: u32::try_from(rules.len()).unwrap_or(u32::MAX),
+            added: rules.iter().map(|one| one.name.clone()).collect(),
+            removed: Vec::new(),
+            changed: Vec::new(),
+        }),
+    );
+    journal.sync(now.wall)?;
+    if history.last().is_some() && history.stopped() == Stopped::No {
+        warn!("the daemon did not stop cleanly last time; what was in force is taken up again");
+    }
+    let mut warden = Warden::new(start.settings.warden, start.policy, seed(), now, history.last());
+    for hold in history.holds() {
+        warden.recover_hold(hold.clone());
+    }
+    for directive in history.directives() {
+        warden.recover_directive(directive.clone());
+    }
+    for open in history.open_decisions() {
+        info!(decision = %open.decision.decision, "an open decision is taken up again");
+        warden.recover_decision(open.decision.clone(), open.at, open.attempts, now);
+    }
+    Ok(Parts {
+        warden,
+        journal,
+        api,
+        clock,
+        asks: start.asks,
+        signals: start.signals,
+        source: start.source,
+        alert: start.settings.alert,
+        watcher: start.watcher,
+    })
+}
