@@ -1,4 +1,4 @@
-//! The loop: one closed [`Event`] enum in, outputs performed strictly in order, drain on stop.
+//! The loop: one closed enum of events in, outputs performed strictly in order, drain on stop.
 //!
 //! Everything that happens comes in here: socket texts, answers, questions from HTTP, signals, deadlines.
 //! The warden judges, and what it wants done is done in its order, with one rule on top: no request, and no
@@ -271,6 +271,7 @@ impl Daemon {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the log has every kind; few are for the operator")]
     fn watch(&mut self, at: Wall, record: Record) {
         match &record {
             Record::Alert(alert) => outward::alert(&self.parts.alert, alert),

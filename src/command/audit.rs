@@ -114,8 +114,11 @@ fn tail(directory: &Path, count: usize, follow: Follow, out: &mut dyn Write) -> 
         writeln!(out, "{line}")?;
     }
     out.flush()?;
+    if follow == Follow::Off {
+        return Ok(());
+    }
     let mut printed = lines.last().and_then(|line| Link::before(line).ok()).map_or(0, |link| link.seq);
-    while follow == Follow::On {
+    loop {
         std::thread::sleep(FOLLOW_EVERY);
         // Only the last two files can have grown since.
         let paths = journal::files(directory).map_err(|error| Failure::failed(&error))?;
@@ -132,7 +135,6 @@ fn tail(directory: &Path, count: usize, follow: Follow, out: &mut dyn Write) -> 
         }
         out.flush()?;
     }
-    Ok(())
 }
 
 fn show(directory: &Path, wanted: &[(&str, &Option<String>)], out: &mut dyn Write) -> Result<(), Failure> {

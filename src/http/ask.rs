@@ -361,9 +361,6 @@ impl Asks {
 }
 
 #[cfg(test)]
-pub(crate) mod fake;
-
-#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -189,8 +189,8 @@ impl Session {
         self.slots.iter().map(view).collect()
     }
 
-    /// A request that is due. The caller sends it and says so by the next call of this for the slot
-    /// answering nothing until [`Session::answered`].
+    /// A request that is due. The caller sends it; the slot asks for nothing more until its answer (or its
+    /// failure) is told.
     pub fn next_request(&mut self, now: Mono) -> Option<(SlotId, Request)> {
         let (id, slot) =
             self.slots.iter_mut().find(|(_, slot)| request_due(&slot.state).is_some_and(|due| due <= now))?;
