@@ -66,7 +66,8 @@ async fn serve(
     }
     let Some(genesys) = settings.genesys.clone() else { return Ok(()) };
     let (asks_tx, asks) = mpsc::channel(WAITING_ASKS);
-    let doors = super::doors::open(&settings, asks_tx).await?;
+    let mut doors = super::doors::open(&settings, asks_tx.clone()).await?;
+    let directory = settings.audit.directory.clone();
     let start = startup::Start {
         settings,
         genesys,
@@ -77,6 +78,7 @@ async fn serve(
         watcher: None,
     };
     let parts = startup::build(start).await.map_err(|error| Failure::failed(&error))?;
+    doors.open_control(&directory, asks_tx);
     daemon::run(parts).await;
     doors.close().await;
     Ok(())
