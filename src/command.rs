@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod check;
+pub mod control;
 pub mod demo;
 pub mod doors;
 pub mod run;
@@ -16,6 +17,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::io::token::chain;
 use crate::model::document::Diagnostic;
+use crate::model::recording::Action;
+use control::Wanted;
 use run::LogFormat;
 
 /// Where the configuration is looked for.
@@ -45,6 +48,14 @@ pub enum Command {
     Run(run::Options),
     /// Check the configuration and the rules
     Check(check::Options),
+    /// Start the recording of one conversation, by hand
+    Start(control::Options),
+    /// Stop the recording of one conversation, by hand
+    Stop(control::Options),
+    /// Say how one conversation stands
+    Status(control::Options),
+    /// Do what TEST_ACTION says to TEST_CONVERSATION_ID
+    Control(control::Options),
     /// Run the simulator on its own
     Simulate(Box<simulate::Options>),
     /// Read and verify the audit log
@@ -63,6 +74,8 @@ pub enum Failure {
     Configuration(Vec<Diagnostic>),
     /// It failed: 1.
     Failed(String),
+    /// It was called wrongly: 2.
+    Usage(String),
 }
 
 impl Failure {
@@ -76,6 +89,7 @@ impl Failure {
         match self {
             Self::Configuration(_) => EXIT_CONFIGURATION,
             Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
         }
     }
 }
@@ -83,7 +97,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(message) => write!(f, "recwarden: {message}"),
+            Self::Failed(message) | Self::Usage(message) => write!(f, "recwarden: {message}"),
             Self::Configuration(mistakes) => {
                 for mistake in mistakes {
                     writeln!(f, "{mistake}")?;
@@ -107,6 +121,10 @@ pub fn main(out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
         Command::Demo(options) => demo::run(&options, out),
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::run(&options, out),
+        Command::Start(options) => control::run(Wanted::Directive(Action::Start), &options, out),
+        Command::Stop(options) => control::run(Wanted::Directive(Action::Stop), &options, out),
+        Command::Status(options) => control::run(Wanted::Status, &options, out),
+        Command::Control(options) => control::run(Wanted::FromEnvironment, &options, out),
         Command::Simulate(options) => simulate::run(*options, out).map_err(|error| Failure::failed(&error)),
         Command::Audit(options) => audit::run(&options, out),
         Command::Completions { shell } => {

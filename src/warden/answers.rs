@@ -368,7 +368,7 @@ impl Warden {
     fn take_directory(&mut self, now: Now) {
         self.book.name_queues(self.directory.queue_names().clone());
         let topics = self.directory.topics();
-        if topics.is_empty() {
+        if topics.is_empty() && !self.settings.directory.is_nothing() {
             self.note(Level::Error, "nothing is subscribed: no queue or user matches [subscribe]");
         }
         match topic::pack(topics) {

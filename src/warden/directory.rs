@@ -25,6 +25,13 @@ pub struct Settings {
     pub discover_every: Duration,
 }
 
+impl Settings {
+    /// Whether nothing is meant to be subscribed: one conversation is controlled by hand.
+    pub fn is_nothing(&self) -> bool {
+        self.queues.is_empty() && self.users.is_empty() && self.topics.is_empty()
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
     Waiting { due: Mono },

@@ -1,0 +1,275 @@
+//! `recwarden start`, `stop`, `status` and `control`: one conversation, by hand. Where the daemon runs it is
+//! asked, through its control socket; where none does, the command does the work itself, in the same log.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::{Failure, environment};
+use crate::daemon::{self, startup};
+use crate::http::ask::{DecisionState, DirectiveOrder, Order, Origin, WAITING_ASKS};
+use crate::http::{control, order};
+use crate::io::clock::Clock;
+use crate::io::signals::Signal;
+use crate::model::ids::ConversationId;
+use crate::model::recording::Action;
+use crate::settings::{Credentials, Loaded, Source};
+use crate::wire::reply::{self, RawAnswer};
+use crate::wire::request::Request;
+
+/// The decision is looked at so often.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Options of `start`, `stop` and `status`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  recwarden stop 5c5a3b1e-8f0d-4a5e-9d5c-1f2e3d4c5b6a --reason 'customer objects'\n  recwarden status 5c5a3b1e-8f0d-4a5e-9d5c-1f2e3d4c5b6a --format json"
+)]
+pub struct Options {
+    /// The conversation's id; where it is left out, TEST_CONVERSATION_ID of the environment or `.env`.
+    pub conversation: Option<String>,
+    /// The configuration.
+    #[arg(long, env = "RECWARDEN_CONFIG", default_value = super::DEFAULT_CONFIG, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Why, for the audit log.
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// How long to wait for the platform's own word, in seconds.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub wait: u64,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// How to print the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// What to do with the conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Start or stop its recording.
+    Directive(Action),
+    /// Say how it stands.
+    Status,
+    /// What `TEST_ACTION` says.
+    FromEnvironment,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Where the order is refused, or does not come true in time.
+pub fn run(wanted: Wanted, options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
+    super::log_to_warnings();
+    let environment = environment();
+    let given = options.conversation.clone().or_else(|| environment.get("TEST_CONVERSATION_ID").cloned());
+    let Some(given) = given else {
+        let message = "which conversation? Name its id, or set TEST_CONVERSATION_ID";
+        return Err(Failure::Usage(message.into()));
+    };
+    let conversation =
+        order::conversation_id(given.trim()).map_err(|error| Failure::Usage(error.to_string()))?;
+    let wanted = match wanted {
+        Wanted::FromEnvironment => match environment.get("TEST_ACTION").map(String::as_str) {
+            Some("start") => Wanted::Directive(Action::Start),
+            Some("stop") => Wanted::Directive(Action::Stop),
+            other => {
+                let message =
+                    format!("TEST_ACTION must be start or stop, not '{}'", other.unwrap_or_default());
+                return Err(Failure::Usage(message));
+            }
+        },
+        other @ (Wanted::Directive(_) | Wanted::Status) => other,
+    };
+    let source = Source { path: options.config.clone(), environment, credentials: Credentials::Needed };
+    let loaded = source.load().map_err(Failure::Configuration)?;
+    super::runtime()?.block_on(async {
+        let socket = control::path(&loaded.settings.audit.directory);
+        let runs = tokio::net::UnixStream::connect(&socket).await.is_ok();
+        match (wanted, runs) {
+            (Wanted::Directive(action), true) => {
+                ask_daemon(&socket, conversation, action, options, out).await
+            }
+            (Wanted::Directive(action), false) => alone(loaded, conversation, action, options, out).await,
+            (Wanted::Status | Wanted::FromEnvironment, runs) => {
+                let socket = runs.then_some(socket.as_path());
+                status(&loaded, socket, conversation, options, out).await
+            }
+        }
+    })
+}
+
+fn directive(conversation: ConversationId, action: Action, options: &Options) -> DirectiveOrder {
+    let by =
+        std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "manual".into());
+    let order = Order::Set { action, lasts: None };
+    DirectiveOrder { conversation, order, by, reason: options.reason.clone(), origin: Origin::Manual }
+}
+
+async fn call(socket: &Path, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+    let client =
+        reqwest::Client::builder().unix_socket(socket).build().map_err(|error| Failure::failed(&error))?;
+    // The host is a name only: the socket is the address.
+    let url = format!("http://recwarden{path}");
+    let request = match body {
+        Some(body) => client.post(url).json(&body),
+        None => client.get(url),
+    };
+    let answer = request.send().await.map_err(|error| Failure::failed(&error))?;
+    let refused = !answer.status().is_success();
+    let body: Value = answer.json().await.map_err(|error| Failure::failed(&error))?;
+    if refused {
+        return Err(Failure::Failed(body["error"].as_str().unwrap_or("the daemon refuses").to_owned()));
+    }
+    Ok(body)
+}
+
+async fn ask_daemon(
+    socket: &Path,
+    conversation: ConversationId,
+    action: Action,
+    options: &Options,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let body = order::written(&directive(conversation, action, options));
+    let taken = call(socket, "/control/directive", Some(body)).await?;
+    let message = taken["message"].as_str().unwrap_or_default().to_owned();
+    let Some(decision) = taken["decision"].as_str().map(str::to_owned) else {
+        return say(out, options, None, "none", &message);
+    };
+    let clock = Clock::start();
+    loop {
+        let view = call(socket, &format!("/control/decisions/{decision}"), None).await?;
+        let state = view["state"].as_str().unwrap_or_default().to_owned();
+        if state != "open" || clock.now().mono.since_start() >= Duration::from_secs(options.wait) {
+            let message = view["message"].as_str().unwrap_or_default();
+            return say(out, options, Some(&decision), &state, message);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Does the work of the daemon for one conversation, without a subscription.
+async fn alone(
+    loaded: Loaded,
+    conversation: ConversationId,
+    action: Action,
+    options: &Options,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut settings = loaded.settings;
+    let Some(genesys) = settings.genesys.clone() else { return Ok(()) };
+    settings.warden.directory.queues.clear();
+    settings.warden.directory.users.clear();
+    settings.warden.directory.topics.clear();
+    let (asks_tx, asks) = mpsc::channel(WAITING_ASKS);
+    let (signals_tx, signals) = mpsc::channel(1);
+    let start = startup::Start {
+        settings,
+        genesys,
+        policy: loaded.policy,
+        source: None,
+        asks,
+        signals,
+        watcher: None,
+    };
+    let parts = startup::build(start).await.map_err(|error| Failure::failed(&error))?;
+    let daemon = tokio::spawn(daemon::run(parts));
+    let asks = crate::http::ask::Asks::over(asks_tx);
+    let done = follow(&asks, directive(conversation, action, options), options).await;
+    // The daemon ends on this; where it has ended already there is nothing to tell.
+    signals_tx.send(Signal::Drain).await.ok();
+    daemon.await.map_err(|error| Failure::failed(&error))?;
+    let (decision, state, message) = done?;
+    say(out, options, decision.as_deref(), state, &message)
+}
+
+async fn follow(
+    asks: &crate::http::ask::Asks,
+    directive: DirectiveOrder,
+    options: &Options,
+) -> Result<(Option<String>, &'static str, String), Failure> {
+    let taken = asks.direct(directive).await.map_err(|error| Failure::failed(&error))?;
+    let Some(decision) = taken.decision else { return Ok((None, "none", taken.message)) };
+    let clock = Clock::start();
+    loop {
+        let view = asks.decision(decision.clone()).await.map_err(|error| Failure::failed(&error))?;
+        let Some(view) = view else { return Ok((Some(decision.to_string()), "open", taken.message)) };
+        let waited = clock.now().mono.since_start() >= Duration::from_secs(options.wait);
+        if view.state != DecisionState::Open || waited {
+            return Ok((Some(decision.to_string()), view.state.as_str(), view.message));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn say(
+    out: &mut dyn Write,
+    options: &Options,
+    decision: Option<&str>,
+    state: &str,
+    message: &str,
+) -> Result<(), Failure> {
+    match (options.format, decision) {
+        (Format::Json, _) => {
+            writeln!(out, "{}", json!({"decision": decision, "state": state, "message": message}))?;
+        }
+        (Format::Text, Some(decision)) => writeln!(out, "{state}: {message} (decision {decision})")?,
+        (Format::Text, None) => writeln!(out, "{message}")?,
+    }
+    match state {
+        "abandoned" => Err(Failure::Failed(format!("the order was given up: {message}"))),
+        "open" => Err(Failure::Failed(format!("the order has not come true within {} s", options.wait))),
+        _ => Ok(()),
+    }
+}
+
+async fn status(
+    loaded: &Loaded,
+    socket: Option<&Path>,
+    conversation: ConversationId,
+    options: &Options,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let known = match socket {
+        Some(socket) => call(socket, &format!("/control/conversations/{conversation}"), None).await?,
+        None => Value::Null,
+    };
+    if !known.is_null() {
+        if options.format == Format::Json {
+            writeln!(out, "{known}")?;
+        } else {
+            let word = |key: &str| known[key].as_str().unwrap_or_default().to_owned();
+            let (observed, wish, rule) = (word("observed"), word("wish"), word("rule"));
+            writeln!(out, "{conversation}: {observed}; the policy says {wish} ({rule})")?;
+        }
+        return Ok(());
+    }
+    let Some(genesys) = &loaded.settings.genesys else { return Ok(()) };
+    let clock = Clock::start();
+    let api = startup::api(genesys, clock).await.map_err(|error| Failure::failed(&error))?;
+    let answer = api.send(&Request::GetConversation { conversation: conversation.clone() }).await;
+    reply::classify(&answer, clock.now().wall).map_err(|fault| Failure::Failed(fault.to_string()))?;
+    let RawAnswer::Answered { body, .. } = answer else { return Ok(()) };
+    let read = crate::wire::conversation::read(&body).map_err(|error| Failure::failed(&error))?;
+    let observed = read.conversation.observed();
+    let live = if read.conversation.is_live() { "live" } else { "ended" };
+    match options.format {
+        Format::Json => {
+            writeln!(out, "{}", json!({"conversation": conversation, "observed": observed, "state": live}))?;
+        }
+        Format::Text => writeln!(out, "{conversation}: {observed}, {live}; no daemon runs here")?,
+    }
+    Ok(())
+}
