@@ -169,7 +169,8 @@ pub fn log_to(format: LogFormat) {
     let registry = tracing_subscriber::registry().with(filter);
     let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some() && format == LogFormat::Text;
     let journal = under_systemd.then(tracing_journald::layer).and_then(Result::ok);
-    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(colour);
     // Only one subscriber can be set; a second call (in tests) changes nothing.
     match (journal, format) {
         (Some(journal), _) => registry.with(journal).try_init().ok(),
