@@ -170,7 +170,8 @@ pub fn log_to(format: LogFormat) {
     let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some() && format == LogFormat::Text;
     let journal = under_systemd.then(tracing_journald::layer).and_then(Result::ok);
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(colour);
+    let stderr =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(colour);
     // Only one subscriber can be set; a second call (in tests) changes nothing.
     match (journal, format) {
         (Some(journal), _) => registry.with(journal).try_init().ok(),
