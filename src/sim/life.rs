@@ -4,9 +4,10 @@
 //! changes nothing: scripts are written beforehand, and clients and other beats come in between.
 
 use crate::model::time::Wall;
-use crate::sim::call::{AfterCall, Call, Hand, Leg, Party, Purpose, Recorder, Spool, Way};
+use crate::sim::call::{AfterCall, Call, Leg, Party, Purpose, Way};
 use crate::sim::org::{Org, Taping};
 use crate::sim::random::Chance;
+use crate::sim::recorder::{Recorder, Spool};
 
 /// One thing that happens in a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,10 @@ pub enum Beat {
     Unhold,
     /// The agent hands the call to this queue.
     Transfer(usize),
+    /// The agent lets a secure flow ask the customer for a card number.
+    SecureFlow,
+    /// The flow is done: what it learnt is a secure attribute.
+    SecureFlowDone,
     /// The agent rings a colleague while the customer is on hold.
     Consult,
     /// The colleague answers.
@@ -115,6 +120,8 @@ pub fn play(call: &mut Call, beat: &Beat, cast: &mut Cast<'_>, now: Wall) -> Eff
         Beat::Hold => with_agent(call, |agent| agent.leg = Leg::Connected { held: Some(now) }),
         Beat::Unhold => with_agent(call, |agent| agent.leg = Leg::Connected { held: None }),
         Beat::Transfer(queue) => transfer(call, *queue, cast, now),
+        Beat::SecureFlow => secure_flow(call, cast, now),
+        Beat::SecureFlowDone => secure_flow_done(call, cast, now),
         Beat::Consult => consult(call, cast, now),
         Beat::ConsultAnswer => answer(call, now),
         Beat::ConsultTake => consult_take(call, now),
@@ -126,11 +133,6 @@ pub fn play(call: &mut Call, beat: &Beat, cast: &mut Cast<'_>, now: Wall) -> Eff
         Beat::AgentLeaves => hang_up(call, Purpose::Agent, now),
         Beat::WrapUp => wrap_up(call, now),
     }
-}
-
-/// Whose doing a beat is, where it touches a recorder.
-pub fn hand_of(beat: &Beat) -> Option<Hand> {
-    matches!(beat, Beat::PressPause | Beat::PressResume).then_some(Hand::Agent)
 }
 
 fn call_in(call: &mut Call, cast: &mut Cast<'_>, now: Wall) -> Effect {
@@ -254,6 +256,27 @@ fn transfer(call: &mut Call, queue: usize, cast: &mut Cast<'_>, now: Wall) -> Ef
     enqueue(call, queue, cast, now)
 }
 
+fn secure_flow(call: &mut Call, cast: &mut Cast<'_>, now: Wall) -> Effect {
+    let held = with_agent(call, |agent| agent.leg = Leg::Connected { held: Some(now) });
+    if held == Effect::Changed {
+        let mut flow = cast.party(Purpose::Ivr, now);
+        "Secure payment flow".clone_into(&mut flow.name);
+        flow.connect(now);
+        call.parties.push(flow);
+    }
+    held
+}
+
+fn secure_flow_done(call: &mut Call, cast: &mut Cast<'_>, now: Wall) -> Effect {
+    let Some(flow) = call.newest(Purpose::Ivr) else {
+        return Effect::Nothing;
+    };
+    flow.leave("transfer", now);
+    call.secure_attributes.insert("card.token".to_owned(), format!("tok_{}", cast.chance.word(16)));
+    with_agent(call, |agent| agent.leg = Leg::Connected { held: None });
+    Effect::Changed
+}
+
 fn consult(call: &mut Call, cast: &mut Cast<'_>, now: Wall) -> Effect {
     let Some(first) = call.newest(Purpose::Agent).filter(|agent| agent.is_connected()) else {
         return Effect::Nothing;
@@ -363,7 +386,7 @@ pub fn way_of(first: Option<&Beat>) -> Way {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::call::Tape;
+    use crate::sim::recorder::Tape;
 
     fn played(beats: &[Beat]) -> Call {
         let (org, mut chance, now) = (Org::new(5), Chance::new(1), Wall::default());
@@ -412,6 +435,15 @@ mod tests {
         let agent = call.newest(Purpose::Agent).expect("an agent").id.clone();
         assert_eq!(obey(&mut call, &Order::Adhoc(agent, Spool::Turning)), Effect::Changed);
         assert_eq!(call.tape(), Tape::Active);
+    }
+
+    #[test]
+    fn a_secure_flow_suspends_and_leaves_a_secure_attribute() {
+        assert_eq!(after(&[Beat::SecureFlow]).tape(), Tape::Suspended);
+        let call = after(&[Beat::SecureFlow, Beat::SecureFlowDone]);
+        assert_eq!(call.tape(), Tape::Active);
+        assert!(call.secure_attributes["card.token"].starts_with("tok_"));
+        assert!(!call.attributes().contains_key("card.token"));
     }
 
     #[test]

@@ -206,8 +206,8 @@ mod tests {
 
     use super::*;
     use crate::model::time::Wall;
-    use crate::sim::call::Tape;
     use crate::sim::faults::Faults;
+    use crate::sim::recorder::Tape;
 
     /// A client on a virtual clock.
     struct Desk {
