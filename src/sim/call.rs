@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::time::Wall;
-use crate::sim::recorder::{Recorder, Spool, Tape};
+pub use crate::sim::recorder::{Recorder, Spool, Tape};
 
 /// Points of truth kept per call; the oldest go first.
 const TRUTHS_KEPT: usize = 512;

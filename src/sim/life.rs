@@ -111,7 +111,7 @@ pub fn play(call: &mut Call, beat: &Beat, cast: &mut Cast<'_>, now: Wall) -> Eff
     match beat {
         Beat::CallIn => call_in(call, cast, now),
         Beat::DialOut(queue) => dial_out(call, *queue, cast, now),
-        Beat::PickUp => pick_up(call, now),
+        Beat::PickUp => pick_up(call, cast, now),
         Beat::Enqueue(queue) => enqueue(call, *queue, cast, now),
         Beat::Ring => ring(call, cast, now),
         Beat::RingOut => end_ringing(call, now),
@@ -159,14 +159,13 @@ fn dial_out(call: &mut Call, queue: usize, cast: &mut Cast<'_>, now: Wall) -> Ef
     Effect::Changed
 }
 
-fn pick_up(call: &mut Call, now: Wall) -> Effect {
+fn pick_up(call: &mut Call, cast: &Cast<'_>, now: Wall) -> Effect {
     let Some(customer) = call.newest(Purpose::Customer).filter(|party| party.leg == Leg::Dialing) else {
         return Effect::Nothing;
     };
     customer.connect(now);
-    if call.recorder == Recorder::Idle {
-        call.recorder = Recorder::Running;
-    }
+    let queue = call.newest(Purpose::Agent).and_then(|agent| agent.queue.clone());
+    thread_tape(call, queue.as_deref(), cast);
     Effect::Changed
 }
 
@@ -199,16 +198,21 @@ fn ring(call: &mut Call, cast: &mut Cast<'_>, now: Wall) -> Effect {
     let Some(user) = cast.free_agent.clone() else {
         return Effect::Nothing;
     };
-    let recorded = cast.org.queue(&queue).is_some_and(|queue| queue.taping == Taping::Recorded);
     let mut agent = cast.party(Purpose::Agent, now);
     agent.initial = "alerting";
     agent.user = Some(user);
-    agent.queue = Some(queue);
+    agent.queue = Some(queue.clone());
     call.parties.push(agent);
-    if recorded && call.recorder == Recorder::Idle {
+    thread_tape(call, Some(&queue), cast);
+    Effect::Changed
+}
+
+/// Lets the policy recorder begin, where calls of this queue are recorded.
+fn thread_tape(call: &mut Call, queue: Option<&str>, cast: &Cast<'_>) {
+    let queue = queue.and_then(|id| cast.org.queue(id));
+    if call.recorder == Recorder::Idle && queue.is_some_and(|queue| queue.taping == Taping::Recorded) {
         call.recorder = Recorder::Running;
     }
-    Effect::Changed
 }
 
 fn end_ringing(call: &mut Call, now: Wall) -> Effect {
@@ -452,6 +456,12 @@ mod tests {
         assert_eq!(call.tape(), Tape::None);
         assert!(!call.is_live() && call.ended().is_some());
         assert_eq!(after(&[Beat::CustomerLeaves, Beat::WrapUp]).parties.len(), 4);
+    }
+
+    #[test]
+    fn a_call_out_is_recorded_as_its_queue_is() {
+        assert_eq!(played(&[Beat::DialOut(0), Beat::PickUp]).tape(), Tape::Active);
+        assert_eq!(played(&[Beat::DialOut(6), Beat::PickUp]).tape(), Tape::None);
     }
 
     #[test]
