@@ -50,6 +50,7 @@
 //! | | `sim::faults` * | seeded misfortune |
 //! | | `sim::plan` * | what a simulation is to be |
 //! | | `sim::org` * | queues and agents |
+//! | | `sim::recorder` * | the recorders of a call, and what they put on tape together |
 //! | | `sim::call` * | one conversation, and the truth of it over time |
 //! | | `sim::life` * | what can happen in a call, and orders to its recorders |
 //! | | `sim::traffic` * | the whole life of a call, written from the seed |

@@ -26,6 +26,7 @@ pub mod plan;
 pub mod platform;
 pub mod post;
 pub mod random;
+pub mod recorder;
 pub mod scenario;
 pub mod server;
 pub mod shape;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::time::Wall;
+pub use crate::sim::recorder::{Recorder, Spool, Tape};
 
 /// Points of truth kept per call; the oldest go first.
 const TRUTHS_KEPT: usize = 512;
@@ -187,64 +188,6 @@ impl Party {
     }
 }
 
-/// A recorder that runs or does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spool {
-    /// It does not run.
-    Still,
-    /// It runs.
-    Turning,
-}
-
-/// The recorder of the policy ("customer experience").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recorder {
-    /// Nothing has been recorded yet, and nothing may ever be.
-    Idle,
-    /// It is at work; the platform may suspend it.
-    Running,
-    /// A secure pause.
-    SecurePaused,
-}
-
-/// What is on tape: the recording state that the platform reports, with what makes a pause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tape {
-    /// Nothing is recorded.
-    None,
-    /// All that is said is recorded.
-    Active,
-    /// The platform has suspended it: an agent is being rung, or the caller is on hold (GENESYS.md 2.3).
-    Suspended,
-    /// A secure pause.
-    SecurePaused,
-}
-
-impl Tape {
-    /// `recordingState` in lower case, as in events.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Active => "active",
-            Self::Suspended | Self::SecurePaused => "paused",
-        }
-    }
-
-    /// `securePause`.
-    pub fn is_secure(self) -> bool {
-        self == Self::SecurePaused
-    }
-}
-
-/// Who changed a recorder, or wanted to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hand {
-    /// A client by the API.
-    Client,
-    /// An agent at the desk.
-    Agent,
-}
-
 /// How a conversation really was, from one point in time to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Truth {
@@ -283,6 +226,8 @@ pub struct Call {
     pub parties: Vec<Party>,
     /// The recorder of the policy.
     pub recorder: Recorder,
+    /// What is known and never in an event: card tokens and the like.
+    pub secure_attributes: BTreeMap<String, String>,
     truth: VecDeque<Truth>,
 }
 
@@ -290,7 +235,8 @@ impl Call {
     /// A call that nobody is in yet.
     pub fn new(id: String, way: Way, customer: String, centre: String, started: Wall) -> Self {
         let (parties, recorder, truth) = (Vec::new(), Recorder::Idle, VecDeque::new());
-        Self { id, way, started, customer, centre, parties, recorder, truth }
+        let secure_attributes = BTreeMap::new();
+        Self { id, way, started, customer, centre, parties, recorder, secure_attributes, truth }
     }
 
     /// Whether a customer or an agent is still there.

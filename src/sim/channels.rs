@@ -190,6 +190,11 @@ impl Channels {
         Some(channel)
     }
 
+    /// When a channel ends or has ended, and its socket; unlike [`Channels::get`] this is no use of it.
+    pub fn expiry(&self, id: &str) -> Option<(Mono, Option<SocketId>)> {
+        self.channels.get(id).map(|channel| (channel.expires, channel.socket))
+    }
+
     /// All channels that are not over, pushed out or not.
     pub fn all(&self, now: Mono) -> impl Iterator<Item = &Channel> {
         self.channels.values().filter(move |channel| channel.expires > now)

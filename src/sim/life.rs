@@ -4,9 +4,10 @@
 //! changes nothing: scripts are written beforehand, and clients and other beats come in between.
 
 use crate::model::time::Wall;
-use crate::sim::call::{AfterCall, Call, Hand, Leg, Party, Purpose, Recorder, Spool, Way};
+use crate::sim::call::{AfterCall, Call, Leg, Party, Purpose, Way};
 use crate::sim::org::{Org, Taping};
 use crate::sim::random::Chance;
+use crate::sim::recorder::{Recorder, Spool};
 
 /// One thing that happens in a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,10 @@ pub enum Beat {
     Unhold,
     /// The agent hands the call to this queue.
     Transfer(usize),
+    /// The agent lets a secure flow ask the customer for a card number.
+    SecureFlow,
+    /// The flow is done: what it learnt is a secure attribute.
+    SecureFlowDone,
     /// The agent rings a colleague while the customer is on hold.
     Consult,
     /// The colleague answers.
@@ -106,7 +111,7 @@ pub fn play(call: &mut Call, beat: &Beat, cast: &mut Cast<'_>, now: Wall) -> Eff
     match beat {
         Beat::CallIn => call_in(call, cast, now),
         Beat::DialOut(queue) => dial_out(call, *queue, cast, now),
-        Beat::PickUp => pick_up(call, now),
+        Beat::PickUp => pick_up(call, cast, now),
         Beat::Enqueue(queue) => enqueue(call, *queue, cast, now),
         Beat::Ring => ring(call, cast, now),
         Beat::RingOut => end_ringing(call, now),
@@ -115,6 +120,8 @@ pub fn play(call: &mut Call, beat: &Beat, cast: &mut Cast<'_>, now: Wall) -> Eff
         Beat::Hold => with_agent(call, |agent| agent.leg = Leg::Connected { held: Some(now) }),
         Beat::Unhold => with_agent(call, |agent| agent.leg = Leg::Connected { held: None }),
         Beat::Transfer(queue) => transfer(call, *queue, cast, now),
+        Beat::SecureFlow => secure_flow(call, cast, now),
+        Beat::SecureFlowDone => secure_flow_done(call, cast, now),
         Beat::Consult => consult(call, cast, now),
         Beat::ConsultAnswer => answer(call, now),
         Beat::ConsultTake => consult_take(call, now),
@@ -126,11 +133,6 @@ pub fn play(call: &mut Call, beat: &Beat, cast: &mut Cast<'_>, now: Wall) -> Eff
         Beat::AgentLeaves => hang_up(call, Purpose::Agent, now),
         Beat::WrapUp => wrap_up(call, now),
     }
-}
-
-/// Whose doing a beat is, where it touches a recorder.
-pub fn hand_of(beat: &Beat) -> Option<Hand> {
-    matches!(beat, Beat::PressPause | Beat::PressResume).then_some(Hand::Agent)
 }
 
 fn call_in(call: &mut Call, cast: &mut Cast<'_>, now: Wall) -> Effect {
@@ -157,14 +159,13 @@ fn dial_out(call: &mut Call, queue: usize, cast: &mut Cast<'_>, now: Wall) -> Ef
     Effect::Changed
 }
 
-fn pick_up(call: &mut Call, now: Wall) -> Effect {
+fn pick_up(call: &mut Call, cast: &Cast<'_>, now: Wall) -> Effect {
     let Some(customer) = call.newest(Purpose::Customer).filter(|party| party.leg == Leg::Dialing) else {
         return Effect::Nothing;
     };
     customer.connect(now);
-    if call.recorder == Recorder::Idle {
-        call.recorder = Recorder::Running;
-    }
+    let queue = call.newest(Purpose::Agent).and_then(|agent| agent.queue.clone());
+    thread_tape(call, queue.as_deref(), cast);
     Effect::Changed
 }
 
@@ -197,16 +198,21 @@ fn ring(call: &mut Call, cast: &mut Cast<'_>, now: Wall) -> Effect {
     let Some(user) = cast.free_agent.clone() else {
         return Effect::Nothing;
     };
-    let recorded = cast.org.queue(&queue).is_some_and(|queue| queue.taping == Taping::Recorded);
     let mut agent = cast.party(Purpose::Agent, now);
     agent.initial = "alerting";
     agent.user = Some(user);
-    agent.queue = Some(queue);
+    agent.queue = Some(queue.clone());
     call.parties.push(agent);
-    if recorded && call.recorder == Recorder::Idle {
+    thread_tape(call, Some(&queue), cast);
+    Effect::Changed
+}
+
+/// Lets the policy recorder begin, where calls of this queue are recorded.
+fn thread_tape(call: &mut Call, queue: Option<&str>, cast: &Cast<'_>) {
+    let queue = queue.and_then(|id| cast.org.queue(id));
+    if call.recorder == Recorder::Idle && queue.is_some_and(|queue| queue.taping == Taping::Recorded) {
         call.recorder = Recorder::Running;
     }
-    Effect::Changed
 }
 
 fn end_ringing(call: &mut Call, now: Wall) -> Effect {
@@ -252,6 +258,27 @@ fn transfer(call: &mut Call, queue: usize, cast: &mut Cast<'_>, now: Wall) -> Ef
     agent.leave("transfer", now);
     agent.after_call = AfterCall::Working { since: now };
     enqueue(call, queue, cast, now)
+}
+
+fn secure_flow(call: &mut Call, cast: &mut Cast<'_>, now: Wall) -> Effect {
+    let held = with_agent(call, |agent| agent.leg = Leg::Connected { held: Some(now) });
+    if held == Effect::Changed {
+        let mut flow = cast.party(Purpose::Ivr, now);
+        "Secure payment flow".clone_into(&mut flow.name);
+        flow.connect(now);
+        call.parties.push(flow);
+    }
+    held
+}
+
+fn secure_flow_done(call: &mut Call, cast: &mut Cast<'_>, now: Wall) -> Effect {
+    let Some(flow) = call.newest(Purpose::Ivr) else {
+        return Effect::Nothing;
+    };
+    flow.leave("transfer", now);
+    call.secure_attributes.insert("card.token".to_owned(), format!("tok_{}", cast.chance.word(16)));
+    with_agent(call, |agent| agent.leg = Leg::Connected { held: None });
+    Effect::Changed
 }
 
 fn consult(call: &mut Call, cast: &mut Cast<'_>, now: Wall) -> Effect {
@@ -363,7 +390,7 @@ pub fn way_of(first: Option<&Beat>) -> Way {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::call::Tape;
+    use crate::sim::recorder::Tape;
 
     fn played(beats: &[Beat]) -> Call {
         let (org, mut chance, now) = (Org::new(5), Chance::new(1), Wall::default());
@@ -415,11 +442,26 @@ mod tests {
     }
 
     #[test]
+    fn a_secure_flow_suspends_and_leaves_a_secure_attribute() {
+        assert_eq!(after(&[Beat::SecureFlow]).tape(), Tape::Suspended);
+        let call = after(&[Beat::SecureFlow, Beat::SecureFlowDone]);
+        assert_eq!(call.tape(), Tape::Active);
+        assert!(call.secure_attributes["card.token"].starts_with("tok_"));
+        assert!(!call.attributes().contains_key("card.token"));
+    }
+
+    #[test]
     fn nothing_is_on_tape_once_the_caller_has_gone() {
         let call = after(&[Beat::CustomerLeaves]);
         assert_eq!(call.tape(), Tape::None);
         assert!(!call.is_live() && call.ended().is_some());
         assert_eq!(after(&[Beat::CustomerLeaves, Beat::WrapUp]).parties.len(), 4);
+    }
+
+    #[test]
+    fn a_call_out_is_recorded_as_its_queue_is() {
+        assert_eq!(played(&[Beat::DialOut(0), Beat::PickUp]).tape(), Tape::Active);
+        assert_eq!(played(&[Beat::DialOut(6), Beat::PickUp]).tape(), Tape::None);
     }
 
     #[test]

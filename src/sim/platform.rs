@@ -206,8 +206,8 @@ mod tests {
 
     use super::*;
     use crate::model::time::Wall;
-    use crate::sim::call::Tape;
     use crate::sim::faults::Faults;
+    use crate::sim::recorder::Tape;
 
     /// A client on a virtual clock.
     struct Desk {
@@ -526,6 +526,59 @@ mod tests {
         desk.answered_call();
         desk.wait(Duration::from_secs(30));
         assert_eq!(desk.frames(), [json!({"frozen": true})]);
+    }
+
+    #[test]
+    fn an_evicted_channel_answers_and_beats_and_gets_no_events() {
+        let faults = Faults { evict_every: Some(Duration::from_secs(10)), ..Faults::default() };
+        let mut desk = Desk::new(Plan { calls: 0, faults, ..Plan::default() });
+        desk.listen();
+        desk.wait(Duration::from_secs(10));
+        desk.answered_call();
+        assert_eq!(desk.frames(), [] as [Value; 0]);
+        desk.wait(Duration::from_secs(20));
+        assert_eq!(desk.frames()[0]["eventBody"]["message"], "WebSocket Heartbeat");
+    }
+
+    #[test]
+    fn revoked_tokens_end_their_sockets_and_are_refused() {
+        let faults = Faults { revoke_tokens_every: Some(Duration::from_secs(10)), ..Faults::default() };
+        let mut desk = Desk::new(Plan { calls: 0, faults, ..Plan::default() });
+        desk.listen();
+        desk.wait(Duration::from_secs(10));
+        let frames = desk.frames();
+        assert_eq!(frames[0]["eventBody"]["systemTopicType"], "token_revoked");
+        assert_eq!(frames[1], json!({"closed": "token revoked"}));
+        assert_eq!(desk.get("routing/queues").status, 401);
+        desk.login();
+        assert_eq!(desk.get("routing/queues").status, 200);
+    }
+
+    #[test]
+    fn events_come_twice_late_or_never_where_that_is_the_fault() {
+        let heard = |faults: Faults| {
+            let mut desk = Desk::new(Plan { calls: 0, faults, ..Plan::default() });
+            desk.listen();
+            let id = desk.answered_call();
+            let at_once = desk.frames().len();
+            desk.platform.play(&id, &Beat::Hold, desk.now);
+            let held = desk.frames().len();
+            desk.wait(Duration::from_secs(1));
+            (at_once, held, desk.frames().len())
+        };
+        assert_eq!(heard(Faults::default()), (3, 1, 0));
+        assert_eq!(heard(Faults { duplicate_events: 1.0, ..Faults::default() }), (6, 2, 0));
+        assert_eq!(heard(Faults { lose_events: 1.0, ..Faults::default() }), (0, 0, 0));
+        assert_eq!(heard(Faults { reorder_events: 1.0, ..Faults::default() }), (3, 0, 1));
+    }
+
+    #[test]
+    fn a_channel_that_is_over_closes_its_socket() {
+        let lifetime = Duration::from_secs(20);
+        let mut desk = Desk::new(Plan { calls: 0, channel_lifetime: lifetime, ..Plan::default() });
+        desk.listen();
+        desk.wait(Duration::from_secs(21));
+        assert_eq!(desk.frames(), [json!({"closed": "channel expired"})]);
     }
 
     #[test]

@@ -63,6 +63,18 @@ impl Post {
         Some((socket, former))
     }
 
+    /// Ends the socket of a channel whose time is over; how much is left of it where it is not.
+    pub fn expire(&mut self, channel: &str, now: Mono) -> Option<Duration> {
+        let (expires, socket) = self.channels.expiry(channel)?;
+        if expires > now {
+            return Some(expires.since(now));
+        }
+        if let Some(socket) = socket {
+            self.end(socket, SocketOut::Close { code: 1000, reason: "channel expired" });
+        }
+        None
+    }
+
     /// Ends a socket.
     pub fn end(&mut self, socket: SocketId, how: SocketOut) {
         self.send(socket, how);

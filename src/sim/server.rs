@@ -214,3 +214,88 @@ async fn sleep_until(at: Option<tokio::time::Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::{SinkExt, StreamExt};
+    use serde_json::{Value, json};
+    use tokio_tungstenite::tungstenite::{Error, Message};
+
+    use super::*;
+    use crate::sim::faults::Faults;
+
+    async fn simulator(plan: Plan) -> SimHandle {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port on loopback");
+        start(listener, plan).expect("a simulator").0
+    }
+
+    async fn channel(simulator: &SimHandle) -> String {
+        let web = reqwest::Client::new();
+        let token: Value = web
+            .post(format!("{}/oauth/token", simulator.login_url))
+            .basic_auth(&simulator.client_id, Some(&simulator.client_secret))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body("grant_type=client_credentials")
+            .send()
+            .await
+            .expect("an answer")
+            .json()
+            .await
+            .expect("JSON");
+        let channel: Value = web
+            .post(format!("{}/api/v2/notifications/channels", simulator.api_url))
+            .bearer_auth(token["access_token"].as_str().expect("a token"))
+            .send()
+            .await
+            .expect("an answer")
+            .json()
+            .await
+            .expect("JSON");
+        channel["connectUri"].as_str().expect("an address").to_owned()
+    }
+
+    #[tokio::test]
+    async fn http_and_web_socket_are_served_on_one_port() {
+        let simulator = simulator(Plan { calls: 0, ..Plan::default() }).await;
+        let uri = channel(&simulator).await;
+        let (mut socket, _) = tokio_tungstenite::connect_async(&uri).await.expect("a socket");
+        socket.send(Message::text("{\"message\":\"ping\"}")).await.expect("sent");
+        let pong = socket.next().await.expect("a frame").expect("a frame").into_text().expect("text");
+        let pong: Value = serde_json::from_str(&pong).expect("JSON");
+        assert_eq!(pong["eventBody"], json!({"message": "pong"}));
+
+        let (_second, _) = tokio_tungstenite::connect_async(&uri).await.expect("a second socket");
+        let last = socket.next().await.expect("a frame").expect("a frame");
+        assert!(matches!(last, Message::Close(Some(_))), "{last:?}");
+        assert!(simulator.stop().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn there_is_no_socket_without_a_channel() {
+        let simulator = simulator(Plan { calls: 0, ..Plan::default() }).await;
+        let refused = tokio_tungstenite::connect_async(format!("ws://{}/channels/none", simulator.address));
+        let Err(Error::Http(answer)) = refused.await else {
+            panic!("a refusal");
+        };
+        assert_eq!(answer.status(), 404);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_socket_ends_without_a_closing_handshake() {
+        let faults =
+            Faults { drop_sockets_every: Some(std::time::Duration::from_millis(50)), ..Faults::default() };
+        let simulator = simulator(Plan { calls: 0, faults, ..Plan::default() }).await;
+        let uri = channel(&simulator).await;
+        let (mut socket, _) = tokio_tungstenite::connect_async(&uri).await.expect("a socket");
+        assert!(matches!(socket.next().await, Some(Err(_)) | None));
+    }
+
+    #[tokio::test]
+    async fn the_truth_of_a_call_is_told() {
+        let simulator = simulator(Plan { calls: 0, ..Plan::default() }).await;
+        let id = simulator.begin_call(Vec::new()).await.expect("a call");
+        assert_eq!(simulator.play(&id, Beat::CallIn).await, Effect::Changed);
+        let truth = simulator.stop().await;
+        assert_eq!((truth[0].conversation.as_str(), truth[0].truths.len()), (id.as_str(), 1));
+    }
+}

@@ -6,8 +6,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::time::Wall;
-use crate::sim::call::{AfterCall, Call, Leg, Party, Purpose, Spool, Tape};
+use crate::sim::call::{AfterCall, Call, Leg, Party, Purpose};
 use crate::sim::org::Org;
+use crate::sim::recorder::{Spool, Tape};
 
 /// Where a conversation is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +95,7 @@ fn recorders(call: &Call, party: &Party, carrier: Carrier) -> Value {
         Carrier::Rest => word.to_uppercase(),
     };
     let spool = |spool: Spool| case(if spool == Spool::Turning { "active" } else { "none" });
-    let alone = call.recorder == crate::sim::call::Recorder::Idle;
+    let alone = call.recorder == crate::sim::recorder::Recorder::Idle;
     let policy = if alone { "none" } else { leg_tape(call, party).word() };
     json!({
         "adhocState": spool(party.adhoc),

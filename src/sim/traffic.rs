@@ -7,18 +7,8 @@ use std::time::Duration;
 
 use crate::sim::life::Beat;
 use crate::sim::org::{Business, Org};
+use crate::sim::plan::Plan;
 use crate::sim::random::Chance;
-
-/// How callers and agents are.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Manners {
-    /// How much faster than life.
-    pub pace: f64,
-    /// How long caller and agent talk in the mean, at pace 1.
-    pub talk: Duration,
-    /// The share of calls in which an agent presses pause and resume by hand.
-    pub agent_pauses: f64,
-}
 
 /// A beat, and how long after the one before it comes.
 pub type Cue = (Duration, Beat);
@@ -43,19 +33,28 @@ impl Writer<'_> {
 }
 
 /// Writes the life of one call.
-pub fn write_life(org: &Org, manners: Manners, chance: &mut Chance) -> Vec<Cue> {
-    let pace = if manners.pace > 0.0 { manners.pace } else { 1.0 };
+pub fn write_life(org: &Org, plan: &Plan, chance: &mut Chance) -> Vec<Cue> {
+    let pace = if plan.pace > 0.0 { plan.pace } else { 1.0 };
     let mut writer = Writer { chance, pace, cues: Vec::new() };
-    let queue = writer.chance.below(org.queues.len());
+    let queue = pick_queue(org, writer.chance);
     if writer.chance.strikes(0.1) {
         writer.then(0.0, 0.0, Beat::DialOut(queue)).then(5.0, 15.0, Beat::PickUp);
     } else if write_arrival(&mut writer, queue) == Arrival::GaveUp {
         return writer.cues;
     }
-    write_talk(&mut writer, org, queue, manners);
+    write_talk(&mut writer, org, queue, plan);
     let leaver = if writer.chance.strikes(0.6) { Beat::CustomerLeaves } else { Beat::AgentLeaves };
     writer.then(2.0, 8.0, leaver).then(8.0, 25.0, Beat::WrapUp);
     writer.cues
+}
+
+/// Every other call is for a queue where cards are read out, the rest are for any.
+fn pick_queue(org: &Org, chance: &mut Chance) -> usize {
+    let cards: Vec<usize> = (0..org.queues.len())
+        .filter(|&place| org.queues.get(place).is_some_and(|queue| queue.business == Business::Cards))
+        .collect();
+    let any = chance.below(org.queues.len());
+    if chance.strikes(0.5) { chance.pick(&cards).copied().unwrap_or(any) } else { any }
 }
 
 #[derive(PartialEq, Eq)]
@@ -83,29 +82,32 @@ fn write_arrival(writer: &mut Writer<'_>, queue: usize) -> Arrival {
 }
 
 /// The talk: scenes of about a third of the mean talk each, so that its length varies as calls' do.
-fn write_talk(writer: &mut Writer<'_>, org: &Org, queue: usize, manners: Manners) {
-    let scene = manners.talk.as_secs_f64() / 3.0;
-    let (mut place, mut pauses) = (queue, writer.chance.strikes(manners.agent_pauses));
+fn write_talk(writer: &mut Writer<'_>, org: &Org, queue: usize, plan: &Plan) {
+    let scene = plan.talk.as_secs_f64() / 3.0;
+    let (mut place, mut pauses) = (queue, writer.chance.strikes(plan.agent_pauses));
     for _ in 0..=writer.chance.below(4) {
         let cards = org.queues.get(place).is_some_and(|queue| queue.business == Business::Cards);
         writer.then(scene * 0.2, scene * 0.8, Beat::Unhold);
-        match writer.chance.below(10) {
-            0..=4 if cards => {
+        match writer.chance.below(20) {
+            0..=8 if cards => {
                 writer.set(0.0, 0.0, "pci", "on").set(12.0, 45.0, "pci", "off");
             }
-            0..=2 => {
+            9..=10 if cards => {
+                writer.then(0.0, 0.0, Beat::SecureFlow).then(15.0, 40.0, Beat::SecureFlowDone);
+            }
+            0..=6 | 11..=12 => {
                 writer.then(0.0, 0.0, Beat::Hold).then(8.0, 40.0, Beat::Unhold);
             }
-            3 => {
+            13..=14 => {
                 place = writer.chance.below(org.queues.len());
                 writer.then(0.0, 0.0, Beat::Transfer(place)).then(2.0, 15.0, Beat::Ring);
                 writer.then(2.0, 6.0, Beat::Answer);
             }
-            4 => {
+            15..=16 => {
                 writer.then(0.0, 0.0, Beat::Consult).then(3.0, 6.0, Beat::ConsultAnswer);
                 writer.then(8.0, 30.0, Beat::ConsultTake);
             }
-            5 => {
+            17 => {
                 writer.then(0.0, 0.0, Beat::Flag).then(10.0, 30.0, Beat::Unflag);
             }
             _ if pauses => {
@@ -127,27 +129,26 @@ pub fn customer_number(chance: &mut Chance) -> String {
 mod tests {
     use super::*;
 
-    const MANNERS: Manners = Manners { pace: 1.0, talk: Duration::from_secs(180), agent_pauses: 0.0 };
-
-    fn lives(count: u64, manners: Manners) -> Vec<Vec<Cue>> {
-        (0..count).map(|seed| write_life(&Org::new(5), manners, &mut Chance::new(seed))).collect()
+    fn lives(count: u64, plan: &Plan) -> Vec<Vec<Cue>> {
+        (0..count).map(|seed| write_life(&Org::new(5), plan, &mut Chance::new(seed))).collect()
     }
 
     #[test]
     fn the_same_seed_writes_the_same_lives() {
-        assert_eq!(lives(20, MANNERS), lives(20, MANNERS));
+        assert_eq!(lives(20, &Plan::default()), lives(20, &Plan::default()));
     }
 
     #[test]
     fn every_kind_of_scene_comes_up() {
-        let manners = Manners { agent_pauses: 0.5, ..MANNERS };
-        let beats: Vec<Beat> = lives(300, manners).into_iter().flatten().map(|(_, beat)| beat).collect();
+        let plan = Plan { agent_pauses: 0.5, ..Plan::default() };
+        let beats: Vec<Beat> = lives(300, &plan).into_iter().flatten().map(|(_, beat)| beat).collect();
         let set = |key: &str, value: &str| Beat::Set(key.to_owned(), value.to_owned());
         for wanted in [
             Beat::RingOut,
             Beat::Hold,
             Beat::Consult,
             Beat::ConsultTake,
+            Beat::SecureFlowDone,
             Beat::Flag,
             Beat::PressPause,
             Beat::PickUp,
@@ -163,7 +164,7 @@ mod tests {
 
     #[test]
     fn every_call_ends() {
-        for life in lives(200, MANNERS) {
+        for life in lives(200, &Plan::default()) {
             assert!(life.iter().any(|(_, beat)| matches!(beat, Beat::CustomerLeaves | Beat::AgentLeaves)));
         }
     }
@@ -171,7 +172,7 @@ mod tests {
     #[test]
     fn pace_shortens_a_life() {
         let length = |pace| -> Duration {
-            lives(50, Manners { pace, ..MANNERS }).iter().flatten().map(|(after, _)| *after).sum()
+            lives(50, &Plan { pace, ..Plan::default() }).iter().flatten().map(|(after, _)| *after).sum()
         };
         let (slow, fast) = (length(1.0), length(20.0));
         assert!(slow > fast * 19 && slow < fast * 21, "{slow:?} {fast:?}");

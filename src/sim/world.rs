@@ -1,8 +1,7 @@
 //! All that the simulated platform holds, and the agenda of what comes next.
 //!
-//! The agenda is the only clock: an item is played at the moment it was due, not at the moment somebody
-//! looked, so that a run does not depend on how often it is driven. Callers draw from a source of chance of
-//! their own: how clients behave does not change who calls.
+//! The agenda is the only clock: an item is played at the moment it was due, however often somebody looks.
+//! Callers draw from a source of chance of their own: how clients behave does not change who calls.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -12,31 +11,30 @@ use serde_json::{Value, json};
 use crate::model::time::{Mono, Now};
 use crate::sim::access::{Access, OauthClient};
 use crate::sim::agenda::Agenda;
-use crate::sim::call::{Call, Hand, Recorder};
+use crate::sim::call::Call;
 use crate::sim::channels::SocketId;
 use crate::sim::faults::Misfortune;
-use crate::sim::happening::{Happening, beat_word};
+use crate::sim::happening::{Diary, Happening, beat_text, tape_text};
 use crate::sim::life::{Beat, Cast, Effect, Order, obey, play, way_of};
 use crate::sim::org::Org;
 use crate::sim::plan::Plan;
 use crate::sim::post::{Post, SocketOut};
 use crate::sim::random::Chance;
 use crate::sim::shape::{self, Carrier};
-use crate::sim::traffic::{Cue, Manners, customer_number, write_life};
+use crate::sim::traffic::{Cue, customer_number, write_life};
 
 /// Ended calls kept, so that they can still be read; the oldest goes first.
 const ENDED_KEPT: usize = 20_000;
-/// Happenings kept until somebody reads them; the oldest goes first.
-const HAPPENINGS_KEPT: usize = 4_096;
 
 #[derive(Clone, Debug)]
 enum Item {
     NewCall,
     Cue(String, usize),
-    Apply(String, Order, Hand),
+    Apply(String, Order),
     Heartbeat(SocketId),
     Deliver(SocketId, String),
     CloseSocket(SocketId),
+    ExpireChannel(String),
     Misfortune(Misfortune),
 }
 
@@ -64,7 +62,7 @@ pub struct World {
     live: BTreeSet<String>,
     ended: VecDeque<String>,
     agenda: Agenda<Item>,
-    happenings: VecDeque<Happening>,
+    diary: Diary,
 }
 
 impl World {
@@ -89,7 +87,7 @@ impl World {
             live: BTreeSet::new(),
             ended: VecDeque::new(),
             agenda: Agenda::default(),
-            happenings: VecDeque::new(),
+            diary: Diary::default(),
             plan,
         };
         world.open_the_doors();
@@ -132,13 +130,11 @@ impl World {
     fn play_item(&mut self, item: Item) {
         match item {
             Item::NewCall => {
-                let Plan { pace, talk, agent_pauses, .. } = self.plan;
-                let manners = Manners { pace, talk, agent_pauses };
-                let script = write_life(&self.org, manners, &mut self.callers);
+                let script = write_life(&self.org, &self.plan, &mut self.callers);
                 self.begin_call(script);
             }
             Item::Cue(call, place) => self.play_cue(&call, place),
-            Item::Apply(call, order, hand) => self.apply(&call, &order, hand),
+            Item::Apply(call, order) => self.apply(&call, &order),
             Item::Heartbeat(socket) => {
                 if self.post.beat(socket).is_some() {
                     self.put(self.plan.heartbeat, Item::Heartbeat(socket));
@@ -148,6 +144,7 @@ impl World {
             Item::CloseSocket(socket) => {
                 self.post.end(socket, SocketOut::Close { code: 1001, reason: "maintenance" });
             }
+            Item::ExpireChannel(channel) => self.expire_channel(channel),
             Item::Misfortune(kind) => {
                 self.strike(kind);
                 if let Some(every) = self.plan.faults.interval(kind) {
@@ -199,7 +196,8 @@ impl World {
         let effect = play(call, beat, &mut cast, self.now.wall);
         let ended = lived && !call.is_live();
         if effect == Effect::Changed {
-            self.note("call", id, beat_word(beat));
+            let text = format!("{} ({})", beat_text(beat, &self.org), tape_text(call.tape()));
+            self.note("call", id, &text);
             self.touch(id);
         }
         if ended {
@@ -232,31 +230,25 @@ impl World {
     }
 
     /// Accepts an order; it is carried out a little later, unless that is the fault to show.
-    pub fn accept(&mut self, id: &str, order: Order, hand: Hand) {
+    pub fn accept(&mut self, id: &str, order: Order) {
         if self.chance.strikes(self.plan.faults.not_applied) {
             self.note("not-applied", id, &format!("{order:?}"));
             return;
         }
-        let (least, most) = self.plan.apply_delay;
-        let after = self.chance.span(least, most);
-        self.put(after, Item::Apply(id.to_owned(), order, hand));
+        let after = self.chance.span(self.plan.apply_delay.0, self.plan.apply_delay.1);
+        self.put(after, Item::Apply(id.to_owned(), order));
     }
 
-    fn apply(&mut self, id: &str, order: &Order, hand: Hand) {
+    fn apply(&mut self, id: &str, order: &Order) {
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
         let effect = obey(call, order);
-        let recorder = call.recorder;
-        let outcome = match (effect, recorder) {
-            (Effect::Nothing, Recorder::Idle | Recorder::Running | Recorder::SecurePaused) => {
-                "changes nothing"
-            }
-            (Effect::Changed, Recorder::Idle) => "now idle",
-            (Effect::Changed, Recorder::Running) => "now running",
-            (Effect::Changed, Recorder::SecurePaused) => "now in secure pause",
+        let outcome = match effect {
+            Effect::Nothing => "changes nothing",
+            Effect::Changed => tape_text(call.tape()),
         };
-        self.note("recording", id, &format!("{order:?} by {hand:?}: {outcome}"));
+        self.note("recording", id, &format!("{order:?}: {outcome}"));
         if effect == Effect::Changed {
             self.touch(id);
         }
@@ -312,6 +304,24 @@ impl World {
             return self.put(after, Item::Deliver(socket, text));
         }
         self.post.send(socket, SocketOut::Text(text));
+    }
+
+    /// A new channel; closed when its time is over, unless that is put off by a subscription.
+    pub fn create_channel(&mut self) -> String {
+        let (id, evicted) = self.post.channels.create(&mut self.chance, self.now.mono);
+        if let Some(evicted) = evicted {
+            self.note("channel", &evicted, "pushed out by a 21st channel");
+        }
+        self.note("channel", &id, "created");
+        self.put(self.plan.channel_lifetime, Item::ExpireChannel(id.clone()));
+        id
+    }
+
+    fn expire_channel(&mut self, id: String) {
+        match self.post.expire(&id, self.now.mono) {
+            Some(left) => self.put(left, Item::ExpireChannel(id)),
+            None => self.note("channel", &id, "is over"),
+        }
     }
 
     /// Opens a socket for a channel; `None` where there is no such channel.
@@ -374,15 +384,8 @@ impl World {
 
     /// Writes down that something happened.
     pub fn note(&mut self, kind: &'static str, subject: &str, detail: &str) {
-        if self.happenings.len() == HAPPENINGS_KEPT {
-            self.happenings.pop_front();
-        }
-        self.happenings.push_back(Happening {
-            at: self.now.wall,
-            kind,
-            subject: subject.to_owned(),
-            detail: detail.to_owned(),
-        });
+        let (subject, detail) = (subject.to_owned(), detail.to_owned());
+        self.diary.write(Happening { at: self.now.wall, kind, subject, detail });
     }
 
     /// The next frame for a socket.
@@ -392,6 +395,6 @@ impl World {
 
     /// The next thing that happened.
     pub fn poll_happening(&mut self) -> Option<Happening> {
-        self.happenings.pop_front()
+        self.diary.read()
     }
 }

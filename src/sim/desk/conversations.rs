@@ -1,6 +1,6 @@
 //! Conversations to read, and the parts of them that can be changed beside the recording.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::sim::desk::{Errand, Served};
 use crate::sim::shape::{self, Carrier};
@@ -20,6 +20,10 @@ pub fn serve(world: &mut World, errand: &Errand<'_>) -> Option<Served> {
         ("PATCH", ["conversations", id, "participants", party, "attributes"])
         | ("PATCH", ["conversations", "calls", id, "participants", party, "attributes"]) => {
             Some(set_attributes(world, errand, id, party))
+        }
+        ("GET", ["conversations", id, "secureattributes"]) => Some(secure_attributes(world, id)),
+        ("PUT" | "PATCH", ["conversations", id, "secureattributes"]) => {
+            Some(set_secure_attributes(world, errand, id))
         }
         ("PUT", ["conversations", id, "participants", party, "flaggedreason"]) => {
             Some(flag(world, id, party, Some("general")))
@@ -70,6 +74,28 @@ fn set_attributes(world: &mut World, errand: &Errand<'_>, id: &str, party: &str)
     }
     world.touch(id);
     Ok(HttpResponse::json(200, &body))
+}
+
+fn secure_attributes(world: &World, id: &str) -> Served {
+    let call = world.calls.get(id).ok_or_else(no_conversation)?;
+    let body = json!({"attributes": call.secure_attributes, "version": call.secure_attributes.len()});
+    Ok(HttpResponse::json(200, &body))
+}
+
+/// They are in no event, so nobody is told.
+fn set_secure_attributes(world: &mut World, errand: &Errand<'_>, id: &str) -> Served {
+    let body = errand.request.json()?;
+    let attributes = body["attributes"]
+        .as_object()
+        .ok_or_else(|| Refusal::malformed("\"attributes\" is expected, an object."))?;
+    let call = world.calls.get_mut(id).ok_or_else(no_conversation)?;
+    if errand.method == "PUT" {
+        call.secure_attributes.clear();
+    }
+    for (key, value) in attributes {
+        call.secure_attributes.insert(key.clone(), value.as_str().unwrap_or("").to_owned());
+    }
+    Ok(HttpResponse::json(202, &json!("accepted")))
 }
 
 fn flag(world: &mut World, id: &str, party: &str, reason: Option<&'static str>) -> Served {

@@ -52,11 +52,7 @@ fn channel_json(world: &World, channel: &str, expires: Mono, host: &str) -> Valu
 }
 
 fn create(world: &mut World, host: &str) -> HttpResponse {
-    let (id, evicted) = world.post.channels.create(&mut world.chance, world.now.mono);
-    if let Some(evicted) = evicted {
-        world.note("channel", &evicted, "pushed out by a 21st channel");
-    }
-    world.note("channel", &id, "created");
+    let id = world.create_channel();
     let expires = world.now.mono + world.plan.channel_lifetime;
     HttpResponse::json(200, &channel_json(world, &id, expires, host))
 }

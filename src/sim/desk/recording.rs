@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::sim::call::{Hand, Purpose, Recorder, Spool};
+use crate::sim::call::Purpose;
 use crate::sim::desk::conversations::no_conversation;
 use crate::sim::desk::{Errand, Served};
 use crate::sim::life::Order;
 use crate::sim::plan::Gateway;
+use crate::sim::recorder::{Recorder, Spool};
 use crate::sim::web::{HttpResponse, Refusal};
 use crate::sim::world::World;
 
@@ -71,7 +72,7 @@ fn set_state(world: &mut World, errand: &Errand<'_>, id: &str) -> Result<String,
     }
     world.note("request", id, &format!("recording state {state} asked for"));
     if let Some(order) = order {
-        world.accept(id, order, Hand::Client);
+        world.accept(id, order);
     }
     Ok(state)
 }
@@ -100,7 +101,7 @@ fn record_leg(world: &mut World, errand: &Errand<'_>, id: &str, party: &str) -> 
         None => return Err(Refusal::not_found()),
     }
     world.note("request", id, &format!("{order:?} asked for"));
-    world.accept(id, order, Hand::Client);
+    world.accept(id, order);
     Ok(HttpResponse::json(200, &json!(if record { "ACTIVE" } else { "NONE" })))
 }
 
@@ -128,7 +129,7 @@ fn start_or_stop(world: &mut World, errand: &Errand<'_>, id: &str) -> Served {
         }
     };
     world.note("request", id, &format!("{} asked for", body["action"]));
-    world.accept(id, order, Hand::Client);
+    world.accept(id, order);
     Ok(HttpResponse::json(200, &json!({"id": id, "action": body["action"], "status": "accepted"})))
 }
 
