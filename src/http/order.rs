@@ -128,7 +128,10 @@ impl Fields {
     fn text(&mut self, name: &str) -> Option<String> {
         match self.get(name)? {
             Value::String(text) => Some(text),
-            other => self.wrong(format!("\"{name}\" must be text, not {}", shortened(&other))),
+            other
+            @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                self.wrong(format!("\"{name}\" must be text, not {}", shortened(&other)))
+            }
         }
     }
 
