@@ -96,8 +96,9 @@ impl Document {
         Arc::clone(&self.text)
     }
 
-    /// The mistakes found so far.
-    pub fn into_found(self) -> Vec<Diagnostic> {
+    /// The mistakes found, in the order of their places.
+    pub fn into_found(mut self) -> Vec<Diagnostic> {
+        self.found.sort_by_key(|one| (one.line, one.column));
         self.found
     }
 
@@ -422,9 +423,9 @@ mod tests {
     fn all_mistakes_are_shown_with_place_caret_and_help() {
         let found = found("[limits]\nrequest_per_minute = 3\ngive_up_after = \"soon\"\n[limit]\n");
         assert_eq!(found.len(), 3, "{found:#?}");
-        assert!(found[0].starts_with("x.toml:3:18: error: 'soon' is not a span of time"), "{}", found[0]);
+        assert!(found[1].starts_with("x.toml:3:18: error: 'soon' is not a span of time"), "{}", found[1]);
         assert_eq!(
-            found[1],
+            found[0],
             "x.toml:2:1: error: unknown key 'request_per_minute' in [limits]\n2 | request_per_minute = 3\n  | \
              ^^^^^^^^^^^^^^^^^^\nhelp: did you mean 'requests_per_minute'?"
         );
