@@ -238,6 +238,7 @@ fn safety(table: &mut Table<'_, '_>) -> (Safety, u32) {
     let blind_after = table.span("blind_after").unwrap_or(SECOND * 30);
     let when_blind = table.word("when_blind", &[("leave", WhenBlind::Leave), ("stop", WhenBlind::Stop)]);
     let changes = table.integer("max_changes_per_minute", 0, 1_000_000).unwrap_or_default();
+    warn_without_effect(table, "safety", &["blind_after", "when_blind"]);
     let safety = Safety { blind_after, when_blind: when_blind.unwrap_or_default() };
     (safety, u32::try_from(changes).unwrap_or_default())
 }
@@ -273,8 +274,21 @@ fn audit(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Audit {
         let every = table.integer("checkpoint_every", 1, i64::MAX);
         audit.checkpoint_every = every.and_then(|every| u64::try_from(every).ok()).unwrap_or(1000);
         audit.witness = table.list("witness").map(texts).unwrap_or_default();
+        let idle = ["keep", "sync", "redact", "key_file", "checkpoint_every", "witness"];
+        warn_without_effect(table, "audit", &idle);
     });
     audit
+}
+
+/// Says of each key that is written that this version does not act on it: nobody may rely on it unawares.
+fn warn_without_effect(table: &mut Table<'_, '_>, name: &str, keys: &[&'static str]) {
+    for key in keys {
+        if let Some(value) = table.raw(key) {
+            let place = value.span.into();
+            let message = format!("{name}.{key} has no effect in this version");
+            table.document().warn(place, message, None);
+        }
+    }
 }
 
 /// `record`, or `interval = "200ms"`.
