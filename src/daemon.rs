@@ -6,6 +6,7 @@
 
 mod outward;
 pub mod startup;
+mod supervised;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
 
-use crate::audit::record::{self, Record};
+use crate::audit::record::Record;
 use crate::http::ask::{Ask, DirectiveAnswer, FactsAnswer};
 use crate::io::api::Api;
 use crate::io::clock::Clock;
@@ -352,70 +353,5 @@ impl Daemon {
             }
         }
         None
-    }
-
-    /// Reads the configuration again. A bad one is refused, logged, and the old one stays.
-    fn reload(&mut self) -> Vec<Input> {
-        let Some(source) = &self.parts.source else { return Vec::new() };
-        Supervisor.reloading();
-        let inputs = match source.load() {
-            Ok(loaded) => {
-                info!("the configuration was read again");
-                let mut settings = loaded.settings.warden;
-                settings.enforcement = self.parts.warden.enforcement();
-                vec![Input::Settings(Box::new(settings)), Input::Policy(loaded.policy)]
-            }
-            Err(mistakes) => {
-                for mistake in &mistakes {
-                    error!("{mistake}");
-                }
-                error!(
-                    "the new configuration has {} mistakes and is refused; the old one stays",
-                    mistakes.len()
-                );
-                Vec::new()
-            }
-        };
-        let now = self.parts.clock.now().wall;
-        if let Err(error) = self.parts.journal.reopen(now) {
-            error!("the audit log could not be reopened: {}", chain(&error));
-        }
-        Supervisor.ready("the configuration was read again");
-        inputs
-    }
-
-    fn tell_status(&mut self, now: Now) {
-        self.status_at = now.mono + STATUS_EVERY;
-        let warden = &self.parts.warden;
-        let (used, limit) = warden.budget(now.mono);
-        let open = warden.open_count();
-        let calls = warden.call_count();
-        let state = warden.not_ready().unwrap_or_else(|| "subscribed".into());
-        let status =
-            format!("{state}; {calls} calls, {open} decisions open, {used} of {limit} requests a minute");
-        if self.told == Told::Nothing {
-            self.told = Told::Ready;
-            Supervisor.ready(&status);
-        }
-        Supervisor.alive(&status);
-    }
-
-    /// Finishes what is under way, closes the sockets, and journals the end.
-    async fn drain(&mut self) {
-        info!("stopping: what is under way is finished");
-        Supervisor.stopping();
-        self.feed(Input::Drain).await;
-        let until = self.parts.clock.now().mono + DRAIN_WAIT;
-        while !self.parts.warden.is_drained() {
-            if self.next_event(Some(until)).await.is_none() {
-                warn!(
-                    "some requests were not answered in time; the log has them open, and the next start takes them up"
-                );
-                break;
-            }
-        }
-        let now = self.parts.clock.now();
-        let stopped = record::DaemonStopped { reason: "told to stop".into() };
-        self.journal(vec![Record::DaemonStopped(stopped)], now).await;
     }
 }

@@ -22,7 +22,7 @@
 //! # The map
 //!
 //! Modules in reading order: **a module imports only modules above it.** `*` is pure: no clock, no
-//! random source, no tokio, no file. `tests/architecture.rs` reads this table and holds the line.
+//! random source, no tokio, no file. A private part of a module belongs to the module's row. `tests/architecture.rs` reads this table and holds the line.
 //!
 //! | floor | module | in one sentence |
 //! | --- | --- | --- |
@@ -37,13 +37,26 @@
 //! | | `wire::request` * | each request we can make to method, path, body |
 //! | | `wire::reply` * | status, headers, body to reply or fault |
 //! | 3 policy | `policy::rule` * | a rule as meant |
+//! | | `policy::subject` * | what rules look at |
 //! | | `policy::expression` * | CEL, typed against the schema, reading the conversation in place |
+//! | | `policy::decide` * | conversation to matched rules and verdict |
 //! | | `policy::file` * | the rules file as written |
 //! | | `policy::compile` * | as written to as meant, or all mistakes with their places |
-//! | | `policy::index` * | which rules can match |
-//! | | `policy::decide` * | conversation to matched rules and verdict |
 //! | 3 audit | `audit::record` * | what is remembered and its written form |
 //! | | `audit::chain` * | link, sign, verify |
+//! | | `audit::history` * | what a log says is still in force, and the order promise |
+//! | 4 warden | `warden::dice` * | chance, from a seed: jitter and ids of decisions |
+//! | | `warden::backoff` * | when to try again |
+//! | | `warden::allowance` * | how many requests may go now |
+//! | | `warden::session` * | channel to socket to subscribed to lost, with a deadline for each wait; rotation |
+//! | | `warden::directory` * | which queues and users the subscription covers |
+//! | | `warden::survey` * | the resync, and the gaps it closes |
+//! | | `warden::latch` * | `until`, `after`, `at_most` |
+//! | | `warden::book` * | every live conversation as it stands, with what holds on it |
+//! | | `warden::plan` * | verdict, observed state and attempts to the next step |
+//! | | `warden::worklist` * | one entry per conversation, stops first, due when allowed |
+//! | | `warden` * | `handle(input, now)`, `poll_output()`, `next_wakeup()` |
+//! | 5 shell | `io::clock` | reads the clocks, and draws the seed of chance |
 //! | 5 simulator | `sim::random` * | chance, from a seed |
 //! | | `sim::web` * | requests and answers as values, and the platform's error body |
 //! | | `sim::agenda` * | what comes next, and when |
@@ -65,6 +78,24 @@
 //! | | `sim::scenario` | a scenario file, as arguments of the command line |
 //! | | `sim::doorway` | the connections of the port |
 //! | | `sim::server` | the platform on loopback, for `demo`, `simulate` and foreign clients |
+//! | 5 shell | `io::token` | the access token, renewed before it expires, and secrets that do not print |
+//! | | `io::api` | sends one request |
+//! | | `io::socket` | text in and out |
+//! | | `io::journal` | appends durably, recovers at the start |
+//! | | `io::signals` | signals of the operating system |
+//! | | `io::supervisor` | word to systemd |
+//! | | `http::ask` | what others may ask of the daemon, as messages |
+//! | | `http::order` | the body of an order, read |
+//! | | `http::refusal` | why a request is refused, with its status |
+//! | | `http::secret` | who may ask: bearer and signature |
+//! | | `http::seen` | requests seen before, with their answers |
+//! | | `http::health` | health, metrics and the view of what is going on |
+//! | | `http::webhook` | orders and facts from other systems |
+//! | | `http::control` | orders by hand, through a Unix socket |
+//! | | `http` | the doors: a router for each |
+//! | 6 | `settings` | file to each part's own settings, all mistakes at once |
+//! | | `daemon` | the loop: one closed enum of events in, outputs performed in order, drain on stop |
+//! | 7 | `command` | the command line: options, exit codes, one file for each command |
 
 pub mod model;
 pub mod wire;

@@ -5,13 +5,15 @@
 //! performed strictly in order: a record is durable before the next output. [`Warden::next_wakeup`] says
 //! when to call again, and why.
 //!
-//! - `judging` settles what holds on a conversation and opens, confirms or supersedes its decision;
+//! - `judging` settles what holds on a conversation and works out what it needs;
+//! - `deciding` opens a decision and ends it in exactly one way;
 //! - `sending` takes the most urgent work that the allowance permits, and reads the answers.
 
 pub mod allowance;
 mod answers;
 pub mod backoff;
 pub mod book;
+mod deciding;
 pub mod dice;
 pub mod directory;
 mod intake;

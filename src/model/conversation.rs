@@ -1,8 +1,7 @@
 //! One conversation as the platform last saw it, in one shape for both that it sends (GENESYS.md 5), and
-//! the questions that rules and the warden ask of it.
-//!
-//! A field the platform left out is empty, never an error. Participants stay in the list after they have
-//! left (GENESYS.md, trap 16), so every question about the present asks for legs that are still there.
+//! the questions that rules and the warden ask of it. A field the platform left out is empty, never an
+//! error. Participants stay in the list after they have left (GENESYS.md, trap 16), so every question
+//! about the present asks for legs that are still there.
 
 use std::collections::BTreeMap;
 

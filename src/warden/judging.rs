@@ -1,5 +1,4 @@
-//! Judging one conversation: settle what holds on it, work out the verdict, and open, confirm or supersede
-//! its decision. It runs after each snapshot, fact, directive, reload and deadline alike, so that a missed
+//! Judging one conversation: settle what holds on it, work out the verdict, and say what its decision needs. It runs after each snapshot, fact, directive, reload and deadline alike, so that a missed
 //! or repeated event changes nothing.
 
 use std::time::Duration;
@@ -10,23 +9,11 @@ use crate::model::ids::ConversationId;
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
 use crate::policy::decide::RuleFailure;
-use crate::policy::rule::OnRelease;
 use crate::policy::subject::Subject;
-use crate::warden::backoff::Backoff;
-use crate::warden::book::{Busy, Call, Claim, LetGo, Pursuit, Stage};
+use crate::warden::book::{Busy, Call, LetGo};
 use crate::warden::latch::Change;
-use crate::warden::plan::{self, DEFAULT, DIRECTIVE, Source, Step, Verdict};
+use crate::warden::plan::{self, DIRECTIVE, Source, Verdict};
 
-/// The epoch of a single host (ARCHITECTURE.md, rule 13).
-pub(super) const EPOCH: u64 = 1;
-/// So often within [`CONTEST_WINDOW`] somebody has to undo a verdict for it to count as contested.
-const CONTEST_TIMES: usize = 3;
-/// See [`CONTEST_TIMES`].
-const CONTEST_WINDOW: Duration = Duration::from_secs(60);
-/// The first wait in a contest; it doubles up to [`CONTEST_LONGEST`] (PRODUCT.md 2).
-const CONTEST_FIRST: Duration = Duration::from_secs(2);
-/// See [`CONTEST_FIRST`].
-const CONTEST_LONGEST: Duration = Duration::from_secs(30);
 /// A failing rule is journaled once in this time (PRODUCT.md 3).
 const FAILURE_EVERY: Duration = Duration::from_secs(3600);
 
@@ -148,7 +135,7 @@ impl Warden {
         }
     }
 
-    fn journal_claim(&mut self, id: &ConversationId) {
+    pub(super) fn journal_claim(&mut self, id: &ConversationId) {
         let Some(call) = self.book.get(id) else { return };
         let Some(claim) = &call.claim else { return };
         let hold = call.latches.get(&claim.rule);
@@ -247,125 +234,6 @@ impl Warden {
         }
     }
 
-    fn confirm(&mut self, id: &ConversationId, by: ConfirmedBy, now: Now) {
-        let Some(call) = self.book.get_mut(id) else { return };
-        let Some(done) = call.pursuit.take() else { return };
-        let restored = call.claim.as_ref().is_some_and(|one| one.gives_back() == done.action);
-        match &mut call.claim {
-            Some(_) if restored => call.claim = None,
-            Some(claim) => claim.action = done.action,
-            None if matches!(done.observed, Observed::Unknown) || done.rule == DEFAULT => {}
-            None => {
-                let on_release = if done.rule == DIRECTIVE {
-                    plan::default_release(done.action)
-                } else {
-                    let terms = self.policy.terms().iter().find(|one| one.name == done.rule);
-                    terms.map_or(OnRelease::Keep, |one| one.on_release)
-                };
-                let (before, action, rule) = (done.observed, done.action, done.rule.clone());
-                call.claim = Some(Claim { before, action, rule, on_release, ended: LetGo::Released });
-            }
-        }
-        call.confirmed = Some(done.action);
-        self.worklist.remove(id);
-        self.ended.confirmed(&done, id);
-        self.count("recwarden_decisions_confirmed_total");
-        self.journal_claim(id);
-        let after = now.mono.since(done.first_sent.unwrap_or(done.opened.mono));
-        self.record(Record::Confirmed(record::Confirmed {
-            decision: done.decision,
-            conversation: id.clone(),
-            after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
-            by,
-        }));
-    }
-
-    pub(super) fn supersede(&mut self, id: &ConversationId, why: &str) {
-        let Some(done) = self.book.get_mut(id).and_then(|call| call.pursuit.take()) else { return };
-        self.worklist.remove(id);
-        self.ended.superseded(&done, id, why);
-        self.count("recwarden_decisions_superseded_total");
-        let (decision, conversation) = (done.decision, id.clone());
-        self.record(Record::Superseded(record::Superseded { decision, conversation, why: why.into() }));
-    }
-
-    /// Gives the open decision up; the same is not tried again before verdict or observed state change.
-    pub(super) fn abandon(&mut self, id: &ConversationId, why: &str) {
-        let Some(call) = self.book.get_mut(id) else { return };
-        let Some(done) = call.pursuit.take() else { return };
-        let observed = plan::observed(&self.settings.means, &call.conversation);
-        call.given_up = Some((done.action, observed));
-        self.worklist.remove(id);
-        self.ended.abandoned(&done, id, why);
-        self.count("recwarden_decisions_abandoned_total");
-        let (decision, conversation) = (done.decision, id.clone());
-        self.record(Record::Abandoned(record::Abandoned { decision, conversation, why: why.into() }));
-    }
-
-    fn open_decision(&mut self, id: &ConversationId, verdict: &Verdict, action: Action, now: Now) {
-        let Some(call) = self.book.get_mut(id) else { return };
-        let means = self.settings.means;
-        let known = call.seen.is_some();
-        let observed = if known { plan::observed(&means, &call.conversation) } else { Observed::Unknown };
-        let step = plan::next_step(&means, action, &call.conversation, &std::collections::BTreeSet::new());
-        if call.given_up == Some((action, observed)) || (known && matches!(step, Step::Wait | Step::Asked)) {
-            return;
-        }
-        let wait = contest_wait(call, action, now.mono);
-        let times = u32::try_from(call.undone.len()).unwrap_or(u32::MAX);
-        let decision = self.dice.decision_id(now.wall);
-        let (topic, correlation) = call.cause.clone();
-        call.given_up = None;
-        call.pursuit = Some(Pursuit {
-            decision: decision.clone(),
-            action,
-            rule: verdict.rule.clone(),
-            observed,
-            opened: now,
-            attempts: 0,
-            first_sent: None,
-            asked: std::collections::BTreeSet::new(),
-            stage: if known { Stage::Due } else { Stage::ToRead },
-            backoff: Backoff::default(),
-        });
-        self.count("recwarden_decisions_total");
-        self.record(Record::Decision(record::Decision {
-            decision: decision.clone(),
-            conversation: id.clone(),
-            action,
-            rule: verdict.rule.clone(),
-            reason: verdict.reason.clone(),
-            observed,
-            topic,
-            correlation,
-            policy: self.policy.sha256().to_owned(),
-            epoch: EPOCH,
-        }));
-        if let Some(wait) = wait {
-            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            let (conversation, rule) = (id.clone(), verdict.rule.clone());
-            let decision = Some(decision);
-            self.record(Record::Contested(record::Contested {
-                conversation,
-                decision,
-                rule,
-                times,
-                wait_ms,
-            }));
-            let message = format!(
-                "somebody keeps undoing '{action}' of rule '{}' on {id} ({times} times within a minute)",
-                verdict.rule
-            );
-            self.alert("contested", message, Some(id));
-        }
-        match step {
-            Step::Refuse(why) if known => self.abandon(id, why),
-            Step::Refuse(_) | Step::Send(..) | Step::Wait | Step::Asked => {
-                self.worklist.put(id, action, now.mono, now.mono + wait.unwrap_or_default());
-            }
-        }
-    }
-
     /// The conversation is over: nothing is owed to it any more.
     pub(super) fn finish(&mut self, id: &ConversationId, why: &str) {
         self.abandon(id, why);
@@ -446,18 +314,6 @@ fn let_go(call: &mut Call, rule: &str, how: LetGo) {
     if let Some(claim) = call.claim.as_mut().filter(|claim| claim.rule == rule) {
         claim.ended = how;
     }
-}
-
-/// How long to wait where somebody keeps undoing the verdict.
-fn contest_wait(call: &mut Call, action: Action, now: Mono) -> Option<Duration> {
-    while call.undone.front().is_some_and(|at| now.since(*at) > CONTEST_WINDOW) {
-        call.undone.pop_front();
-    }
-    let times = call.undone.len();
-    (times >= CONTEST_TIMES && call.confirmed == Some(action)).then(|| {
-        let doublings = u32::try_from(times - CONTEST_TIMES).unwrap_or(u32::MAX).min(8);
-        CONTEST_FIRST.saturating_mul(1 << doublings).min(CONTEST_LONGEST)
-    })
 }
 
 impl Call {

@@ -6,6 +6,8 @@
 //! closing notice, a successor with the same topics is brought up first, and only then the old socket is
 //! closed.
 
+mod state;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use crate::warden::dice::Dice;
 use crate::wire::reply::Channel;
 use crate::wire::request::Request;
 use crate::wire::topic::Topic;
+pub use state::Effect;
+use state::{State, request_due};
 
 /// Silence beyond this is probed: the heartbeat comes every 30 s (GENESYS.md 4.3), and a late one is no loss.
 pub const SILENCE: Duration = Duration::from_secs(40);
@@ -37,60 +41,6 @@ pub struct SlotId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SocketId(pub u64);
 
-/// What a slot is waiting for.
-#[derive(Clone, Debug)]
-enum State {
-    /// A channel has to be made once it is due.
-    WantChannel { due: Mono },
-    /// The request for it is under way.
-    Creating,
-    /// The channel has to be looked at before it is used again.
-    WantCheck { channel: Channel, due: Mono },
-    /// That look is under way.
-    Checking { channel: Channel },
-    /// The socket is being opened.
-    Opening { channel: Channel, socket: SocketId, deadline: Mono },
-    /// The socket is open; the topics have to be sent once it is due.
-    WantSubscribe { channel: Channel, socket: SocketId, due: Mono },
-    /// They are under way.
-    Subscribing { channel: Channel, socket: SocketId },
-    /// The list has to be read back once it is due.
-    WantReadBack { channel: Channel, socket: SocketId, due: Mono },
-    /// That is under way.
-    ReadingBack { channel: Channel, socket: SocketId },
-    /// Events flow.
-    Live { channel: Channel, socket: SocketId, heard: Now, probe: Option<Mono> },
-}
-
-impl State {
-    fn socket(&self) -> Option<SocketId> {
-        match self {
-            Self::WantChannel { .. } | Self::Creating | Self::WantCheck { .. } | Self::Checking { .. } => {
-                None
-            }
-            Self::Opening { socket, .. }
-            | Self::WantSubscribe { socket, .. }
-            | Self::Subscribing { socket, .. }
-            | Self::WantReadBack { socket, .. }
-            | Self::ReadingBack { socket, .. }
-            | Self::Live { socket, .. } => Some(*socket),
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::WantChannel { .. } | Self::Creating => "making a channel",
-            Self::WantCheck { .. } | Self::Checking { .. } => "checking the channel",
-            Self::Opening { .. } => "opening",
-            Self::WantSubscribe { .. }
-            | Self::Subscribing { .. }
-            | Self::WantReadBack { .. }
-            | Self::ReadingBack { .. } => "subscribing",
-            Self::Live { .. } => "live",
-        }
-    }
-}
-
 #[derive(Clone, Debug)]
 struct Slot {
     topics: Vec<Topic>,
@@ -98,21 +48,6 @@ struct Slot {
     since: Now,
     backoff: Backoff,
     replaces: Option<SlotId>,
-}
-
-/// What the session wants done, in order.
-#[derive(Clone, Debug)]
-pub enum Effect {
-    /// Open a socket to the channel.
-    Open(SocketId, Channel),
-    /// Send a text.
-    Send(SocketId, &'static str),
-    /// Close a socket.
-    Close(SocketId),
-    /// Events may be missed from here on, and why.
-    Lost(Wall, String),
-    /// Every slot is live again: what was missed can be made good.
-    AllLive,
 }
 
 /// One slot, for people.
@@ -455,20 +390,5 @@ impl Session {
         for id in all {
             self.drop_slot(id);
         }
-    }
-}
-
-fn request_due(state: &State) -> Option<Mono> {
-    match state {
-        State::WantChannel { due }
-        | State::WantCheck { due, .. }
-        | State::WantSubscribe { due, .. }
-        | State::WantReadBack { due, .. } => Some(*due),
-        State::Creating
-        | State::Checking { .. }
-        | State::Opening { .. }
-        | State::Subscribing { .. }
-        | State::ReadingBack { .. }
-        | State::Live { .. } => None,
     }
 }

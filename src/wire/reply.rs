@@ -1,14 +1,17 @@
 //! What comes back: status, headers and body to an answer, or to a fault named by what to do next
 //! (the table of PRODUCT.md 7). Sources: GENESYS.md 2.5, 4.1 and 6.
 
+mod activity;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::model::ids::{ChannelId, ConversationId, QueueId, UserId};
+use crate::model::ids::{ChannelId, QueueId, UserId};
 use crate::model::time::Wall;
 use crate::wire::topic::Topic;
+pub use activity::{Activity, activity};
 
 /// An answer as it came, or why none did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -360,49 +363,6 @@ pub fn users(body: &str) -> Result<Page<UserId>, BodyError> {
     let page: WrittenPage = parse("a page of users", body)?;
     let entities = page.entities.into_iter().map(|one| (UserId::new(one.id), one.email.unwrap_or_default()));
     Ok(Page { entities: entities.collect(), pages: page.page_count.unwrap_or(1) })
-}
-
-/// Live conversations.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Activity {
-    /// Each once.
-    pub conversations: Vec<ConversationId>,
-    /// Whether the platform cut the list short.
-    pub truncated: bool,
-}
-
-/// Reads the answer to an activity query.
-///
-/// # Errors
-/// Where the body is not one.
-pub fn activity(body: &str) -> Result<Activity, BodyError> {
-    #[derive(Deserialize)]
-    struct Written {
-        #[serde(default)]
-        results: Vec<WrittenResult>,
-    }
-    #[derive(Deserialize)]
-    struct WrittenResult {
-        #[serde(default)]
-        entities: Vec<WrittenActivity>,
-        #[serde(default)]
-        truncated: bool,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct WrittenActivity {
-        #[serde(default)]
-        conversation_id: Option<String>,
-    }
-    let written: Written = parse("an activity query", body)?;
-    let truncated = written.results.iter().any(|one| one.truncated);
-    let ids: std::collections::BTreeSet<ConversationId> = written
-        .results
-        .into_iter()
-        .flat_map(|one| one.entities)
-        .filter_map(|one| one.conversation_id.map(ConversationId::new))
-        .collect();
-    Ok(Activity { conversations: ids.into_iter().collect(), truncated })
 }
 
 #[cfg(test)]
