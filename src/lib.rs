@@ -75,6 +75,8 @@
 //! | | `sim::world` * | all that the platform holds, and its agenda |
 //! | | `sim::desk` * | the REST API, a desk for each part |
 //! | | `sim::platform` * | a contact centre in memory, as its clients see it |
+//! | | `sim::oracle` * | what the sample policy means, told from the truth of a call |
+//! | | `sim::stage` * | the warden against the platform on a virtual clock, with its promises checked |
 //! | | `sim::scenario` | a scenario file, as arguments of the command line |
 //! | | `sim::doorway` | the connections of the port |
 //! | | `sim::server` | the platform on loopback, for `demo`, `simulate` and foreign clients |

@@ -24,6 +24,8 @@ pub mod life;
 pub mod org;
 pub mod plan;
 pub mod platform;
+pub mod oracle;
+pub mod stage;
 pub mod post;
 pub mod random;
 pub mod recorder;

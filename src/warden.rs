@@ -332,6 +332,7 @@ impl Warden {
             }
             Input::Timeout => {}
         }
+        self.replace_deaf_subscription(now);
         self.session.tick(&mut self.dice, now);
         self.fire_timers(now);
         self.perform_session_effects(now);
@@ -352,18 +353,22 @@ impl Warden {
             return None;
         }
         let permitted = self.permitted_at.unwrap_or_default();
+        // A round begins only while the session is live; until then it is not worth a call.
+        let begins = |_: &Mono| self.session.is_live() || self.survey.remaining().is_some();
+        let surveyed = self.survey.next_wakeup().filter(begins);
         let waiting =
             self.worklist.has_ready() || self.session.wants_request(now.mono) || self.survey.wants(now.mono);
         [
             (self.worklist.next_due(), Wakeup::Worklist),
             (self.permitted_at.filter(|_| waiting), Wakeup::Allowance),
+            (self.survey.event_overdue_at(), Wakeup::Survey),
             (self.timers.first().map(|(at, _)| *at), Wakeup::Latch),
             (
                 self.session.next_wakeup(now).map(|at| if at <= now.mono { at.max(permitted) } else { at }),
                 Wakeup::Session,
             ),
             (self.directory.next_wakeup().map(|at| at.max(permitted)), Wakeup::Directory),
-            (self.survey.next_wakeup().map(|at| at.max(permitted)), Wakeup::Survey),
+            (surveyed.map(|at| at.max(permitted)), Wakeup::Survey),
         ]
         .into_iter()
         .filter_map(|(at, why)| at.map(|at| (at, why)))

@@ -18,6 +18,7 @@ use crate::http::ask::WAITING_ASKS;
 use crate::io::clock::Clock;
 use crate::io::signals::{self, Signal};
 use crate::settings::{Credentials, Source};
+use crate::sim::oracle::SAMPLE_POLICY;
 use crate::sim::plan::Plan;
 use crate::sim::server::{self, SimHandle};
 use lights::Lights;
@@ -43,26 +44,6 @@ const REQUESTS_PER_MINUTE: u32 = 6000;
 const RECORDS_WAITING: usize = 4096;
 /// Calls live that much faster than life.
 const PACE: f64 = 15.0;
-
-/// The sample policy: two rules of the README's cookbook.
-const POLICY: &str = r#"
-[[rule]]
-name = "pause-while-card-is-read"
-queue = ["Payments", "Card *", "Collections"]
-attribute = { "pci" = "on" }
-action = "stop"
-priority = 100
-at_most = "15m"
-reason = "PCI DSS 3.3.1"
-
-[[rule]]
-name = "consent-refused"
-attribute = { "consent" = "refused" }
-action = "stop"
-priority = 200
-until = "end"
-reason = "two-party consent"
-"#;
 
 /// Runs it.
 ///
@@ -172,7 +153,7 @@ fn write_configuration(simulator: &SimHandle, folder: &Path) -> Result<Source, F
     let text = format!(
         "[genesys]\napi_url = \"{}\"\nlogin_url = \"{}\"\nclient_id = \"{}\"\nclient_secret_file = \
          \"client-secret\"\n[limits]\nrequests_per_minute = {REQUESTS_PER_MINUTE}\naction_share = 0.5\n[audit]\n\
-         directory = \"audit\"\n{POLICY}",
+         directory = \"audit\"\n{SAMPLE_POLICY}",
         simulator.api_url, simulator.login_url, simulator.client_id
     );
     std::fs::write(&path, text)?;

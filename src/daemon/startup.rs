@@ -119,16 +119,10 @@ pub async fn build(start: Start) -> Result<Parts, StartError> {
         warn!("the daemon did not stop cleanly last time; what was in force is taken up again");
     }
     let mut warden = Warden::new(start.settings.warden, start.policy, seed(), now, history.last());
-    for hold in history.holds() {
-        warden.recover_hold(hold.clone());
-    }
-    for directive in history.directives() {
-        warden.recover_directive(directive.clone());
-    }
     for open in history.open_decisions() {
         info!(decision = %open.decision.decision, "an open decision is taken up again");
-        warden.recover_decision(open.decision.clone(), open.at, open.attempts, now);
     }
+    warden.recover(&history, now);
     Ok(Parts {
         warden,
         journal,

@@ -65,6 +65,12 @@ impl Platform {
         self.world.tick(now);
     }
 
+    /// From now on nothing goes wrong any more.
+    pub fn calm(&mut self) {
+        self.world.plan.faults = crate::sim::faults::Faults::default();
+        self.world.burst_until = None;
+    }
+
     /// When something happens next.
     pub fn next_wakeup(&self) -> Option<Mono> {
         self.world.next_due()

@@ -146,8 +146,8 @@ impl World {
             }
             Item::ExpireChannel(channel) => self.expire_channel(channel),
             Item::Misfortune(kind) => {
-                self.strike(kind);
                 if let Some(every) = self.plan.faults.interval(kind) {
+                    self.strike(kind);
                     self.put(every, Item::Misfortune(kind));
                 }
             }

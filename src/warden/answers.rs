@@ -212,7 +212,7 @@ impl Warden {
     }
 
     /// Takes a conversation that was read in, unless an event overtook the answer.
-    fn take_body(
+    pub(super) fn take_body(
         &mut self,
         id: &ConversationId,
         version: u64,
@@ -240,7 +240,7 @@ impl Warden {
         now: Now,
     ) {
         match fault {
-            None => match self.take_body(id, version, answer, now) {
+            None => match self.take_body_of_survey(id, version, answer, now) {
                 Ok(()) => {
                     self.survey.read(id);
                     self.judge(id, ConfirmedBy::Read, now);

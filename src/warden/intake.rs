@@ -2,6 +2,7 @@
 //! was still in force when the daemon last stopped.
 
 use super::{Level, Order, Output, Reply, SocketOrder, Ticket, Warden, What};
+use crate::audit::history::History;
 use crate::audit::record::{self, ConfirmedBy, Record};
 use crate::model::conversation::Conversation;
 use crate::model::ids::{ConversationId, DecisionId};
@@ -10,12 +11,13 @@ use crate::model::time::{Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::subject::Facts;
 use crate::warden::Settings;
-use crate::warden::book::{Directive, Intake, LetGo, Pursuit, Stage};
+use crate::warden::book::{Busy, Directive, Intake, LetGo, Pursuit, Stage};
 use crate::warden::latch::Hold;
 use crate::warden::plan::{self, DIRECTIVE};
 use crate::warden::session::{Effect, SocketId};
 use crate::warden::survey::Gap;
 use crate::wire::frame::{self, Frame};
+use crate::wire::reply::RawAnswer;
 
 impl Warden {
     pub(super) fn take_text(&mut self, socket: SocketId, text: &str, now: Now) {
@@ -31,6 +33,7 @@ impl Warden {
                 }
                 let id = event.decoded.conversation.id.clone();
                 let cause = (event.topic.as_str().to_owned(), event.correlation.clone());
+                self.survey.heard(&id);
                 self.take_snapshot(event.decoded.conversation, cause, now);
                 self.judge(&id, ConfirmedBy::Event, now);
             }
@@ -235,8 +238,58 @@ impl Warden {
         }
     }
 
+    /// Takes the body in, and notes where it tells a change that no event has told.
+    pub(super) fn take_body_of_survey(
+        &mut self,
+        id: &ConversationId,
+        version: u64,
+        answer: &RawAnswer,
+        now: Now,
+    ) -> Result<(), String> {
+        let looks = |warden: &Self| {
+            let call = warden.book.get(id).filter(|call| call.seen.is_some() && call.busy == Busy::Idle)?;
+            let means = &warden.settings.means;
+            Some((call.version, plan::observed(means, &call.conversation), call.conversation.is_flagged()))
+        };
+        let before = looks(self);
+        self.take_body(id, version, answer, now)?;
+        if let (Some((told, observed, flagged)), Some((_, observed_now, flagged_now))) = (before, looks(self))
+            && told == version
+            && (observed, flagged) != (observed_now, flagged_now)
+        {
+            self.survey.changed_in_silence(id, now.mono);
+        }
+        Ok(())
+    }
+
+    /// Where a change came without its event, the subscription is deaf though its socket lives: it is replaced,
+    /// and what it may have missed is a gap.
+    pub(super) fn replace_deaf_subscription(&mut self, now: Now) {
+        if !self.survey.subscription_is_deaf(now.mono) {
+            return;
+        }
+        let gap = self.survey.open_gap(now.wall - self.settings.resync_every);
+        self.journal_gap_opened(&gap, "a change came without its event");
+        self.note(Level::Warn, "a conversation changed without an event: the channels are replaced");
+        self.count("recwarden_deaf_subscriptions_total");
+        self.session.renew(now);
+    }
+
+    /// Takes up all that a log says was in force when it ended.
+    pub fn recover(&mut self, history: &History, now: Now) {
+        for hold in history.holds() {
+            self.recover_hold(hold.clone());
+        }
+        for directive in history.directives() {
+            self.recover_directive(directive.clone());
+        }
+        for open in history.open_decisions() {
+            self.recover_decision(open.decision.clone(), open.at, open.attempts, now);
+        }
+    }
+
     /// Takes a hold up again that the log says was in force.
-    pub fn recover_hold(&mut self, hold: record::Hold) {
+    fn recover_hold(&mut self, hold: record::Hold) {
         let call = self.book.enter(&hold.conversation);
         if let Some(before) = hold.claim {
             let terms = self.policy.terms().iter().find(|one| one.name == hold.rule);
@@ -255,7 +308,7 @@ impl Warden {
     }
 
     /// Takes a directive up again.
-    pub fn recover_directive(&mut self, directive: record::Directive) {
+    fn recover_directive(&mut self, directive: record::Directive) {
         let call = self.book.enter(&directive.conversation);
         call.directive = Some(Directive {
             id: directive.directive,
@@ -269,7 +322,7 @@ impl Warden {
 
     /// Takes an open decision up again: the conversation is read first, and what is found closes it or
     /// goes on with it. `opened` is when it was made, `attempts` how often it was tried.
-    pub fn recover_decision(&mut self, decision: record::Decision, opened: Wall, attempts: u32, now: Now) {
+    fn recover_decision(&mut self, decision: record::Decision, opened: Wall, attempts: u32, now: Now) {
         let call = self.book.enter(&decision.conversation);
         let gives_back = decision.rule != plan::DEFAULT
             && [LetGo::Released, LetGo::Expired].iter().any(|how| how.as_str() == decision.reason);

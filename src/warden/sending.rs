@@ -16,6 +16,9 @@ use crate::wire::request::Request;
 /// Changes are counted over this window for `max_changes_per_minute`.
 const BRAKE_WINDOW: Duration = Duration::from_secs(60);
 
+/// How often it is looked again whether a slot is free while all are taken.
+const SLOTS_ASKED_EVERY: Duration = Duration::from_secs(1);
+
 impl Warden {
     /// Sends what may go now.
     pub(super) fn dispatch(&mut self, now: Now) {
@@ -76,7 +79,12 @@ impl Warden {
                 self.permitted_at = Some(at);
                 false
             }
-            Err(Refusal::InFlight) => false,
+            Err(Refusal::InFlight) => {
+                // The answer that frees a slot calls sooner; without this the due work would be asked for over
+                // and over until then.
+                self.permitted_at = Some(now + SLOTS_ASKED_EVERY);
+                false
+            }
         }
     }
 

@@ -267,6 +267,12 @@ impl Session {
         }
     }
 
+    /// Brings up a successor for every live slot: its channel can't be trusted.
+    pub fn renew(&mut self, now: Now) {
+        let ids: Vec<SlotId> = self.slots.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.succeed(id, now));
+    }
+
     fn succeed(&mut self, id: SlotId, now: Now) {
         if self.slots.values().any(|slot| slot.replaces == Some(id)) {
             return;

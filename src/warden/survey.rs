@@ -4,7 +4,7 @@
 //! conversations on the subscribed queues, then a read of each of them and of all that the book holds.
 //! A gap is closed when every conversation that was live in it has been read and judged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::ids::{ConversationId, QueueId};
@@ -13,6 +13,9 @@ use crate::wire::request::Request;
 
 /// Queues named in one activity query; the platform bounds the size of a request, not the predicates.
 pub const QUEUES_PER_QUERY: usize = 100;
+
+/// An event that is later than this after the change was read will not come.
+const EVENT_WAIT: Duration = Duration::from_secs(10);
 
 /// A span of time in which events may have been missed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct Survey {
     every: Duration,
     /// Whether something asked for a round while one was running.
     again: Again,
+    /// Conversations that changed without an event, and since when one is waited for.
+    silent: BTreeMap<ConversationId, Mono>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +75,7 @@ impl Survey {
             next_round: None,
             every,
             again: Again::No,
+            silent: BTreeMap::new(),
         }
     }
 
@@ -163,6 +169,31 @@ impl Survey {
         {
             *judged += 1;
         }
+    }
+
+    /// A read found a change that no event had told: one may still be on its way.
+    pub fn changed_in_silence(&mut self, id: &ConversationId, now: Mono) {
+        self.silent.entry(id.clone()).or_insert(now + EVENT_WAIT);
+    }
+
+    /// An event of a conversation came.
+    pub fn heard(&mut self, id: &ConversationId) {
+        self.silent.remove(id);
+    }
+
+    /// Whether an event did not come at all, so that the subscription can't be trusted (GENESYS.md: an evicted
+    /// channel still answers and beats). Told once.
+    pub fn subscription_is_deaf(&mut self, now: Mono) -> bool {
+        let deaf = self.silent.values().any(|until| *until <= now);
+        if deaf {
+            self.silent.clear();
+        }
+        deaf
+    }
+
+    /// When an event that is waited for is overdue.
+    pub fn event_overdue_at(&self) -> Option<Mono> {
+        self.silent.values().min().copied()
     }
 
     /// A read failed: it is tried again in its turn.

@@ -8,7 +8,7 @@ use super::lights::Lights;
 use crate::command::{Failure, audit};
 use crate::http::ask::View;
 use crate::model::time::Wall;
-use crate::sim::call::{Tape, Truth};
+use crate::sim::oracle::wrong_spans;
 use crate::sim::org::Org;
 use crate::sim::platform::TrueStory;
 
@@ -25,8 +25,11 @@ pub(super) fn print(
     log: &Path,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let spans: Vec<Duration> =
-        truth.iter().flat_map(|story| wrong_spans(&story.truths, org, until)).collect();
+    let spans: Vec<Duration> = truth
+        .iter()
+        .flat_map(|story| wrong_spans(&story.truths, org, until))
+        .map(|(from, until)| until.since(from))
+        .collect();
     let wrong: f64 = spans.iter().map(Duration::as_secs_f64).sum();
     let beyond: f64 = spans.iter().map(|span| span.saturating_sub(API_LATENCY).as_secs_f64()).sum();
     let longest = spans.iter().max().copied().unwrap_or_default();
@@ -69,48 +72,4 @@ pub(super) fn print(
 fn percentile(sorted: &[u64], percent: usize) -> u64 {
     let at = (sorted.len() * percent).div_ceil(100).max(1) - 1;
     sorted.get(at).copied().unwrap_or_default()
-}
-
-/// The spans in which a call was on tape though the sample policy forbids it, or paused by us though it does
-/// not. Written anew from the rules' meaning, so that a mistake in the policy engine shows.
-fn wrong_spans(truths: &[Truth], org: &Org, until: Wall) -> Vec<Duration> {
-    let mut spans = Vec::new();
-    let mut since: Option<Wall> = None;
-    let mut consent = Consent::NotRefused;
-    for truth in truths {
-        if truth.attributes.get("consent").is_some_and(|value| value == "refused") {
-            consent = Consent::Refused;
-        }
-        let wrong = truth.live && is_wrong(truth, org, consent);
-        match (since, wrong) {
-            (None, true) => since = Some(truth.at),
-            (Some(begin), false) => {
-                spans.push(truth.at.since(begin));
-                since = None;
-            }
-            (None, false) | (Some(_), true) => {}
-        }
-    }
-    if let Some(begin) = since {
-        spans.push(until.since(begin));
-    }
-    spans
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Consent {
-    Refused,
-    NotRefused,
-}
-
-fn is_wrong(truth: &Truth, org: &Org, consent: Consent) -> bool {
-    let refused = consent == Consent::Refused;
-    let queue = truth.queue.as_deref().and_then(|id| org.queue(id));
-    let card = truth.attributes.get("pci").is_some_and(|value| value == "on")
-        && queue.is_some_and(|queue| ["Payments", "Card Services", "Collections"].contains(&queue.name));
-    match truth.tape {
-        Tape::Active => card || refused,
-        Tape::SecurePaused => !card && !refused,
-        Tape::None | Tape::Suspended => false,
-    }
 }

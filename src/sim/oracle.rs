@@ -1,0 +1,67 @@
+//! What the sample policy means, written anew from its words: told from the truth of a call and not from the
+//! policy engine, so that a mistake there shows.
+
+use crate::model::time::Wall;
+use crate::sim::call::{Tape, Truth};
+use crate::sim::org::Org;
+
+/// The sample policy: two rules of the README's cookbook.
+pub const SAMPLE_POLICY: &str = r#"
+[[rule]]
+name = "pause-while-card-is-read"
+queue = ["Payments", "Card *", "Collections"]
+attribute = { "pci" = "on" }
+action = "stop"
+priority = 100
+at_most = "15m"
+reason = "PCI DSS 3.3.1"
+
+[[rule]]
+name = "consent-refused"
+attribute = { "consent" = "refused" }
+action = "stop"
+priority = 200
+until = "end"
+reason = "two-party consent"
+"#;
+
+/// The spans in which a call was on tape though the sample policy forbids it, or paused though it does not.
+pub fn wrong_spans(truths: &[Truth], org: &Org, until: Wall) -> Vec<(Wall, Wall)> {
+    let mut spans = Vec::new();
+    let mut since: Option<Wall> = None;
+    let mut consent = Consent::NotRefused;
+    for truth in truths {
+        if truth.attributes.get("consent").is_some_and(|value| value == "refused") {
+            consent = Consent::Refused;
+        }
+        let wrong = truth.live && is_wrong(truth, org, consent);
+        match (since, wrong) {
+            (None, true) => since = Some(truth.at),
+            (Some(begin), false) => {
+                spans.push((begin, truth.at));
+                since = None;
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+    spans.extend(since.map(|begin| (begin, until)));
+    spans
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consent {
+    Refused,
+    NotRefused,
+}
+
+fn is_wrong(truth: &Truth, org: &Org, consent: Consent) -> bool {
+    let refused = consent == Consent::Refused;
+    let queue = truth.queue.as_deref().and_then(|id| org.queue(id));
+    let card = truth.attributes.get("pci").is_some_and(|value| value == "on")
+        && queue.is_some_and(|queue| ["Payments", "Card Services", "Collections"].contains(&queue.name));
+    match truth.tape {
+        Tape::Active => card || refused,
+        Tape::SecurePaused => !card && !refused,
+        Tape::None | Tape::Suspended => false,
+    }
+}

@@ -1,0 +1,174 @@
+//! What lies between the warden and the platform: parcels that take their time, the token, and requests.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::{Parcel, Stage};
+use crate::model::time::Mono;
+use crate::sim::platform::Reply;
+use crate::sim::post::SocketOut;
+use crate::sim::web::{HttpRequest, HttpResponse};
+use crate::warden::{Input, RequestId};
+use crate::wire::reply::{RateHeaders, RawAnswer, Transport};
+use crate::wire::request::Request;
+
+/// A way through the network takes at least and at most so long.
+const WAY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+/// A request without an answer is given up after this, as the real client does.
+const ANSWER_WAIT: Duration = Duration::from_secs(20);
+
+impl Stage {
+    /// Sends a parcel on its way, to arrive after the network's time and `longer`.
+    pub(super) fn post(&mut self, parcel: Parcel, longer: Duration) {
+        let at = self.now.mono + self.chance.span(WAY.0, WAY.1) + longer;
+        self.put(at, parcel);
+    }
+
+    fn put(&mut self, at: Mono, parcel: Parcel) {
+        self.next_parcel += 1;
+        self.on_their_way.insert((at, self.next_parcel), (self.life, parcel));
+    }
+
+    /// A parcel that arrives now. One for a process that died is lost, but a request goes on to the platform.
+    pub(super) fn next_parcel_due(&mut self) -> Option<Parcel> {
+        loop {
+            let entry = self.on_their_way.first_entry().filter(|entry| entry.key().0 <= self.now.mono)?;
+            let (life, parcel) = entry.remove();
+            if life == self.life {
+                return Some(parcel);
+            }
+            if let Parcel::Request(_, request) = parcel {
+                self.serve(&request);
+            }
+        }
+    }
+
+    /// Frames that the platform sent; those of one socket keep their order.
+    pub(super) fn collect_frames(&mut self) {
+        while let Some((there, out)) = self.platform.poll_frame() {
+            let Some(socket) = self.sockets.iter().find(|(_, at)| **at == there).map(|(here, _)| *here)
+            else {
+                continue;
+            };
+            let parcel = match out {
+                SocketOut::Text(text) => Parcel::Text(socket, text),
+                SocketOut::Close { .. } | SocketOut::Cut => {
+                    self.count("sockets cut");
+                    Parcel::Lost(socket)
+                }
+                SocketOut::Freeze => {
+                    self.count("sockets frozen");
+                    continue;
+                }
+            };
+            self.put(self.now.mono + WAY.1, parcel);
+        }
+    }
+
+    pub(super) fn deliver(&mut self, parcel: Parcel) {
+        match parcel {
+            Parcel::Opened(socket) => self.feed(Input::SocketOpened(socket)),
+            Parcel::Text(socket, text) => {
+                self.count("frames");
+                self.feed(Input::SocketText(socket, text));
+            }
+            Parcel::Lost(socket) => {
+                self.sockets.remove(&socket);
+                self.feed(Input::SocketLost(socket, "the connection is gone".into()));
+            }
+            Parcel::Request(id, request) => match self.serve(&request) {
+                Some((answer, delay)) => self.post(Parcel::Answer(id, answer), delay),
+                None => {
+                    self.count("requests without an answer");
+                    let answer = RawAnswer::Failed(Transport::Timeout);
+                    self.post(Parcel::Answer(id, answer), ANSWER_WAIT);
+                }
+            },
+            Parcel::Answer(id, answer) => {
+                self.orders.remove(&id);
+                self.count_answer(&answer);
+                self.feed(Input::Answer(id, answer));
+            }
+        }
+    }
+
+    fn count_answer(&mut self, answer: &RawAnswer) {
+        if let RawAnswer::Answered { status, .. } = answer {
+            match status {
+                429 => self.count("answers 429"),
+                500.. => self.count("answers 5xx"),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, id: RequestId, request: Request) {
+        self.count("requests");
+        self.watch_request(id, &request);
+        self.post(Parcel::Request(id, request), Duration::ZERO);
+    }
+
+    /// The platform's answer to a request, with the delay it gives it; a token that is refused is renewed
+    /// once, as the real client does.
+    fn serve(&mut self, request: &Request) -> Option<(RawAnswer, Duration)> {
+        let answer = self.ask(request)?;
+        if answer.status != 401 {
+            return Some(raw(answer));
+        }
+        self.log_in();
+        self.ask(request).map(raw)
+    }
+
+    fn ask(&mut self, request: &Request) -> Option<HttpResponse> {
+        let whole = request.path();
+        let (path, query) = whole.split_once('?').unwrap_or((&whole, ""));
+        let asked = HttpRequest {
+            method: request.method().to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers: vec![("Authorization".to_owned(), format!("Bearer {}", self.token))],
+            body: request.body().unwrap_or_default().into_bytes(),
+        };
+        match self.platform.http(&asked, self.now) {
+            Reply::Answer(answer) => Some(answer),
+            Reply::Silence => None,
+        }
+    }
+
+    fn log_in(&mut self) {
+        self.count("logins");
+        let plan = self.platform.plan();
+        let basic = BASE64_STANDARD.encode(format!("{}:{}", plan.client_id, plan.client_secret));
+        let asked = HttpRequest {
+            method: "POST".to_owned(),
+            path: "/oauth/token".to_owned(),
+            query: String::new(),
+            headers: vec![
+                ("Authorization".to_owned(), format!("Basic {basic}")),
+                ("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
+            ],
+            body: b"grant_type=client_credentials".to_vec(),
+        };
+        if let Reply::Answer(answer) = self.platform.http(&asked, self.now)
+            && let Some(token) = answer.value().get("access_token").and_then(|token| token.as_str())
+        {
+            token.clone_into(&mut self.token);
+        }
+    }
+}
+
+fn raw(answer: HttpResponse) -> (RawAnswer, Duration) {
+    let text = |name: &str| answer.header(name).map(str::to_owned);
+    let number = |name: &str| text(name).and_then(|value| value.parse().ok());
+    let rate = RateHeaders {
+        count: number("inin-ratelimit-count"),
+        allowed: number("inin-ratelimit-allowed"),
+        reset: number("inin-ratelimit-reset"),
+    };
+    let retry_after = text("retry-after");
+    let correlation = text("inin-correlation-id").unwrap_or_default();
+    let delay = answer.delay;
+    (RawAnswer::Answered { status: answer.status, retry_after, rate, correlation, body: answer.body }, delay)
+}
