@@ -1,5 +1,5 @@
 //! The warden under one seeded simulator of platform, network and crashes, on virtual time. A failing seed
-//! is printed; `cargo run --release --example simulation -- --seed N` runs it alone.
+//! is printed; `cargo run --release --example recwarden-sim -- --seed N` runs it alone.
 
 #[path = "simulation/cast.rs"]
 mod cast;
