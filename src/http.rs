@@ -11,6 +11,7 @@ pub mod secret;
 pub mod seen;
 pub mod webhook;
 pub mod control;
+pub mod page;
 pub mod health;
 
 use std::fmt::Debug;

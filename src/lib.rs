@@ -91,6 +91,7 @@
 //! | | `http::refusal` | why a request is refused, with its status |
 //! | | `http::secret` | who may ask: bearer and signature |
 //! | | `http::seen` | requests seen before, with their answers |
+//! | | `http::page` | the page at `/`, for people |
 //! | | `http::health` | health, metrics and the view of what is going on |
 //! | | `http::webhook` | orders and facts from other systems |
 //! | | `http::control` | orders by hand, through a Unix socket |

@@ -12,8 +12,8 @@ use std::time::Duration;
 use globset::Glob;
 
 use crate::io::token::Secret;
-use crate::model::document::{Diagnostic, Document, Severity};
-use crate::policy::compile::{Compiler, QueuePattern};
+use crate::model::document::{Diagnostic, Document, Severity, Table};
+use crate::policy::compile::{Compiler, PlacedName};
 use crate::policy::decide::Policy;
 use crate::policy::file;
 use crate::warden;
@@ -126,8 +126,12 @@ pub struct Loaded {
     pub settings: Settings,
     /// The policy.
     pub policy: Policy,
-    /// The queues that rules name, for `check --online`.
-    pub queue_patterns: Vec<QueuePattern>,
+    /// The queues that `[subscribe]` names.
+    pub subscribed_queues: Vec<PlacedName>,
+    /// The users that it names.
+    pub subscribed_users: Vec<PlacedName>,
+    /// The queues that rules name.
+    pub queue_patterns: Vec<PlacedName>,
     /// What to look at, though it is no mistake.
     pub warnings: Vec<Diagnostic>,
 }
@@ -159,18 +163,20 @@ impl Source {
     /// Every mistake, in the order of the files.
     pub fn load(&self) -> Result<Loaded, Vec<Diagnostic>> {
         let name = self.path.display().to_string();
-        let text = std::fs::read_to_string(&self.path)
-            .map_err(|error| vec![Diagnostic::of_file(&name, format!("the file cannot be read: {error}"))])?;
+        let text = std::fs::read_to_string(&self.path).map_err(|error| vec![unreadable(&name, &error)])?;
         let folder = self.path.parent().map(Path::to_path_buf).unwrap_or_default();
         let mut document = Document::new(&name, text.as_str());
         let mut compiler = Compiler::default();
         compiler.cover(&text);
         let read = document.read(|root| {
+            let named = subscribed(root);
             let read = read::everything(root, self, &folder);
             let policy = root.table("policy", file::policy).unwrap_or_default();
-            (read, policy, file::rules(root))
+            (read, policy, file::rules(root), named)
         });
-        let Some((settings, policy, rules)) = read else { return Err(document.into_found()) };
+        let Some((settings, policy, rules, (subscribed_queues, subscribed_users))) = read else {
+            return Err(document.into_found());
+        };
         compiler.default_wish(policy.default.unwrap_or_default());
         compiler.add_rules(&mut document, rules);
         let files = rule_files(&mut document, &folder, &policy.files);
@@ -189,11 +195,41 @@ impl Source {
         match settings {
             Some(settings) if errors.is_empty() => {
                 let queue_patterns = compiler.queue_patterns().to_vec();
-                Ok(Loaded { settings, policy: compiler.finish(), queue_patterns, warnings })
+                Ok(Loaded {
+                    settings,
+                    policy: compiler.finish(),
+                    subscribed_queues,
+                    subscribed_users,
+                    queue_patterns,
+                    warnings,
+                })
             }
             Some(_) | None => Err(errors),
         }
     }
+}
+
+/// The main file cannot be read: perhaps another one is meant.
+fn unreadable(name: &str, error: &std::io::Error) -> Diagnostic {
+    let help = "name the configuration with --config FILE or RECWARDEN_CONFIG".to_owned();
+    Diagnostic { help: Some(help), ..Diagnostic::of_file(name, format!("the file cannot be read: {error}")) }
+}
+
+/// The queues and users that `[subscribe]` names, where it is written well; what is not is noted elsewhere.
+fn subscribed(root: &mut Table<'_, '_>) -> (Vec<PlacedName>, Vec<PlacedName>) {
+    let Some(table) = root.raw("subscribe") else { return (Vec::new(), Vec::new()) };
+    let mut named = |key: &str| {
+        let value = table.as_table().and_then(|table| table.get(key));
+        let all = value.map_or_else(Vec::new, |value| {
+            value.as_array().map_or(vec![value], |list| list.iter().collect())
+        });
+        let placed = |one: &toml_span::Value<'_>| {
+            let text = one.as_str()?.to_owned();
+            Some(PlacedName { text, place: root.document().pointer(one.span.into()) })
+        };
+        all.into_iter().filter_map(placed).collect()
+    };
+    (named("queues"), named("users"))
 }
 
 /// The files that the globs of `policy.files` name, sorted, each once.

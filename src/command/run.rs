@@ -65,6 +65,18 @@ async fn serve(
         settings.warden.enforcement = Enforcement::DryRun;
     }
     let Some(genesys) = settings.genesys.clone() else { return Ok(()) };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %options.config.display(),
+        rules = loaded.policy.terms().len(),
+        policy = loaded.policy.sha256(),
+        dry_run = options.dry_run,
+        audit = %settings.audit.directory.display(),
+        http = settings.http_listen,
+        webhook = settings.webhook.as_ref().map_or("", |one| one.listen.as_str()),
+        "recwarden starts, against {}",
+        genesys.api_url
+    );
     let (asks_tx, asks) = mpsc::channel(WAITING_ASKS);
     let mut doors = super::doors::open(&settings, asks_tx.clone()).await?;
     let directory = settings.audit.directory.clone();

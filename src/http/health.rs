@@ -1,4 +1,5 @@
-//! Health, readiness, metrics and the view, for monitoring: `/healthz`, `/readyz`, `/metrics`, `/view.json`.
+//! Health, readiness, metrics and the view, for monitoring: `/healthz`, `/readyz`, `/metrics`, `/view.json`, and
+//! the page at `/`.
 
 use std::fmt::Write;
 
@@ -11,11 +12,13 @@ use axum::routing::get;
 use serde_json::json;
 
 use crate::http::ask::{Asks, Readiness, View};
+use crate::http::page;
 use crate::http::refusal::{self, Refusal};
 
 /// Its paths.
 pub fn router(asks: Asks) -> Router {
     Router::new()
+        .route("/", get(page::show))
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

@@ -22,12 +22,12 @@ pub struct Compiler {
     rules: Vec<(Terms, Conditions)>,
     names: std::collections::BTreeMap<String, String>,
     hash: Sha256,
-    queue_patterns: Vec<QueuePattern>,
+    queue_patterns: Vec<PlacedName>,
 }
 
-/// A queue that a rule names, and where: for `check --online`.
+/// A name that stands for something on the platform, and where it is written: for `check --online`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueuePattern {
+pub struct PlacedName {
     /// As written.
     pub text: String,
     /// A diagnostic that points at it, to be completed with a message.
@@ -140,12 +140,12 @@ impl Compiler {
     fn note_queues(&mut self, document: &Document, rule: &WrittenRule) {
         for (text, place) in rule.queue.iter().flatten() {
             let place = document.pointer(place.clone());
-            self.queue_patterns.push(QueuePattern { text: text.clone(), place });
+            self.queue_patterns.push(PlacedName { text: text.clone(), place });
         }
     }
 
     /// The queues that rules name.
-    pub fn queue_patterns(&self) -> &[QueuePattern] {
+    pub fn queue_patterns(&self) -> &[PlacedName] {
         &self.queue_patterns
     }
 

@@ -2,6 +2,7 @@
 //! (the table of PRODUCT.md 7). Sources: GENESYS.md 2.5, 4.1 and 6.
 
 mod activity;
+mod topics;
 
 use std::fmt;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::model::ids::{ChannelId, QueueId, UserId};
 use crate::model::time::Wall;
 use crate::wire::topic::Topic;
 pub use activity::{Activity, activity};
+pub use topics::{OfferedTopic, Who, offered_topics};
 
 /// An answer as it came, or why none did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,8 +117,9 @@ pub enum Fault {
 
 /// A 429 without `Retry-After` must be borne (GENESYS.md 6); this long nothing is sent then.
 pub const LIMITED_WAIT_DEFAULT: Duration = Duration::from_secs(3);
-/// Longer than this no `Retry-After` is believed; the vendor's own clients stop at 180 s.
-pub const LIMITED_WAIT_MOST: Duration = Duration::from_secs(180);
+/// Longer than this no `Retry-After` is believed: the platform counts by the minute, and a wrong header must
+/// not silence the daemon for a day.
+pub const LIMITED_WAIT_MOST: Duration = Duration::from_secs(3600);
 
 /// Whether the answer is one, or what is wrong. `now` is for a `Retry-After` that is a date.
 ///

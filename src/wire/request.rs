@@ -95,6 +95,8 @@ pub enum Request {
         /// Which channel.
         channel: ChannelId,
     },
+    /// The topics that the platform offers, with the permissions that each needs.
+    AvailableTopics,
     /// What the token is good for.
     TokenInfo,
 }
@@ -127,6 +129,7 @@ impl Request {
             | Self::ListQueues { .. }
             | Self::ListUsers { .. }
             | Self::ReadSubscriptions { .. }
+            | Self::AvailableTopics
             | Self::TokenInfo => "GET",
         }
     }
@@ -164,6 +167,9 @@ impl Request {
             Self::ReadSubscriptions { channel } => {
                 format!("/api/v2/notifications/channels/{}/subscriptions", segment(channel.as_str()))
             }
+            Self::AvailableTopics => {
+                "/api/v2/notifications/availabletopics?expand=requiresPermissions,permissionDetails".into()
+            }
             Self::TokenInfo => "/api/v2/tokens/me".into(),
         }
     }
@@ -192,6 +198,7 @@ impl Request {
             | Self::CreateChannel
             | Self::CheckChannel { .. }
             | Self::ReadSubscriptions { .. }
+            | Self::AvailableTopics
             | Self::TokenInfo => return None,
         };
         Some(body.to_string())
@@ -211,6 +218,7 @@ impl Request {
             | Self::CheckChannel { .. }
             | Self::Subscribe { .. }
             | Self::ReadSubscriptions { .. }
+            | Self::AvailableTopics
             | Self::TokenInfo => None,
         }
     }
