@@ -223,7 +223,7 @@ fn participant(call: &Call, party: &Party, org: &Org, carrier: Carrier) -> Value
     put(&mut body, "userId", party.user.clone());
     put(&mut body, "queueId", party.queue.clone());
     put(&mut body, "conversationRoutingData", routing(party, org, carrier));
-    body.insert("calls".to_owned(), json!([leg(call, party, carrier)]));
+    body.insert("calls".to_owned(), Value::Array(vec![leg(call, party, carrier)]));
     match carrier {
         Carrier::Event => {
             body.insert("wrapupExpected".to_owned(), json!(party.purpose == Purpose::Agent));

@@ -278,16 +278,13 @@ impl World {
         let Some(call) = self.calls.get(id).filter(|_| !listeners.is_empty()) else {
             return;
         };
-        let body = write(call, &self.org, Carrier::Event);
+        let body = write(call, &self.org, Carrier::Event).to_string();
         for (socket, topic) in listeners {
-            let correlation = self.chance.uuid();
-            let frame = json!({
-                "topicName": topic,
-                "version": "2",
-                "eventBody": body,
-                "metadata": {"CorrelationId": correlation},
-            });
-            self.send_event(socket, frame.to_string());
+            let (topic, correlation) = (json!(topic), self.chance.uuid());
+            let frame = format!(
+                r#"{{"topicName":{topic},"version":"2","eventBody":{body},"metadata":{{"CorrelationId":"{correlation}"}}}}"#
+            );
+            self.send_event(socket, frame);
         }
     }
 
