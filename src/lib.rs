@@ -42,6 +42,7 @@
 //! | | `policy::decide` * | conversation to matched rules and verdict |
 //! | | `policy::file` * | the rules file as written |
 //! | | `policy::compile` * | as written to as meant, or all mistakes with their places |
+//! | | `policy::explain` * | why each rule matches or does not: what it saw and what it needed |
 //! | 3 audit | `audit::record` * | what is remembered and its written form |
 //! | | `audit::chain` * | link, sign, verify |
 //! | | `audit::history` * | what a log says is still in force, and the order promise |

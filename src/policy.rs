@@ -6,3 +6,4 @@ pub mod expression;
 pub mod decide;
 pub mod file;
 pub mod compile;
+pub mod explain;

@@ -41,6 +41,14 @@ pub enum Pattern {
 }
 
 impl Pattern {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Exact(wanted) => wanted,
+            Self::Glob(glob) => glob.glob().glob(),
+        }
+    }
+
     /// Whether a text is as wanted.
     pub fn is_match(&self, text: &str) -> bool {
         match self {
@@ -117,6 +125,11 @@ impl Policy {
     /// order in the file (PRODUCT.md 2).
     pub fn terms(&self) -> &[Terms] {
         &self.terms
+    }
+
+    /// The conditions of each rule, in the order of [`Policy::terms`].
+    pub fn conditions(&self) -> &[Conditions] {
+        &self.conditions
     }
 
     /// SHA-256 of the policy as written, lower-case hex.

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::policy::subject::{Facts, Subject};
 
+mod blame;
 mod calculate;
 mod check;
 mod convert;
@@ -35,6 +36,7 @@ mod trace;
 mod tree;
 mod value;
 
+pub use blame::Blame;
 pub use trace::{Part, Seen, Trace};
 
 /// A condition, compiled. Cheap to clone.
@@ -125,6 +127,11 @@ impl Expression {
     /// Evaluates it and tells what each part that was looked at was seen to be.
     pub fn trace(&self, subject: Subject<'_>) -> Trace {
         trace::trace(&self.root, subject)
+    }
+
+    /// The first part that keeps it from holding; none where it holds.
+    pub fn blame(&self, subject: Subject<'_>) -> Option<Blame> {
+        blame::blame(&self.root, &self.source, subject)
     }
 
     /// The expression as written.

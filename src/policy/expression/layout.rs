@@ -134,7 +134,7 @@ impl<'s> Layout<'s> {
 }
 
 /// The token that begins at `at`; gaps, comments and texts are one each, a sign that means nothing too.
-fn token(source: &str, at: usize) -> Range<usize> {
+pub(super) fn token(source: &str, at: usize) -> Range<usize> {
     let rest = &source[at..];
     let prefix = rest.len() - rest.trim_start_matches(['r', 'R', 'b', 'B']).len();
     let length = if prefix <= 2 && rest[prefix..].starts_with(['"', '\'']) {

@@ -258,7 +258,12 @@ mod any_text {
         ) {
             let source = words.concat();
             match Expression::compile(&source) {
-                Ok(_) => drop(outcome(&source)),
+                Ok(expression) => {
+                    let (conversation, facts) = (call(), facts());
+                    let subject = Subject { conversation: &conversation, facts: &facts, topic: "" };
+                    let blame = expression.blame(subject);
+                    prop_assert_eq!(blame.is_none(), expression.evaluate(subject) == Ok(true));
+                }
                 Err(mistakes) => {
                     prop_assert!(!mistakes.is_empty());
                     for one in mistakes {

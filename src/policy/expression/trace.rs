@@ -44,6 +44,17 @@ pub enum Seen {
     Value(String),
 }
 
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::True => f.write_str("true"),
+            Self::False => f.write_str("false"),
+            Self::Unknown(error) => write!(f, "unknown ({error})"),
+            Self::Value(value) => f.write_str(value),
+        }
+    }
+}
+
 pub(super) fn trace(root: &Node, subject: Subject<'_>) -> Trace {
     let mut parts = Vec::new();
     let result = evaluate(root, subject, &mut Keep { parts: &mut parts });
@@ -57,14 +68,17 @@ struct Keep<'p> {
 impl Watch for Keep<'_> {
     fn saw(&mut self, node: &Node, outcome: &Result<Value<'_>, EvaluationError>) {
         if self.parts.len() < PARTS {
-            let seen = match outcome {
-                Ok(Value::Bool(true)) => Seen::True,
-                Ok(Value::Bool(false)) => Seen::False,
-                Ok(value) => Seen::Value(written(value)),
-                Err(error) => Seen::Unknown(error.clone()),
-            };
-            self.parts.push(Part { span: node.span.clone(), seen });
+            self.parts.push(Part { span: node.span.clone(), seen: seen(outcome) });
         }
+    }
+}
+
+pub(super) fn seen(outcome: &Result<Value<'_>, EvaluationError>) -> Seen {
+    match outcome {
+        Ok(Value::Bool(true)) => Seen::True,
+        Ok(Value::Bool(false)) => Seen::False,
+        Ok(value) => Seen::Value(written(value)),
+        Err(error) => Seen::Unknown(error.clone()),
     }
 }
 
