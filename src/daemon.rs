@@ -5,24 +5,24 @@
 //! answer to a caller, before the records that go with it are durable.
 
 mod outward;
+mod stalled;
 pub mod startup;
 mod supervised;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use stalled::Unwritten;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
 
 use crate::audit::record::Record;
-use crate::http::ask::{Ask, DirectiveAnswer, FactsAnswer};
+use crate::http::ask::{self, Ask, DirectiveAnswer, FactsAnswer};
 use crate::io::api::Api;
 use crate::io::clock::Clock;
-use crate::io::journal::Journal;
+use crate::io::journal::{Journal, Removal};
 use crate::io::signals::Signal;
 use crate::io::socket::{self, SocketEvent};
-use crate::io::supervisor::Supervisor;
-use crate::io::token::chain;
 use crate::model::time::{Mono, Now, Wall};
 use crate::settings::{Alert, Source};
 use crate::warden::session::SocketId;
@@ -40,8 +40,6 @@ pub const EVENTS_PER_TURN: usize = 64;
 pub const DRAIN_WAIT: Duration = Duration::from_secs(8);
 /// systemd's status line is renewed so often.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
-/// While the log cannot be written, it is tried again so often.
-const JOURNAL_RETRY: Duration = Duration::from_secs(1);
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -84,7 +82,10 @@ pub struct Parts {
 }
 
 /// Runs until it is told to stop; everything is journaled and closed then.
-pub async fn run(parts: Parts) -> Parts {
+///
+/// # Errors
+/// Where the audit log could not be written when it was told to stop.
+pub async fn run(parts: Parts) -> Result<Parts, Unwritten> {
     let (socket_events_tx, socket_events) = mpsc::channel(EVENTS_WAITING);
     let (answers_tx, answers) = mpsc::channel(ANSWERS_WAITING);
     let status_at = parts.clock.now().mono;
@@ -99,9 +100,11 @@ pub async fn run(parts: Parts) -> Parts {
         answers,
         status_at,
         told: Told::Nothing,
+        stop_by: None,
+        write_failures: 0,
     };
-    daemon.turn_until_drained().await;
-    daemon.parts
+    daemon.turn_until_drained().await?;
+    Ok(daemon.parts)
 }
 
 /// What systemd knows.
@@ -122,22 +125,27 @@ struct Daemon {
     answers: mpsc::Receiver<(RequestId, RawAnswer)>,
     status_at: Mono,
     told: Told,
+    /// When all must be over; none until the daemon is told to stop.
+    stop_by: Option<Mono>,
+    /// How often the log could not be written.
+    write_failures: u64,
 }
 
 impl Daemon {
-    async fn turn_until_drained(&mut self) {
-        self.feed(Input::Timeout).await;
+    async fn turn_until_drained(&mut self) -> Result<(), Unwritten> {
+        self.feed(Input::Timeout).await?;
         loop {
-            let event = self.next_event(None).await;
-            if event == Some(Turn::Drain) {
+            let turn = self.next_event(None).await?;
+            // The word to stop may also have come while the log could not be written.
+            if turn == Some(Turn::Drain) || self.stop_by.is_some() {
                 return self.drain().await;
             }
         }
     }
 
     /// Waits for one event and takes it in, with all that are there already up to a bound.
-    async fn next_event(&mut self, until: Option<Mono>) -> Option<Turn> {
-        let event = self.wait(until).await?;
+    async fn next_event(&mut self, until: Option<Mono>) -> Result<Option<Turn>, Unwritten> {
+        let Some(event) = self.wait(until).await else { return Ok(None) };
         let mut outputs = Vec::new();
         let mut turn = self.take(event, &mut outputs);
         for _ in 1..EVENTS_PER_TURN {
@@ -148,8 +156,8 @@ impl Daemon {
                 Some(_) | None => break,
             }
         }
-        self.perform(outputs).await;
-        Some(turn)
+        self.perform(outputs).await?;
+        Ok(Some(turn))
     }
 
     /// The next event; none where `until` came first.
@@ -186,7 +194,7 @@ impl Daemon {
                 Input::SocketLost(socket, why)
             }
             Event::Answer(id, answer) => Input::Answer(id, answer),
-            Event::Ask(ask) => match self.take_ask(ask, now) {
+            Event::Ask(ask) => match self.take_ask(ask) {
                 Some(input) => input,
                 None => return Turn::On,
             },
@@ -213,15 +221,15 @@ impl Daemon {
         }
     }
 
-    async fn feed(&mut self, input: Input) {
+    async fn feed(&mut self, input: Input) -> Result<(), Unwritten> {
         let mut outputs = Vec::new();
         let now = self.parts.clock.now();
         self.handle(input, now, &mut outputs);
-        self.perform(outputs).await;
+        self.perform(outputs).await
     }
 
     /// Writes all records, makes them durable, and then does the rest, each in its order.
-    async fn perform(&mut self, outputs: Vec<Output>) {
+    async fn perform(&mut self, outputs: Vec<Output>) -> Result<(), Unwritten> {
         let now = self.parts.clock.now();
         let mut rest = Vec::new();
         let mut records = Vec::new();
@@ -233,7 +241,7 @@ impl Daemon {
                 }
             }
         }
-        self.journal(records, now).await;
+        self.journal(records, now).await?;
         for output in rest {
             match output {
                 Output::Request(id, request) => self.send(id, request),
@@ -253,23 +261,26 @@ impl Daemon {
                 Output::Record(_) => {}
             }
         }
+        Ok(())
     }
 
     /// Makes records durable. While that fails nothing else happens: no request may go out unrecorded.
-    async fn journal(&mut self, records: Vec<Record>, now: Now) {
+    async fn journal(&mut self, records: Vec<Record>, now: Now) -> Result<(), Unwritten> {
         if records.is_empty() {
-            return;
+            return Ok(());
+        }
+        if self.parts.journal.renew_if_removed(now.wall) == Removal::Noticed {
+            let text = "the audit log was removed while it was written; a new file goes on with the chain, and what \
+                        was removed is missing: find out who did it, and bring it back from a copy"
+                .to_owned();
+            error!("{text}");
+            self.raise("audit log", text);
         }
         for record in records {
             self.parts.journal.append(now.wall, &record);
             self.watch(now.wall, record);
         }
-        while let Err(error) = self.parts.journal.sync(self.parts.clock.now().wall) {
-            let status = format!("the audit log cannot be written, so nothing is sent: {}", chain(&error));
-            error!("{status}");
-            Supervisor.alive(&status);
-            tokio::time::sleep(JOURNAL_RETRY).await;
-        }
+        self.make_durable().await
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the log has every kind; few are for the operator")]
@@ -327,7 +338,7 @@ impl Daemon {
         }
     }
 
-    fn take_ask(&mut self, ask: Ask, now: Now) -> Option<Input> {
+    fn take_ask(&mut self, ask: Ask) -> Option<Input> {
         let warden = &self.parts.warden;
         // Who asked and hung up does not wait for the answer.
         match ask {
@@ -346,12 +357,20 @@ impl Daemon {
                 answer.send(warden.decision(&id).map(outward::decision)).ok();
             }
             Ask::View { answer } => {
-                answer.send(outward::view(warden.view(outward::LATEST_DECISIONS, now))).ok();
+                answer.send(self.view()).ok();
             }
             Ask::Conversation { id, answer } => {
                 answer.send(warden.call(&id).map(outward::call)).ok();
             }
         }
         None
+    }
+
+    fn view(&self) -> ask::View {
+        let now = self.parts.clock.now();
+        let mut view = outward::view(self.parts.warden.view(outward::LATEST_DECISIONS, now));
+        // A count of seconds stays far below 2^52, where a float would lose count.
+        view.counters.insert("recwarden_audit_write_failures_total".to_owned(), self.write_failures as f64);
+        view
     }
 }

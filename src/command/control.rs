@@ -184,13 +184,15 @@ async fn alone(
         signals,
         watcher: None,
     };
-    let parts = startup::build(start).await.map_err(|error| Failure::failed(&error))?;
+    let built = startup::build(start).await.map_err(|error| Failure::failed(&error))?;
+    let Some(parts) = built else { return Ok(()) };
     let daemon = tokio::spawn(daemon::run(parts));
     let asks = crate::http::ask::Asks::over(asks_tx);
     let done = follow(&asks, directive(conversation, action, options), options).await;
     // The daemon ends on this; where it has ended already there is nothing to tell.
     signals_tx.send(Signal::Drain).await.ok();
-    daemon.await.map_err(|error| Failure::failed(&error))?;
+    let ended = daemon.await.map_err(|error| Failure::failed(&error))?;
+    ended.map_err(|error| Failure::failed(&error))?;
     let (decision, state, message) = done?;
     say(out, options, decision.as_deref(), state, &message)
 }

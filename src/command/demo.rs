@@ -112,7 +112,8 @@ async fn play(options: &Options, folder: &Path, out: &mut dyn Write) -> Result<(
         signals,
         watcher: Some(records_tx),
     };
-    let parts = startup::build(start).await.map_err(|error| Failure::failed(&error))?;
+    let built = startup::build(start).await.map_err(|error| Failure::failed(&error))?;
+    let Some(parts) = built else { return Ok(()) };
     let clock = Clock::start();
     let daemon = tokio::spawn(daemon::run(parts));
     let mut lights = Lights::new(clock.now().wall);
@@ -131,7 +132,8 @@ async fn play(options: &Options, folder: &Path, out: &mut dyn Write) -> Result<(
     let before = view(&asks_tx).await;
     // The daemon ends on this; where it has ended already there is nothing to tell.
     signals_tx.send(Signal::Drain).await.ok();
-    let parts = daemon.await.map_err(|error| Failure::failed(&error))?;
+    let ended = daemon.await.map_err(|error| Failure::failed(&error))?;
+    let parts = ended.map_err(|error| Failure::failed(&error))?;
     while let Ok((at, record)) = records.try_recv() {
         lights.show(at, &record, out)?;
     }

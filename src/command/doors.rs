@@ -1,7 +1,9 @@
 //! The doors of the daemon: who may ask it something while it runs. All are bound before the daemon starts,
 //! so that a port in use is told at once.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::serve::Listener;
@@ -14,6 +16,9 @@ use crate::http::ask::{Ask, Asks};
 use crate::http::{self, control, health, secret, webhook};
 use crate::io::clock::Clock;
 use crate::settings::Settings;
+
+/// Whether the control socket is still there is looked at so often.
+const CONTROL_LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What is served while the daemon runs.
 #[derive(Debug)]
@@ -31,17 +36,26 @@ pub async fn open(settings: &Settings, asks: mpsc::Sender<Ask>) -> Result<Doors,
     let mut doors = Doors { closing: watch::channel(()).0, tasks: Vec::new() };
     if !settings.http_listen.is_empty() {
         let listener = bind(&settings.http_listen, "http.listen").await?;
+        said("health, metrics and the view", &listener);
         doors.serve(listener, health::router(asks.clone()));
     }
     if let Some(configured) = &settings.webhook {
         let known =
             secret::Secret::new(configured.secret.expose()).map_err(|error| Failure::failed(&error))?;
         let listener = bind(&configured.listen, "webhook.listen").await?;
+        said("the webhook", &listener);
         let clock = Clock::start();
         let clock: webhook::WallClock = Arc::new(move || clock.now().wall);
         doors.serve(listener, webhook::router(asks, known, clock));
     }
     Ok(doors)
+}
+
+/// Logs where a door is: with port 0 nobody knows it otherwise.
+fn said(what: &str, listener: &TcpListener) {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "{what} at http://{address}");
+    }
 }
 
 async fn bind(address: &str, key: &str) -> Result<TcpListener, Failure> {
@@ -68,14 +82,13 @@ impl Doors {
     }
 
     /// Opens the control socket. The daemon's log is open, and its lock held.
-    pub fn open_control(&mut self, settings_directory: &std::path::Path, asks: mpsc::Sender<Ask>) {
+    pub fn open_control(&mut self, settings_directory: &Path, asks: mpsc::Sender<Ask>) {
         let path = control::path(settings_directory);
-        match control::listen(&path) {
-            Ok(listener) => self.serve(listener, control::router(Asks::over(asks))),
-            Err(error) => {
-                tracing::warn!(%error, "no control socket at {}: recwarden start and stop cannot reach this daemon", path.display());
-            }
+        let served = serve_control(&path, &asks);
+        if let Err(error) = &served {
+            tracing::warn!(%error, "no control socket at {}: recwarden start and stop cannot reach this daemon; it is tried again", path.display());
         }
+        self.tasks.push(tokio::spawn(keep_control(path, asks, served.ok(), self.closing.subscribe())));
     }
 
     /// Closes them all.
@@ -85,6 +98,53 @@ impl Doors {
             if let Err(error) = task.await {
                 tracing::warn!(%error, "a door did not close");
             }
+        }
+    }
+}
+
+/// The control socket as it is served; dropped, it closes.
+struct Control {
+    closing: watch::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+fn serve_control(path: &Path, asks: &mpsc::Sender<Ask>) -> std::io::Result<Control> {
+    let listener = control::listen(path)?;
+    let (closing, mut closed) = watch::channel(());
+    let router = control::router(Asks::over(asks.clone()));
+    let shutdown = async move { closed.changed().await.ok() };
+    Ok(Control { closing, task: tokio::spawn(http::serve(listener, router, shutdown)) })
+}
+
+/// Makes the control socket again where somebody removed it, with its folder perhaps.
+async fn keep_control(
+    path: PathBuf,
+    asks: mpsc::Sender<Ask>,
+    mut served: Option<Control>,
+    mut closing: watch::Receiver<()>,
+) {
+    loop {
+        tokio::select! {
+            _ = closing.changed() => break,
+            () = tokio::time::sleep(CONTROL_LOOK_EVERY) => {}
+        }
+        if served.is_some() && path.exists() {
+            continue;
+        }
+        match serve_control(&path, &asks) {
+            Ok(control) => {
+                tracing::warn!("the control socket {} was not there and is made again", path.display());
+                // The old one, where there was one, closes: nobody can reach it.
+                served = Some(control);
+            }
+            Err(error) => tracing::debug!(%error, "there is still no control socket"),
+        }
+    }
+    if let Some(control) = served {
+        // Its task may have ended by itself.
+        control.closing.send(()).ok();
+        if let Err(error) = control.task.await {
+            tracing::warn!(%error, "the control socket did not close");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `recwarden run`: the daemon.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
@@ -48,10 +49,14 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    super::runtime()?.block_on(async {
+    let runtime = super::runtime()?;
+    let done = runtime.block_on(async {
         let signals = signals::listen().map_err(|error| Failure::failed(&error))?;
         serve(source, loaded, options, signals).await
-    })
+    });
+    // A look-up of a name that hangs must not keep the end waiting.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    done
 }
 
 async fn serve(
@@ -89,9 +94,13 @@ async fn serve(
         signals,
         watcher: None,
     };
-    let parts = startup::build(start).await.map_err(|error| Failure::failed(&error))?;
+    let parts = match startup::build(start).await {
+        Ok(Some(parts)) => parts,
+        Ok(None) => return Ok(()),
+        Err(error) => return Err(Failure::failed(&error)),
+    };
     doors.open_control(&directory, asks_tx);
-    daemon::run(parts).await;
+    let ended = daemon::run(parts).await;
     doors.close().await;
-    Ok(())
+    ended.map(drop).map_err(|error| Failure::failed(&error))
 }

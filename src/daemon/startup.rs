@@ -15,6 +15,7 @@ use crate::io::clock::{Clock, seed};
 use crate::io::journal::{self, Journal, JournalError};
 use crate::io::signals::Signal;
 use crate::io::token::{TokenError, Tokens};
+use crate::model::time::Now;
 use crate::policy::decide::Policy;
 use crate::settings::{self, Genesys, Settings, Source};
 use crate::warden::{Enforcement, Warden};
@@ -85,24 +86,38 @@ pub fn journal_settings(audit: &settings::Audit) -> journal::Settings {
     }
 }
 
-/// Opens the log, asks for a token, and takes up what was in force.
+/// Opens the log, asks for a token, and takes up what was in force. None where it was told to stop meanwhile.
 ///
 /// # Errors
 /// Where the log cannot be used, or the platform does not let us in.
-pub async fn build(start: Start) -> Result<Parts, StartError> {
+pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
     let clock = Clock::start();
     let now = clock.now();
     let (mut journal, recovered) = Journal::open(journal_settings(&start.settings.audit), now.wall)?;
-    let api = api(&start.genesys, clock).await?;
     let history = recovered.history;
-    let started = record::DaemonStarted {
+    let started = Record::DaemonStarted(record::DaemonStarted {
         version: env!("CARGO_PKG_VERSION").into(),
         epoch: 1,
         pid: Some(std::process::id()),
         dry_run: start.settings.warden.enforcement == Enforcement::DryRun,
         cut: recovered.cut,
+    });
+    let api = tokio::select! {
+        api = api(&start.genesys, clock) => api.map(Some),
+        () = told_to_stop(&mut start.signals) => Ok(None),
     };
-    journal.append(now.wall, &Record::DaemonStarted(started));
+    let api = match api {
+        Ok(Some(api)) => api,
+        Ok(None) => {
+            not_started(&mut journal, recovered.cut, &started, "told to stop before it had started", now)?;
+            return Ok(None);
+        }
+        Err(error) => {
+            not_started(&mut journal, recovered.cut, &started, "it could not start", now)?;
+            return Err(error);
+        }
+    };
+    journal.append(now.wall, &started);
     let rules = start.policy.terms();
     journal.append(
         now.wall,
@@ -123,7 +138,7 @@ pub async fn build(start: Start) -> Result<Parts, StartError> {
         info!(decision = %open.decision.decision, "an open decision is taken up again");
     }
     warden.recover(&history, now);
-    Ok(Parts {
+    Ok(Some(Parts {
         warden,
         journal,
         api,
@@ -133,5 +148,32 @@ pub async fn build(start: Start) -> Result<Parts, StartError> {
         source: start.source,
         alert: start.settings.alert,
         watcher: start.watcher,
-    })
+    }))
+}
+
+/// Comes back once the daemon is told to stop; a reload means nothing before the start.
+async fn told_to_stop(signals: &mut mpsc::Receiver<Signal>) {
+    loop {
+        match signals.recv().await {
+            Some(Signal::Drain) => return,
+            Some(Signal::Reload) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A start that came to nothing leaves no trace, unless a torn line was cut off: that is always journaled.
+fn not_started(
+    journal: &mut Journal,
+    cut: Option<record::Cut>,
+    started: &Record,
+    reason: &str,
+    now: Now,
+) -> Result<(), StartError> {
+    if cut.is_none() {
+        return Ok(());
+    }
+    journal.append(now.wall, started);
+    journal.append(now.wall, &Record::DaemonStopped(record::DaemonStopped { reason: reason.to_owned() }));
+    Ok(journal.sync(now.wall)?)
 }

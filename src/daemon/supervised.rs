@@ -2,7 +2,7 @@
 
 use tracing::{error, info, warn};
 
-use super::{DRAIN_WAIT, Daemon, STATUS_EVERY, Told};
+use super::{DRAIN_WAIT, Daemon, STATUS_EVERY, Told, Unwritten};
 use crate::audit::record::{self, Record};
 use crate::io::supervisor::Supervisor;
 use crate::io::token::chain;
@@ -57,13 +57,13 @@ impl Daemon {
     }
 
     /// Finishes what is under way, closes the sockets, and journals the end.
-    pub(super) async fn drain(&mut self) {
+    pub(super) async fn drain(&mut self) -> Result<(), Unwritten> {
         info!("stopping: what is under way is finished");
         Supervisor.stopping();
-        self.feed(Input::Drain).await;
-        let until = self.parts.clock.now().mono + DRAIN_WAIT;
+        let until = *self.stop_by.get_or_insert(self.parts.clock.now().mono + DRAIN_WAIT);
+        self.feed(Input::Drain).await?;
         while !self.parts.warden.is_drained() {
-            if self.next_event(Some(until)).await.is_none() {
+            if self.next_event(Some(until)).await?.is_none() {
                 warn!(
                     "some requests were not answered in time; the log has them open, and the next start takes them up"
                 );
@@ -72,6 +72,6 @@ impl Daemon {
         }
         let now = self.parts.clock.now();
         let stopped = record::DaemonStopped { reason: "told to stop".into() };
-        self.journal(vec![Record::DaemonStopped(stopped)], now).await;
+        self.journal(vec![Record::DaemonStopped(stopped)], now).await
     }
 }

@@ -295,7 +295,9 @@ pub enum Unanswered {
     #[error("recwarden is busy: {WAITING_ASKS} requests wait already; nothing was done, try again")]
     Busy,
     /// The loop has ended, or ended while it was asked.
-    #[error("recwarden is stopping or has failed, and takes no requests; try again")]
+    #[error(
+        "recwarden takes no orders now: it is stopping, or its audit log cannot be written; /readyz says which, try again"
+    )]
     Gone,
     /// No answer within the bound.
     #[error(

@@ -5,13 +5,17 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::audit::chain::{Break, Link};
+use crate::audit::chain::{Break, Link, WriteError};
 use crate::audit::history::History;
 use crate::audit::record::{Cut, Record};
 use crate::model::time::Wall;
+
+/// What is locked in the folder of the log.
+const LOCK_NAME: &str = ".lock";
 
 /// How the log is kept.
 #[derive(Clone, Debug)]
@@ -63,9 +67,19 @@ pub struct Journal {
     link: Link,
     history: History,
     pending: Vec<u8>,
+    pending_records: usize,
     file: Option<Current>,
-    // Held for the life of the journal; the lock goes with it.
-    _lock: File,
+    // None where it went with the folder; it is taken again before anything is written.
+    lock: Option<File>,
+}
+
+/// Whether the log is still where it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It is.
+    None,
+    /// Somebody removed it, or put something else in its place.
+    Noticed,
 }
 
 #[derive(Debug)]
@@ -92,19 +106,15 @@ impl Journal {
     /// Where the folder cannot be used, another daemon writes there, or the chain is broken.
     pub fn open(settings: Settings, now: Wall) -> Result<(Self, Recovered), JournalError> {
         let directory = settings.directory.clone();
-        std::fs::create_dir_all(&directory).map_err(at(&directory, "made"))?;
-        let lock_path = directory.join(".lock");
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
-        let lock = lock.map_err(at(&lock_path, "locked"))?;
-        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| JournalError::Locked { directory: directory.clone() })?;
+        let lock = Some(lock(&directory)?);
         let mut journal = Self {
             settings,
             link: Link::default(),
             history: History::default(),
             pending: Vec::new(),
+            pending_records: 0,
             file: None,
-            _lock: lock,
+            lock,
         };
         let cut = match files(&directory)?.pop() {
             Some(path) => journal.take_up(path, now)?,
@@ -150,14 +160,53 @@ impl Journal {
 
     /// Links a record; it is written and durable after the next [`Journal::sync`].
     pub fn append(&mut self, now: Wall, record: &Record) {
-        match self.link.seal(now, record) {
-            Ok(line) => {
-                self.pending.extend_from_slice(line.as_bytes());
-                self.pending.push(b'\n');
-                self.history.take(now, record);
-            }
+        match self.seal(now, record) {
+            Ok(()) => drop(self.history.take(now, record)),
             Err(error) => tracing::error!(%error, "a record could not be written"),
         }
+    }
+
+    fn seal(&mut self, now: Wall, record: &Record) -> Result<(), WriteError> {
+        let line = self.link.seal(now, record)?;
+        self.pending.extend_from_slice(line.as_bytes());
+        self.pending.push(b'\n');
+        self.pending_records += 1;
+        Ok(())
+    }
+
+    /// Seals all that is still in force: the beginning of a new file.
+    fn carry(&mut self, now: Wall) {
+        for record in self.history.carried() {
+            if let Err(error) = self.seal(now, &record) {
+                tracing::error!(%error, "a record could not be carried");
+            }
+        }
+    }
+
+    /// Records that were appended and are not durable yet.
+    pub fn pending_records(&self) -> usize {
+        self.pending_records
+    }
+
+    /// Where somebody removed the file (or the folder) while it was written, the next record begins a new one
+    /// with all that is still in force, and the lock is taken again. Call it before the first `append`.
+    pub fn renew_if_removed(&mut self, now: Wall) -> Removal {
+        let lock_path = self.settings.directory.join(LOCK_NAME);
+        let there = self.file.as_ref().is_none_or(|current| is_at(&current.file, &current.path));
+        let locked = self.lock.as_ref().is_some_and(|lock| is_at(lock, &lock_path));
+        if !locked {
+            self.lock = None;
+        }
+        if there && locked || self.pending_records > 0 {
+            return Removal::None;
+        }
+        if !there {
+            self.file = None;
+        }
+        if self.file.is_none() {
+            self.carry(now);
+        }
+        Removal::Noticed
     }
 
     /// Writes what was appended and makes it durable.
@@ -168,7 +217,10 @@ impl Journal {
         if self.pending.is_empty() {
             return Ok(());
         }
-        if self.file.as_ref().is_some_and(|current| !current.path.exists()) {
+        if self.lock.is_none() {
+            self.lock = Some(lock(&self.settings.directory)?);
+        }
+        if self.file.as_ref().is_some_and(|current| !is_at(&current.file, &current.path)) {
             tracing::error!("the audit file was removed while it was written; a new one is begun");
             self.file = None;
         }
@@ -184,6 +236,7 @@ impl Journal {
         current.file.sync_data().map_err(at(&path, "made durable"))?;
         current.length += self.pending.len() as u64;
         self.pending.clear();
+        self.pending_records = 0;
         if current.length >= self.settings.rotate_size
             || now.since(current.began) >= self.settings.rotate_every
         {
@@ -195,15 +248,7 @@ impl Journal {
     /// Begins a new file with all that is still in force.
     fn rotate(&mut self, now: Wall) -> Result<(), JournalError> {
         self.file = None;
-        for record in self.history.carried() {
-            match self.link.seal(now, &record) {
-                Ok(line) => {
-                    self.pending.extend_from_slice(line.as_bytes());
-                    self.pending.push(b'\n');
-                }
-                Err(error) => tracing::error!(%error, "a record could not be carried"),
-            }
-        }
+        self.carry(now);
         // The next record begins the file where nothing is in force.
         if self.pending.is_empty() { Ok(()) } else { self.sync(now) }
     }
@@ -219,6 +264,29 @@ impl Journal {
     /// What is in force after everything appended so far.
     pub fn history(&self) -> &History {
         &self.history
+    }
+}
+
+/// Keeps every other writer out of a folder, as long as the file is held.
+fn lock(directory: &Path) -> Result<File, JournalError> {
+    std::fs::create_dir_all(directory).map_err(at(directory, "made"))?;
+    let path = directory.join(LOCK_NAME);
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let lock = lock.map_err(at(&path, "locked"))?;
+    match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(JournalError::Locked { directory: directory.to_path_buf() })
+        }
+        Err(error) => Err(at(&path, "locked")(error.into())),
+    }
+}
+
+/// Whether an open file is still the one that its path names.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
     }
 }
 
@@ -317,6 +385,26 @@ mod tests {
         let _first = Journal::open(settings(folder.path()), Wall::from_micros(0)).expect("it opens");
         let second = Journal::open(settings(folder.path()), Wall::from_micros(0));
         assert!(matches!(second, Err(JournalError::Locked { .. })));
+    }
+
+    #[test]
+    fn a_removed_log_is_noticed_and_the_chain_goes_on_in_a_new_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let audit = folder.path().join("audit");
+        let now = Wall::from_micros(0);
+        let dropped = Record::Dropped(Dropped { events: 1, why: "test".into() });
+        let (mut journal, _) = Journal::open(settings(&audit), now).expect("it opens");
+        journal.append(now, &dropped);
+        journal.sync(now).expect("it is written");
+        assert_eq!(journal.renew_if_removed(now), Removal::None);
+        std::fs::remove_dir_all(&audit).expect("removed");
+        assert_eq!(journal.renew_if_removed(now), Removal::Noticed);
+        journal.append(now, &dropped);
+        journal.sync(now).expect("it is written");
+        assert_eq!(journal.renew_if_removed(now), Removal::None);
+        let names = files(&audit).expect("files");
+        assert!(names[0].ends_with("audit-1970-01-01-2.jsonl"), "{names:?}");
+        assert!(matches!(Journal::open(settings(&audit), now), Err(JournalError::Locked { .. })));
     }
 
     #[test]

@@ -1,0 +1,348 @@
+//! Daemon and simulator as processes, for the tests that play them against each other. Nothing here waits for
+//! a span of time: a test waits for what a process says, and the wait has a generous end.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use recwarden::io::clock::Clock;
+use serde_json::Value;
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_recwarden");
+/// Whatever is waited for comes much sooner; this bounds a test that fails on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The rules that the simulator's oracle knows.
+pub(crate) const SAMPLE_POLICY: &str = recwarden::sim::oracle::SAMPLE_POLICY;
+
+/// Runs a command to its end; the environment holds nothing that a test did not put there.
+pub(crate) fn recwarden(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    plain(folder).args(arguments).envs(environment.iter().copied()).output().expect("it runs")
+}
+
+fn plain(folder: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(folder).env_clear();
+    command
+}
+
+/// What a command said on both streams.
+pub(crate) fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A process that does not outlive its test, and the lines that it writes.
+pub(crate) struct Process {
+    child: Child,
+    lines: Receiver<Value>,
+    /// All that was read so far.
+    pub(crate) seen: Vec<Value>,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Process {
+    fn start(mut command: Command, pick: fn(&mut Child) -> Box<dyn Read + Send>) -> Self {
+        let mut child = command.spawn().expect("it starts");
+        let stream = BufReader::new(pick(&mut child));
+        let (lines_tx, lines) = channel();
+        // Read to the end, or the process would wait for its reader.
+        std::thread::spawn(move || {
+            for line in stream.split(b'\n').map_while(Result::ok) {
+                let text = String::from_utf8_lossy(&line).into_owned();
+                let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+                // A test that is over reads no more.
+                lines_tx.send(value).ok();
+            }
+        });
+        Self { child, lines, seen: Vec::new() }
+    }
+
+    /// The next line that fits.
+    pub(crate) fn wait_for(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let clock = Clock::start();
+        loop {
+            let waited = clock.now().mono.since_start();
+            match self.lines.recv_timeout(PATIENCE.saturating_sub(waited)) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if fits(&line) {
+                        return line;
+                    }
+                }
+                Err(why) => {
+                    let last: Vec<String> = self.seen.iter().rev().take(20).map(Value::to_string).collect();
+                    let how = if why == RecvTimeoutError::Timeout { "in time" } else { "before it ended" };
+                    panic!(
+                        "it did not say '{what}' {how}; the last lines, newest first:\n{}",
+                        last.join("\n")
+                    );
+                }
+            }
+        }
+    }
+
+    /// The next log line whose message contains this.
+    pub(crate) fn wait_for_message(&mut self, part: &str) -> String {
+        let line = self.wait_for(part, |line| message(line).contains(part));
+        message(&line).to_owned()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, signal).expect("it is there");
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it is killed");
+        self.child.wait().expect("it ended");
+    }
+
+    /// Waits for its end, and for the last of its lines.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let clock = Clock::start();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it can be asked") {
+                break status;
+            }
+            assert!(clock.now().mono.since_start() < PATIENCE, "it did not end");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.seen.push(line);
+        }
+        status
+    }
+
+    /// SIGTERM, and the exit code; how long it took is bounded by PRODUCT.md 9.
+    pub(crate) fn told_to_stop(&mut self) -> Option<i32> {
+        let clock = Clock::start();
+        self.signal(rustix::process::Signal::TERM);
+        let code = self.ended().code();
+        let took = clock.now().mono.since_start();
+        assert!(took < Duration::from_secs(10), "it took {took:?} to end");
+        code
+    }
+
+    /// A figure of `/proc/PID/status`, in kB.
+    pub(crate) fn memory(&self, key: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it lives");
+        let line = status.lines().find(|line| line.starts_with(key)).expect("the figure");
+        line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).expect("a number")
+    }
+}
+
+/// The message of a log line.
+pub(crate) fn message(line: &Value) -> &str {
+    line["fields"]["message"].as_str().unwrap_or_default()
+}
+
+/// A simulator that runs, and what to log in with.
+pub(crate) struct Simulator {
+    /// The process; its lines are what happens there.
+    pub(crate) process: Process,
+    /// Where it is.
+    pub(crate) api_url: String,
+    client_id: String,
+    client_secret: String,
+}
+
+impl Simulator {
+    /// Starts one on a free port.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.env_clear().args(["simulate", "--listen", "127.0.0.1:0", "--format", "json"]);
+        command.args(["--requests-per-minute", "60000", "--for", "10m"]).args(arguments);
+        command.stdout(Stdio::piped());
+        let mut process = Process::start(command, |child| Box::new(child.stdout.take().expect("its output")));
+        let told = process.wait_for("where it listens", |line| line["api_url"].is_string());
+        let text = |key: &str| told[key].as_str().expect("a text").to_owned();
+        let (api_url, client_id, client_secret) = (text("api_url"), text("client_id"), text("client_secret"));
+        Self { process, api_url, client_id, client_secret }
+    }
+
+    /// SIGTERM, and the account that it gives at its end.
+    pub(crate) fn summary(&mut self) -> Value {
+        self.process.signal(rustix::process::Signal::TERM);
+        self.process.ended();
+        let last = self.process.seen.iter().rev().find(|line| line["summary"].is_object());
+        last.expect("a summary")["summary"].clone()
+    }
+}
+
+/// A folder with a configuration.
+pub(crate) struct Site {
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    /// Everything for this simulator, reached at `api_url`; `more` is added to the configuration.
+    pub(crate) fn new(simulator: &Simulator, api_url: &str, more: &str) -> Self {
+        let site = Self { folder: tempfile::tempdir().expect("a folder") };
+        site.write("client-secret", &simulator.client_secret);
+        site.configure(simulator, api_url, more);
+        site
+    }
+
+    /// Writes the configuration anew.
+    pub(crate) fn configure(&self, simulator: &Simulator, api_url: &str, more: &str) {
+        let client_id = &simulator.client_id;
+        let text = format!(
+            "[genesys]\napi_url = \"{api_url}\"\nclient_id = \"{client_id}\"\nclient_secret_file = \"client-secret\"\n{more}"
+        );
+        self.write("recwarden.toml", &text);
+    }
+
+    /// Its folder.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The folder of the audit log, where the configuration does not name another.
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.path().join("audit")
+    }
+
+    /// Writes a file.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).expect("written");
+    }
+
+    /// Runs a command here.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        recwarden(self.path(), arguments, &[])
+    }
+
+    /// Starts the daemon here.
+    pub(crate) fn daemon(&self) -> Process {
+        self.daemon_with(&[])
+    }
+
+    /// Starts the daemon here, in this environment.
+    pub(crate) fn daemon_with(&self, environment: &[(&str, &str)]) -> Process {
+        let mut command = plain(self.path());
+        command.args(["run", "--config", "recwarden.toml", "--log-format", "json"]);
+        command.envs(environment.iter().copied()).stderr(Stdio::piped());
+        Process::start(command, |child| Box::new(child.stderr.take().expect("its log")))
+    }
+
+    /// `audit verify`: whether it is sound, and what it says.
+    pub(crate) fn verify(&self) -> (bool, String) {
+        let output = self.run(&["audit", "verify", "--directory", "audit"]);
+        (output.status.success(), said(&output))
+    }
+
+    /// All records, oldest first.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let output = self.run(&["audit", "show", "--directory", "audit"]);
+        assert!(output.status.success(), "{}", said(&output));
+        let text = String::from_utf8(output.stdout).expect("text");
+        text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
+    }
+}
+
+/// An audit log read as its promise has it: each decision, its attempts, and how it ended.
+#[derive(Default)]
+pub(crate) struct Account {
+    /// By id: the action, the number of attempts, the ends.
+    pub(crate) decisions: BTreeMap<String, (String, usize, Vec<String>)>,
+    /// How many records of each kind.
+    pub(crate) kinds: BTreeMap<String, usize>,
+}
+
+impl Account {
+    /// Reads records.
+    pub(crate) fn of(records: &[Value]) -> Self {
+        let mut account = Self::default();
+        for record in records {
+            let text = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
+            let (kind, id) = (text("kind"), text("decision"));
+            *account.kinds.entry(kind.clone()).or_default() += 1;
+            match kind.as_str() {
+                "decision" => {
+                    let twice = account.decisions.insert(id, (text("action"), 0, Vec::new()));
+                    assert!(twice.is_none(), "one decision is made twice: {record}");
+                }
+                "attempt" => account.decisions.get_mut(&id).expect("a decision before its attempt").1 += 1,
+                "confirmed" | "superseded" | "abandoned" => {
+                    account.decisions.get_mut(&id).expect("a decision before its end").2.push(kind);
+                }
+                _ => {}
+            }
+        }
+        account
+    }
+
+    /// How many records of this kind there are.
+    pub(crate) fn count(&self, kind: &str) -> usize {
+        self.kinds.get(kind).copied().unwrap_or_default()
+    }
+
+    /// Decisions that did not end in exactly one way.
+    pub(crate) fn not_ended_once(&self) -> Vec<&String> {
+        self.decisions.iter().filter(|(_, (_, _, ends))| ends.len() != 1).map(|(id, _)| id).collect()
+    }
+}
+
+/// A small file system in memory at this place, for as long as the value lives; none where mounting is not
+/// permitted, and that is said.
+pub(crate) struct Tmpfs(PathBuf);
+
+impl Tmpfs {
+    /// Mounts it.
+    pub(crate) fn mount(at: &Path, size: &str) -> Option<Self> {
+        std::fs::create_dir_all(at).expect("a folder");
+        let option = format!("size={size}");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &option, "recwarden-test"]).arg(at).output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(Self(at.to_owned())),
+            Ok(output) => skipped(&format!("mounting is not permitted here: {}", said(&output).trim())),
+            Err(error) => skipped(&format!("there is no mount here: {error}")),
+        }
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        // Lazily: whoever still has a file open there may keep it. A test that ends cannot do more.
+        Command::new("umount").arg("--lazy").arg(&self.0).output().ok();
+    }
+}
+
+/// Says that a test could not do its work here, past the harness that swallows what a passing test prints.
+pub(crate) fn skipped<T>(why: &str) -> Option<T> {
+    use std::io::Write;
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    writeln!(std::io::stderr(), "SKIPPED {name}: {why}").expect("stderr");
+    None
+}
+
+/// `GET` on loopback: status and body.
+pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
+    let url = format!("http://{address}{path}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let client = reqwest::Client::builder().timeout(PATIENCE).build().expect("a client");
+        let answer = client.get(url).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("a text"))
+    })
+}
+
+/// Where the daemon said that its health is served.
+pub(crate) fn health_address(daemon: &mut Process) -> String {
+    let said = daemon.wait_for_message("health, metrics and the view at http://");
+    said.rsplit("http://").next().expect("an address").to_owned()
+}
