@@ -57,6 +57,7 @@
 //! | | `warden::plan` * | verdict, observed state and attempts to the next step |
 //! | | `warden::worklist` * | one entry per conversation, stops first, due when allowed |
 //! | | `warden` * | `handle(input, now)`, `poll_output()`, `next_wakeup()` |
+//! | | `warden::rehearsal` * | verdicts over time, where every call succeeds at once |
 //! | 5 shell | `io::clock` | reads the clocks, and draws the seed of chance |
 //! | 5 simulator | `sim::random` * | chance, from a seed |
 //! | | `sim::web` * | requests and answers as values, and the platform's error body |

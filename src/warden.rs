@@ -20,6 +20,7 @@ mod intake;
 mod judging;
 pub mod latch;
 pub mod plan;
+pub mod rehearsal;
 mod sending;
 pub mod session;
 pub mod survey;

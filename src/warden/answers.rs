@@ -94,7 +94,13 @@ impl Warden {
         }));
     }
 
-    fn settle_attempt(&mut self, id: &ConversationId, decision: &DecisionId, fault: Option<Fault>, now: Now) {
+    pub(super) fn settle_attempt(
+        &mut self,
+        id: &ConversationId,
+        decision: &DecisionId,
+        fault: Option<Fault>,
+        now: Now,
+    ) {
         if !matches!(fault, Some(Fault::Forbidden { .. } | Fault::Transient { .. } | Fault::Limited { .. })) {
             self.forbidden = None;
         }

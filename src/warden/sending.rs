@@ -124,7 +124,7 @@ impl Warden {
         Some((purpose, Request::GetConversation { conversation: id.clone() }))
     }
 
-    fn prepare_attempt(&mut self, id: &ConversationId, now: Now) -> Option<(Purpose, Request)> {
+    pub(super) fn prepare_attempt(&mut self, id: &ConversationId, now: Now) -> Option<(Purpose, Request)> {
         if let Some(at) = self.held_back_until(now.mono) {
             let open = self.book.get(id)?.pursuit.as_ref()?;
             let (action, opened) = (open.action, open.opened.mono);
