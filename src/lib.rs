@@ -39,6 +39,8 @@
 //! | 3 policy | `policy::rule` * | a rule as meant |
 //! | | `policy::subject` * | what rules look at |
 //! | | `policy::expression` * | CEL, typed against the schema, reading the conversation in place |
+//! | | `policy::condition` * | what one rule asks of a conversation |
+//! | | `policy::index` * | which rules can match |
 //! | | `policy::decide` * | conversation to matched rules and verdict |
 //! | | `policy::file` * | the rules file as written |
 //! | | `policy::compile` * | as written to as meant, or all mistakes with their places |

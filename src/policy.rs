@@ -3,6 +3,8 @@
 pub mod rule;
 pub mod subject;
 pub mod expression;
+pub mod condition;
+pub mod index;
 pub mod decide;
 pub mod file;
 pub mod compile;

@@ -101,8 +101,7 @@ impl Warden {
                 let on_release = if done.rule == DIRECTIVE {
                     plan::default_release(done.action)
                 } else {
-                    let terms = self.policy.terms().iter().find(|one| one.name == done.rule);
-                    terms.map_or(OnRelease::Keep, |one| one.on_release)
+                    self.policy.named(&done.rule).map_or(OnRelease::Keep, |(_, one)| one.on_release)
                 };
                 let (before, action, rule) = (done.observed, done.action, done.rule.clone());
                 call.claim = Some(Claim { before, action, rule, on_release, ended: LetGo::Released });

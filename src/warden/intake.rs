@@ -292,7 +292,7 @@ impl Warden {
     fn recover_hold(&mut self, hold: record::Hold) {
         let call = self.book.enter(&hold.conversation);
         if let Some(before) = hold.claim {
-            let terms = self.policy.terms().iter().find(|one| one.name == hold.rule);
+            let terms = self.policy.named(&hold.rule).map(|(_, terms)| terms);
             let on_release = terms.map_or_else(|| plan::default_release(hold.action), |one| one.on_release);
             call.claim = Some(crate::warden::book::Claim {
                 before,
@@ -302,7 +302,7 @@ impl Warden {
                 ended: LetGo::Released,
             });
         }
-        if self.policy.terms().iter().any(|one| one.name == hold.rule) {
+        if self.policy.named(&hold.rule).is_some() {
             call.latches.restore(hold.rule, Hold { since: hold.since, phase: hold.phase });
         }
     }

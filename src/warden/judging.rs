@@ -71,9 +71,9 @@ impl Warden {
             for change in call.latches.settle(&self.policy, &matches.rules, now.wall) {
                 match change {
                     Change::Held(rule, hold) => {
-                        let action = self.policy.terms().iter().find(|one| one.name == rule);
+                        let terms = self.policy.named(&rule).map(|(_, terms)| terms);
                         let claim = call.claim.as_ref().filter(|one| one.rule == rule).map(|one| one.before);
-                        if let Some(action) = action.map(|one| one.action) {
+                        if let Some(action) = terms.map(|one| one.action) {
                             let (conversation, since, phase) = (id.clone(), hold.since, hold.phase);
                             let hold = record::Hold { conversation, rule, action, since, phase, claim };
                             records.push(Record::Hold(hold));
@@ -94,7 +94,7 @@ impl Warden {
 
     fn journal_failure(&mut self, id: &ConversationId, failure: RuleFailure, now: Mono) {
         self.count("recwarden_rule_failures_total");
-        let Some(terms) = self.policy.terms().get(failure.rule.0 as usize) else { return };
+        let Some(terms) = self.policy.terms_of(failure.rule) else { return };
         let rule = terms.name.clone();
         let (last, times) = self.failures.entry(rule.clone()).or_insert((Mono::default(), 0));
         *times += 1;
@@ -165,8 +165,7 @@ impl Warden {
         if unmet.is_some() && call.would != would {
             call.would = would;
             if let Some((action, rule)) = unmet {
-                let terms = self.policy.terms().iter().find(|one| one.name == rule);
-                let reason = terms.map(|one| one.reason.clone()).unwrap_or_default();
+                let reason = self.policy.named(&rule).map(|(_, one)| one.reason.clone()).unwrap_or_default();
                 let conversation = id.clone();
                 self.record(Record::Would(record::Would { conversation, action, rule, reason, observed }));
             }

@@ -5,10 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
+
 use crate::audit::record::{HoldEnd, HoldPhase};
 use crate::model::time::Wall;
 use crate::policy::decide::{Policy, RuleIndex};
 use crate::policy::rule::{Terms, Until};
+
+/// Rules that matched or are held: few, and so without the heap.
+type Rules = SmallVec<[RuleIndex; 8]>;
 
 /// One rule's hold on one conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,22 +45,29 @@ impl Latches {
         self.holds.insert(rule, hold);
     }
 
-    /// Brings the holds to what `matched` and the clocks say now.
+    /// Brings the holds to what `matched`, in order of precedence, and the clocks say now.
     pub fn settle(&mut self, policy: &Policy, matched: &[RuleIndex], now: Wall) -> Vec<Change> {
         let mut changes = Vec::new();
-        let terms = policy.terms();
-        self.holds.retain(|rule, hold| {
-            let known = terms.iter().any(|one| one.name == *rule);
-            if !known && hold.phase != HoldPhase::Expired {
-                changes.push(Change::Ended(rule.clone(), HoldEnd::Policy));
+        let mut concerned = Rules::from_slice(matched);
+        self.holds.retain(|rule, hold| match policy.named(rule) {
+            Some((known, _)) => {
+                concerned.push(known);
+                true
             }
-            known
+            None => {
+                if hold.phase != HoldPhase::Expired {
+                    changes.push(Change::Ended(rule.clone(), HoldEnd::Policy));
+                }
+                false
+            }
         });
-        for (at, one) in terms.iter().enumerate() {
-            let hit = matched.iter().any(|index| index.0 as usize == at);
+        concerned.sort_unstable();
+        concerned.dedup();
+        for rule in concerned {
+            let hit = matched.binary_search(&rule).is_ok();
             let condition = if hit { Condition::Matches } else { Condition::Differs };
-            if hit || self.holds.contains_key(&one.name) {
-                self.settle_one(one, condition, now, &mut changes);
+            if let Some(terms) = policy.terms_of(rule) {
+                self.settle_one(terms, condition, now, &mut changes);
             }
         }
         changes
@@ -84,23 +96,23 @@ impl Latches {
 
     /// The rules in force, in order of precedence.
     pub fn in_force<'p>(&self, policy: &'p Policy) -> impl Iterator<Item = &'p Terms> {
-        policy
-            .terms()
-            .iter()
-            .filter(|one| self.holds.get(&one.name).is_some_and(|hold| hold.phase == HoldPhase::Held))
+        let held = self.holds.iter().filter(|(_, hold)| hold.phase == HoldPhase::Held);
+        let mut rules: Rules = held.filter_map(|(rule, _)| Some(policy.named(rule)?.0)).collect();
+        rules.sort_unstable();
+        rules.into_iter().filter_map(|rule| policy.terms_of(rule))
     }
 
     /// When `after` or `at_most` of a hold is over next.
     pub fn next_change(&self, policy: &Policy) -> Option<Wall> {
-        let deadline = |one: &Terms| {
-            let hold = self.holds.get(&one.name)?;
+        let deadline = |(rule, hold): (&String, &Hold)| {
+            let (_, terms) = policy.named(rule)?;
             match hold.phase {
-                HoldPhase::Pending => Some(hold.since + one.after),
-                HoldPhase::Held => one.at_most.map(|most| hold.since + most),
+                HoldPhase::Pending => Some(hold.since + terms.after),
+                HoldPhase::Held => terms.at_most.map(|most| hold.since + most),
                 HoldPhase::Expired => None,
             }
         };
-        policy.terms().iter().filter_map(deadline).min()
+        self.holds.iter().filter_map(deadline).min()
     }
 
     /// Ends every hold: the conversation is over.
