@@ -11,7 +11,8 @@
 
 use std::collections::BTreeMap;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
+use globset::Glob;
+use regex::bytes::{RegexSet, RegexSetBuilder};
 use smallvec::SmallVec;
 
 use crate::model::conversation::{Conversation, Direction, Media};
@@ -194,11 +195,15 @@ impl Builder {
     }
 }
 
-/// Rules by a text, or by a glob that a text fits. All globs are tried at once.
+/// The memory that all globs of one dimension may take together once compiled: some 50,000 of them.
+const GLOBS_SIZE: usize = 64 * 1024 * 1024;
+
+/// Rules by a text, or by a glob that a text fits. All globs are tried at once, by the regular expressions
+/// that [`Pattern`] tries one by one: `globset`'s own set of globs answers otherwise for a few (`*.`).
 #[derive(Clone, Debug, Default)]
 struct Texts {
     exact: BTreeMap<String, Vec<RuleIndex>>,
-    globs: GlobSet,
+    globs: RegexSet,
     /// The rules of each glob of the set.
     fitting: Vec<Vec<RuleIndex>>,
 }
@@ -207,7 +212,7 @@ impl Texts {
     /// Rules whose globs are too large together are put with those that no key leads to.
     fn new(all: BTreeMap<Text, Vec<RuleIndex>>, rest: &mut Vec<RuleIndex>) -> Self {
         let mut texts = Self::default();
-        let mut globs = GlobSetBuilder::new();
+        let mut globs = Vec::new();
         for (text, rules) in all {
             match text {
                 Text::Exact(text) => {
@@ -215,14 +220,14 @@ impl Texts {
                 }
                 Text::Glob(text) => match Glob::new(&text) {
                     Ok(glob) => {
-                        globs.add(glob);
+                        globs.push(glob.regex().to_owned());
                         texts.fitting.push(rules);
                     }
                     Err(_) => rest.extend(rules),
                 },
             }
         }
-        match globs.build() {
+        match RegexSetBuilder::new(globs).size_limit(GLOBS_SIZE).dot_matches_new_line(true).build() {
             Ok(globs) => texts.globs = globs,
             Err(_) => rest.extend(texts.fitting.drain(..).flatten()),
         }
@@ -234,7 +239,7 @@ impl Texts {
             found.extend_from_slice(rules);
         }
         if !self.fitting.is_empty() {
-            for at in self.globs.matches(text) {
+            for at in self.globs.matches(text.as_bytes()) {
                 found.extend_from_slice(&self.fitting[at]);
             }
         }
