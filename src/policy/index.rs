@@ -65,7 +65,7 @@ impl From<&Pattern> for Text {
     fn from(pattern: &Pattern) -> Self {
         match pattern {
             Pattern::Exact(text) => Self::Exact(text.clone()),
-            Pattern::Glob(glob) => Self::Glob(glob.glob().glob().to_owned()),
+            Pattern::Glob(_) => Self::Glob(pattern.as_str().to_owned()),
         }
     }
 }
