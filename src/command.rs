@@ -72,6 +72,8 @@ pub enum Command {
 pub enum Failure {
     /// The configuration is invalid: 78.
     Configuration(Vec<Diagnostic>),
+    /// It has so many warnings, and none is allowed: 78.
+    Warned(usize),
     /// It failed: 1.
     Failed(String),
     /// It was called wrongly: 2.
@@ -87,7 +89,7 @@ impl Failure {
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Configuration(_) => EXIT_CONFIGURATION,
+            Self::Configuration(_) | Self::Warned(_) => EXIT_CONFIGURATION,
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
         }
@@ -98,6 +100,13 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(message) | Self::Usage(message) => write!(f, "recwarden: {message}"),
+            Self::Warned(count) => {
+                let s = if *count == 1 { "" } else { "s" };
+                write!(
+                    f,
+                    "recwarden: the configuration has {count} warning{s}, and --deny-warnings allows none"
+                )
+            }
             Self::Configuration(mistakes) => {
                 for mistake in mistakes {
                     writeln!(f, "{mistake}")?;

@@ -42,6 +42,7 @@
 //! | | `policy::condition` * | what one rule asks of a conversation |
 //! | | `policy::index` * | which rules can match |
 //! | | `policy::decide` * | conversation to matched rules and verdict |
+//! | | `policy::analysis` * | what is odd about rules that are each correct |
 //! | | `policy::file` * | the rules file as written |
 //! | | `policy::compile` * | as written to as meant, or all mistakes with their places |
 //! | | `policy::explain` * | why each rule matches or does not: what it saw and what it needed |

@@ -6,6 +6,7 @@ pub mod expression;
 pub mod condition;
 pub mod index;
 pub mod decide;
+pub mod analysis;
 pub mod file;
 pub mod compile;
 pub mod explain;

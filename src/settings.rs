@@ -195,6 +195,8 @@ impl Source {
         match settings {
             Some(settings) if errors.is_empty() => {
                 let queue_patterns = compiler.queue_patterns().to_vec();
+                let mut warnings = warnings;
+                warnings.extend(compiler.analyse(settings.warden.directive_priority));
                 Ok(Loaded {
                     settings,
                     policy: compiler.finish(),

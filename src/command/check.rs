@@ -37,7 +37,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
         writeln!(out, "{warning}")?;
     }
     if options.deny_warnings && !loaded.warnings.is_empty() {
-        return Err(Failure::Configuration(Vec::new()));
+        return Err(Failure::Warned(loaded.warnings.len()));
     }
     let rules = loaded.policy.terms().len();
     writeln!(out, "{}: valid, {rules} rules, policy {}", options.config.display(), loaded.policy.sha256())?;

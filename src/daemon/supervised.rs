@@ -17,6 +17,9 @@ impl Daemon {
         let inputs = match source.load() {
             Ok(loaded) => {
                 info!("the configuration was read again");
+                for warning in &loaded.warnings {
+                    warn!("{warning}");
+                }
                 let mut settings = loaded.settings.warden;
                 settings.enforcement = self.parts.warden.enforcement();
                 vec![Input::Settings(Box::new(settings)), Input::Policy(loaded.policy)]

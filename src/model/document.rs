@@ -18,6 +18,8 @@ pub enum Severity {
     Error,
     /// It is, but look at this.
     Warning,
+    /// It goes with another one.
+    Note,
 }
 
 /// One mistake, with its place. It prints as `FILE:LINE:COLUMN: error: ...`, then the source line with a
@@ -36,11 +38,18 @@ pub struct Diagnostic {
     pub message: String,
     /// The line it stands in, and how many characters of it are meant; none where it stands nowhere.
     pub source: Option<(String, usize)>,
+    /// Other places that have to do with it, each with its own line.
+    pub related: Vec<Diagnostic>,
     /// What to do.
     pub help: Option<String>,
 }
 
 impl Diagnostic {
+    /// The same place, with something to say about it.
+    pub fn saying(&self, severity: Severity, message: impl Into<String>) -> Self {
+        Self { severity, message: message.into(), ..self.clone() }
+    }
+
     /// A mistake of a whole file.
     pub fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
@@ -50,6 +59,7 @@ impl Diagnostic {
             severity: Severity::Error,
             message: message.into(),
             source: None,
+            related: Vec::new(),
             help: None,
         }
     }
@@ -60,6 +70,7 @@ impl fmt::Display for Diagnostic {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         };
         write!(f, "{}:{}:{}: {severity}: {}", self.file, self.line, self.column, self.message)?;
         if let Some((line, width)) = &self.source {
@@ -69,6 +80,9 @@ impl fmt::Display for Diagnostic {
             let lead = line.chars().take(self.column - 1);
             let pad: String = lead.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
             write!(f, "\n{number} | {line}\n{gutter} | {pad}{}", "^".repeat((*width).max(1)))?;
+        }
+        for one in &self.related {
+            write!(f, "\n{one}")?;
         }
         match &self.help {
             Some(help) => write!(f, "\nhelp: {help}"),
@@ -152,6 +166,7 @@ impl Document {
                 self.text[begin..end].trim_end_matches('\r').to_owned(),
                 self.text[start..stop].chars().count(),
             )),
+            related: Vec::new(),
             help,
         }
     }

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::document::{Diagnostic, Document};
 use crate::model::recording::{Action, Wish};
+use crate::policy::analysis::{self, Candidate, Setting};
 use crate::policy::decide::{Conditions, Pattern, Policy};
 use crate::policy::expression::Expression;
 use crate::policy::file::{self, WrittenRule};
@@ -19,7 +20,7 @@ const LONGEST_NAME: usize = 100;
 #[derive(Debug, Default)]
 pub struct Compiler {
     default: Wish,
-    rules: Vec<(Terms, Conditions)>,
+    rules: Vec<Candidate>,
     names: std::collections::BTreeMap<String, String>,
     hash: Sha256,
     queue_patterns: Vec<PlacedName>,
@@ -86,6 +87,16 @@ impl Compiler {
             }
         }
         self.note_queues(document, &rule);
+        let written = |list: &[file::Placed]| list.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
+        let queues = rule.queue.as_deref().map(written);
+        let values =
+            rule.attributes.iter().map(|((key, _), values)| (key.clone(), written(values))).collect();
+        let expensive = when.as_ref().and_then(analysis::expensive).zip(rule.when.as_ref());
+        let expensive = expensive.map(|(price, (source, place))| {
+            let at = within(&document.text(), place, source, price.dearest.clone());
+            (document.pointer(at), price)
+        });
+        let place = document.pointer(rule.name.1.clone());
         let conditions = Conditions {
             queue,
             attributes,
@@ -109,7 +120,18 @@ impl Compiler {
             mode: rule.mode,
             reason: rule.reason,
         };
-        self.rules.push((terms, conditions));
+        self.rules.push(Candidate {
+            queue: queues,
+            attributes: values,
+            flagged: conditions.flagged,
+            direction: conditions.direction,
+            media: conditions.media.clone(),
+            when: conditions.when.clone(),
+            terms,
+            conditions,
+            place,
+            expensive,
+        });
     }
 
     fn check_name(&mut self, document: &mut Document, rule: &WrittenRule) {
@@ -149,9 +171,20 @@ impl Compiler {
         &self.queue_patterns
     }
 
+    /// The rules as written and as meant.
+    pub fn rules(&self) -> &[Candidate] {
+        &self.rules
+    }
+
+    /// What is odd about the rules, though each of them is correct.
+    pub fn analyse(&self, directive_priority: i64) -> Vec<Diagnostic> {
+        analysis::analyse(&self.rules, Setting { default: self.default, directive_priority })
+    }
+
     /// The policy.
     pub fn finish(self) -> Policy {
-        Policy::new(self.default, self.rules, hex::encode(self.hash.finalize()))
+        let rules = self.rules.into_iter().map(|one| (one.terms, one.conditions)).collect();
+        Policy::new(self.default, rules, hex::encode(self.hash.finalize()))
     }
 }
 

@@ -28,6 +28,8 @@ mod evaluate;
 mod layout;
 mod library;
 mod logic;
+mod outline;
+mod price;
 mod read;
 mod schema;
 mod suggest;
@@ -37,6 +39,8 @@ mod tree;
 mod value;
 
 pub use blame::Blame;
+pub use outline::{Claim, Edge, Literal};
+pub use price::Price;
 pub use trace::{Part, Seen, Trace};
 
 /// A condition, compiled. Cheap to clone.

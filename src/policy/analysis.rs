@@ -1,0 +1,344 @@
+//! What is odd about rules that are each correct: one that can never match or never win, one without an
+//! effect, two that contradict each other, one that is expensive (PRODUCT.md 3).
+//!
+//! Nothing is said in doubt. *Never* is said only where it follows from the conditions ([`scope`] errs on
+//! one side); that two rules contradict each other is said only with a conversation on which both were
+//! evaluated and hold.
+//!
+//! A rule never wins where an enforcing rule before it holds whenever it does: that one's conditions follow
+//! from its own, it waits no longer (`after`), never lets go (`at_most`), and outlasts it (`until`).
+
+mod buckets;
+mod scope;
+mod witness;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use witness::Witness;
+
+use crate::model::conversation::{Direction, Media};
+use crate::model::document::{Diagnostic, Severity};
+use crate::model::recording::{Action, Wish};
+use crate::policy::decide::{Conditions, Policy, RuleIndex};
+use crate::policy::expression::{Expression, Price};
+use crate::policy::rule::{Mode, Terms, Until};
+use crate::policy::subject::Subject;
+use buckets::Buckets;
+use scope::{Allowed, Bound, Scope};
+
+/// Pairs of rules that are compared before the rest is left unsaid: a few tenths of a second. Rules are
+/// looked up by their queues, so that even some ten thousand of them stay below.
+const MOST_PAIRS: usize = 10_000_000;
+/// Rules that contradict one rule, of which each is shown.
+const MOST_SHOWN: usize = 5;
+/// Conversations that are made and evaluated to prove contradictions.
+const MOST_WITNESSES: usize = 2_000;
+/// The participants of a long conversation with transfers and conferences; expressions are priced for it.
+const MANY: u64 = 20;
+/// Steps beyond which an expression is called expensive: some fifty times what real rules take.
+const EXPENSIVE: u64 = 2_000;
+
+/// One rule to look at, with what it was written as.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Everything but its conditions.
+    pub terms: Terms,
+    /// Its conditions, compiled.
+    pub conditions: Conditions,
+    /// Queue names, globs or ids as written.
+    pub queue: Option<Vec<String>>,
+    /// Attribute keys and values as written.
+    pub attributes: Vec<(String, Vec<String>)>,
+    /// Whether a participant must carry a flag.
+    pub flagged: Option<bool>,
+    /// The direction.
+    pub direction: Option<Direction>,
+    /// The media.
+    pub media: Option<Vec<Media>>,
+    /// The CEL condition.
+    pub when: Option<Expression>,
+    /// Points at its name.
+    pub place: Diagnostic,
+    /// Points at the dearest part of its condition, where that is expensive.
+    pub expensive: Option<(Diagnostic, Price)>,
+}
+
+/// The price of an expression that is worth a word.
+pub fn expensive(when: &Expression) -> Option<Price> {
+    Some(when.price(MANY)).filter(|price| price.steps > EXPENSIVE)
+}
+
+/// A conversation on which a rule holds, and which texts its conditions name; for rehearsals.
+pub fn witness(rule: &Candidate) -> Option<Witness> {
+    let witness = Scope::of(rule).witness()?;
+    let holds = [rule].map(|one| (one.terms.clone(), one.conditions.clone())).to_vec();
+    (matched(holds, &witness) == 1).then_some(witness)
+}
+
+/// What else the policy says: needed to tell what has an effect.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// What holds where no rule does.
+    pub default: Wish,
+    /// The priority of directives among rules.
+    pub directive_priority: i64,
+}
+
+/// Looks at all rules together; warnings in the order of the rules.
+pub fn analyse(rules: &[Candidate], setting: Setting) -> Vec<Diagnostic> {
+    let mut order: Vec<usize> = (0..rules.len()).collect();
+    order.sort_by_key(|at| (Reverse(rules[*at].terms.priority), rules[*at].terms.action));
+    let ranked: Vec<Ranked<'_>> =
+        order.iter().map(|at| Ranked { rule: &rules[*at], scope: Scope::of(&rules[*at]) }).collect();
+    let mut analysis = Analysis { by_queue: Buckets::of(&ranked), ranked, setting, pairs: 0, witnesses: 0 };
+    let mut found: BTreeMap<usize, Vec<Diagnostic>> = BTreeMap::new();
+    let mut silent = BTreeSet::new();
+    for (rank, at) in order.iter().enumerate() {
+        let idle = analysis.never_matches(rank).or_else(|| analysis.never_wins(rank));
+        let idle = idle.or_else(|| analysis.changes_nothing(rank));
+        if idle.is_some() {
+            silent.insert(rank);
+        }
+        let dear = analysis.is_expensive(rank);
+        found.entry(*at).or_default().extend(idle.into_iter().chain(dear));
+    }
+    for (rank, at) in order.iter().enumerate() {
+        found.entry(*at).or_default().extend(analysis.contradicts(rank, &silent));
+    }
+    let mut all: Vec<Diagnostic> = found.into_values().flatten().collect();
+    if analysis.pairs >= MOST_PAIRS
+        && let Some(rule) = rules.first()
+    {
+        let message = "there are too many rules to compare each with all others; not every rule that can never win is told";
+        all.push(rule.place.saying(Severity::Warning, message));
+    }
+    all
+}
+
+/// A rule in its place among the others.
+struct Ranked<'r> {
+    rule: &'r Candidate,
+    scope: Scope,
+}
+
+struct Analysis<'r> {
+    ranked: Vec<Ranked<'r>>,
+    by_queue: Buckets,
+    setting: Setting,
+    pairs: usize,
+    witnesses: usize,
+}
+
+impl Analysis<'_> {
+    fn never_matches(&self, rank: usize) -> Option<Diagnostic> {
+        let Ranked { rule, scope } = &self.ranked[rank];
+        let message = format!("rule '{}' can never match: {}", rule.terms.name, scope.never()?);
+        Some(warning(rule, message, Vec::new(), "change the conditions, or remove the rule"))
+    }
+
+    fn never_wins(&mut self, rank: usize) -> Option<Diagnostic> {
+        let before = match self.cover(rank) {
+            Some(one) => vec![one],
+            None => self.covers_of_parts(rank)?,
+        };
+        let rule = self.ranked[rank].rule;
+        let name = &rule.terms.name;
+        let others: Vec<&Candidate> = before.iter().map(|at| self.ranked[*at].rule).collect();
+        let notes = others.iter().map(|one| note(one, format!("{} stands before it", told(one)))).collect();
+        let names: Vec<String> = others.iter().map(|one| format!("'{}'", one.terms.name)).collect();
+        let (names, s) = (names.join(", "), if others.len() == 1 { "s" } else { "" });
+        let one_of = if others.len() == 1 { "" } else { "one of " };
+        let end = format!("{one_of}{names} hold{s} whenever it does, and stand{s} before it");
+        let message = match rule.terms.mode {
+            Mode::Enforce => format!("rule '{name}' can never win: {end}"),
+            Mode::Observe => format!("rule '{name}' never has anything to journal: {end}"),
+        };
+        let same = others.iter().all(|one| one.terms.action == rule.terms.action);
+        let help = if same {
+            "it wants the same: remove it, or give it a higher priority for its own reason to be journaled"
+        } else {
+            "give it a higher priority, or narrow the conditions of the other"
+        };
+        Some(warning(rule, message, notes, help))
+    }
+
+    /// The first rule before it that holds whenever it does.
+    fn cover(&mut self, rank: usize) -> Option<usize> {
+        let scope = self.ranked[rank].scope.clone();
+        self.cover_of(rank, &scope, Split::Whole)
+    }
+
+    fn cover_of(&mut self, rank: usize, scope: &Scope, split: Split) -> Option<usize> {
+        if self.pairs >= MOST_PAIRS {
+            return None;
+        }
+        let candidates = self.by_queue.before(rank, scope);
+        let one = self.ranked[rank].rule;
+        for before in candidates {
+            self.pairs += 1;
+            let other = &self.ranked[before];
+            // One that is expensive may pass the cost bound on a conversation where this one does not.
+            if other.rule.expensive.is_some() {
+                continue;
+            }
+            if outlasts(&other.rule.terms, &one.terms, split) && scope.is_within(&other.scope) {
+                return Some(before);
+            }
+        }
+        None
+    }
+
+    /// Rules before it of which one holds for each value of one of its lists.
+    fn covers_of_parts(&mut self, rank: usize) -> Option<Vec<usize>> {
+        let scope = self.ranked[rank].scope.clone();
+        for (term, bounds) in scope.bounds() {
+            for bound in bounds {
+                let Bound::OneOf(allowed) = bound else { continue };
+                if allowed.len() < 2 {
+                    continue;
+                }
+                let part = |this: &mut Self, one: &Allowed| {
+                    this.cover_of(rank, &scope.narrowed(term, one.clone()), Split::Parts)
+                };
+                let covers: Option<BTreeSet<usize>> = allowed.iter().map(|one| part(self, one)).collect();
+                if let Some(covers) = covers {
+                    return Some(covers.into_iter().collect());
+                }
+            }
+        }
+        None
+    }
+
+    /// It wants what the default wants, and no rule behind it wants something else.
+    fn changes_nothing(&mut self, rank: usize) -> Option<Diagnostic> {
+        let rule = self.ranked[rank].rule;
+        let Terms { action, mode, priority, name, .. } = &rule.terms;
+        let as_default = self.setting.default.action() == Some(*action);
+        if !as_default || *mode == Mode::Observe || *priority >= self.setting.directive_priority {
+            return None;
+        }
+        let scope = &self.ranked[rank].scope;
+        let behind = self.ranked.get(rank + 1..).unwrap_or_default();
+        self.pairs += behind.len();
+        let opposed = |one: &Ranked<'_>| one.rule.terms.action != *action && !scope.excludes(&one.scope);
+        if self.pairs >= MOST_PAIRS || behind.iter().any(opposed) {
+            return None;
+        }
+        let message = format!(
+            "rule '{name}' has no effect: policy.default is \"{}\" too, and no rule behind it says otherwise",
+            action.as_str()
+        );
+        Some(warning(rule, message, Vec::new(), "remove it, or change policy.default"))
+    }
+
+    fn is_expensive(&self, rank: usize) -> Option<Diagnostic> {
+        let rule = self.ranked[rank].rule;
+        let (place, price) = rule.expensive.as_ref()?;
+        let nested = match price.depth {
+            0 | 1 => String::new(),
+            depth => format!(", with {depth} macros inside each other"),
+        };
+        let message = format!(
+            "the condition of rule '{}' is expensive: up to {} steps for a conversation of {MANY} participants{nested}",
+            rule.terms.name, price.steps
+        );
+        let help = "ask for the cheap conditions in the rule's own keys (queue, attribute), and look through each list once";
+        Some(Diagnostic { help: Some(help.into()), ..place.saying(Severity::Warning, message) })
+    }
+
+    /// A start, and the stops of its priority that hold on a conversation where it does.
+    fn contradicts(&mut self, rank: usize, silent: &BTreeSet<usize>) -> Option<Diagnostic> {
+        let rule = self.ranked[rank].rule;
+        let takes_part = |one: &Candidate| one.terms.mode == Mode::Enforce;
+        let told = silent.contains(&rank) || self.pairs >= MOST_PAIRS;
+        if rule.terms.action != Action::Start || !takes_part(rule) || told {
+            return None;
+        }
+        let mut notes = Vec::new();
+        let mut names = Vec::new();
+        for other in self.by_queue.near(rank, &self.ranked[rank].scope) {
+            let stop = self.ranked[other].rule;
+            let meets = stop.terms.priority == rule.terms.priority
+                && stop.terms.action == Action::Stop
+                && takes_part(stop)
+                && !silent.contains(&other);
+            self.pairs += 1;
+            if !meets || self.witnesses >= MOST_WITNESSES {
+                continue;
+            }
+            if let Some(example) = self.both_hold(rank, other) {
+                let example = if example.is_empty() { "any call".to_owned() } else { example };
+                notes.push(note(stop, format!("'{}' wants stop; both hold on: {example}", stop.terms.name)));
+                names.push(format!("'{}'", stop.terms.name));
+                if notes.len() == MOST_SHOWN {
+                    break;
+                }
+            }
+        }
+        if notes.is_empty() {
+            return None;
+        }
+        let more = if notes.len() == MOST_SHOWN { ", and perhaps others," } else { "" };
+        let message = format!(
+            "rule '{}' wants start, {}{more} at the same priority {} want{} stop of a conversation that can exist; stop wins there",
+            rule.terms.name,
+            names.join(", "),
+            rule.terms.priority,
+            if names.len() == 1 && more.is_empty() { "s" } else { "" },
+        );
+        Some(warning(rule, message, notes, "say which is meant by different priorities"))
+    }
+
+    /// A conversation on which both were found to hold, in words.
+    fn both_hold(&mut self, one: usize, two: usize) -> Option<String> {
+        let (one, two) = (&self.ranked[one], &self.ranked[two]);
+        if one.scope.excludes(&two.scope) {
+            return None;
+        }
+        self.witnesses += 1;
+        let witness = one.scope.and(&two.scope).witness()?;
+        let both = [one, two].map(|one| (one.rule.terms.clone(), one.rule.conditions.clone())).to_vec();
+        (matched(both, &witness) == 2).then_some(witness.told)
+    }
+}
+
+/// How many of the rules hold on it.
+fn matched(rules: Vec<(Terms, Conditions)>, witness: &Witness) -> usize {
+    let policy = Policy::new(Wish::default(), rules, String::new());
+    let subject = Subject { conversation: &witness.conversation, facts: &witness.facts, topic: "" };
+    let found: Vec<RuleIndex> = policy.matches(subject).rules.to_vec();
+    found.len()
+}
+
+/// Whether a rule is compared as a whole, or each value of one of its lists with a rule of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Split {
+    Whole,
+    Parts,
+}
+
+/// Whether `other`, whose conditions hold whenever those of `one` do, is also in force whenever `one` is.
+fn outlasts(other: &Terms, one: &Terms, split: Split) -> bool {
+    let waits = match split {
+        Split::Whole => other.after <= one.after,
+        // A conversation may pass from the one to the other.
+        Split::Parts => other.after.is_zero(),
+    };
+    let speaks = other.mode == Mode::Enforce || one.mode == Mode::Observe;
+    let lasts = one.until == Until::Unmatched || other.until == Until::End;
+    waits && speaks && lasts && other.at_most.is_none()
+}
+
+fn told(rule: &Candidate) -> String {
+    let Terms { name, action, priority, .. } = &rule.terms;
+    format!("'{name}' ({}, priority {priority})", action.as_str())
+}
+
+fn note(rule: &Candidate, message: String) -> Diagnostic {
+    rule.place.saying(Severity::Note, message)
+}
+
+fn warning(rule: &Candidate, message: String, related: Vec<Diagnostic>, help: &str) -> Diagnostic {
+    Diagnostic { related, help: Some(help.into()), ..rule.place.saying(Severity::Warning, message) }
+}
