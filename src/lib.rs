@@ -54,9 +54,10 @@
 //! | | `warden::allowance` * | how many requests may go now |
 //! | | `warden::session` * | channel to socket to subscribed to lost, with a deadline for each wait; rotation |
 //! | | `warden::directory` * | which queues and users the subscription covers |
-//! | | `warden::survey` * | the resync, and the gaps it closes |
 //! | | `warden::latch` * | `until`, `after`, `at_most` |
 //! | | `warden::book` * | every live conversation as it stands, with what holds on it |
+//! | | `warden::survey` * | the resync, and the gaps it closes |
+//! | | `warden::sight` * | whether anything is seen, and what follows where it is not |
 //! | | `warden::plan` * | verdict, observed state and attempts to the next step |
 //! | | `warden::worklist` * | one entry per conversation, stops first, due when allowed |
 //! | | `warden` * | `handle(input, now)`, `poll_output()`, `next_wakeup()` |

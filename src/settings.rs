@@ -81,25 +81,6 @@ pub struct Alert {
     pub url: String,
 }
 
-/// `[safety]`, as far as it is not the warden's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Safety {
-    /// So long without a working socket before polling begins.
-    pub blind_after: Duration,
-    /// What to do with live conversations where polling fails too.
-    pub when_blind: WhenBlind,
-}
-
-/// `when_blind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum WhenBlind {
-    /// Leave them.
-    #[default]
-    Leave,
-    /// Stop their recording.
-    Stop,
-}
-
 /// All parts' settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -115,8 +96,6 @@ pub struct Settings {
     pub webhook: Option<Webhook>,
     /// Where alerts go.
     pub alert: Alert,
-    /// What happens where nothing is seen.
-    pub safety: Safety,
 }
 
 /// A configuration that can be used.

@@ -7,6 +7,7 @@
 //!
 //! - `judging` settles what holds on a conversation and works out what it needs;
 //! - `deciding` opens a decision and ends it in exactly one way;
+//! - `resync` opens and closes gaps, and acts where nothing is seen;
 //! - `sending` takes the most urgent work that the allowance permits, and reads the answers.
 
 pub mod allowance;
@@ -19,10 +20,13 @@ pub mod directory;
 mod intake;
 mod judging;
 pub mod latch;
+mod output;
 pub mod plan;
 pub mod rehearsal;
+mod resync;
 mod sending;
 pub mod session;
+pub mod sight;
 pub mod survey;
 mod view;
 pub mod worklist;
@@ -30,12 +34,13 @@ pub mod worklist;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+pub use output::{Level, Note, Output, Reply, SocketOrder};
 pub use view::{CallView, DecisionView, Ended, LatestDecision, View};
 
 use crate::audit::record::{DirectiveOrigin, Record};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::Action;
-use crate::model::time::{Mono, Now};
+use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::subject::Facts;
 use crate::warden::allowance::Allowance;
@@ -44,9 +49,10 @@ use crate::warden::dice::Dice;
 use crate::warden::directory::Directory;
 use crate::warden::plan::Means;
 use crate::warden::session::{Session, SlotId, SocketId};
+use crate::warden::sight::Sight;
 use crate::warden::survey::Survey;
 use crate::warden::worklist::Worklist;
-use crate::wire::reply::{Channel, RawAnswer};
+use crate::wire::reply::RawAnswer;
 use crate::wire::request::Request;
 
 /// One request under way.
@@ -106,61 +112,6 @@ pub enum Input {
     Drain,
 }
 
-/// What comes out, to be performed in order.
-#[derive(Debug)]
-pub enum Output {
-    /// Append this; it is durable before the next output is performed.
-    Record(Record),
-    /// Send this.
-    Request(RequestId, Request),
-    /// Do this to a socket.
-    Socket(SocketOrder),
-    /// Answer a caller.
-    Reply(Ticket, Reply),
-    /// Tell the operator.
-    Note(Note),
-}
-
-/// What to do to a socket.
-#[derive(Debug)]
-pub enum SocketOrder {
-    /// Open one to the channel.
-    Open(SocketId, Channel),
-    /// Send a text.
-    Send(SocketId, &'static str),
-    /// Close it.
-    Close(SocketId),
-}
-
-/// The answer to an order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// The decision that it opened; none where the conversation already is as wanted.
-    pub decision: Option<DecisionId>,
-    /// What happens now, for people.
-    pub message: String,
-}
-
-/// Something for the operator's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// Who gets woken.
-    pub level: Level,
-    /// What happened, to what, and what to do.
-    pub message: String,
-}
-
-/// Who gets woken by a note.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Nobody; it helps to understand.
-    Info,
-    /// Nobody tonight; look at it.
-    Warn,
-    /// Somebody, now.
-    Error,
-}
-
 /// Why the warden wants to be called again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wakeup {
@@ -176,6 +127,8 @@ pub enum Wakeup {
     Directory,
     /// A resync is due.
     Survey,
+    /// It has been dark for long.
+    Sight,
 }
 
 /// The warden's own part of the configuration.
@@ -193,6 +146,8 @@ pub struct Settings {
     pub directory: directory::Settings,
     /// How often everything is compared with the platform.
     pub resync_every: Duration,
+    /// What follows where nothing is seen.
+    pub sight: sight::Settings,
     /// The priority of directives among rules.
     pub directive_priority: i64,
     /// Changes a minute before enforcing pauses; 0: no bound.
@@ -261,6 +216,9 @@ pub struct Warden {
     session: Session,
     directory: Directory,
     survey: Survey,
+    sight: Sight,
+    /// What came before the start was not heard; none once that is a gap.
+    unheard_since: Option<Wall>,
     timers: std::collections::BTreeSet<(Mono, ConversationId)>,
     under_way: BTreeMap<RequestId, UnderWay>,
     next_request: u64,
@@ -279,25 +237,19 @@ pub struct Warden {
 impl Warden {
     /// A warden that knows nothing yet. `last_heard` is when the log ends, where there is one: what
     /// happened since then is the first gap.
-    pub fn new(
-        settings: Settings,
-        policy: Policy,
-        seed: u64,
-        now: Now,
-        last_heard: Option<crate::model::time::Wall>,
-    ) -> Self {
-        let mut survey = Survey::new(settings.resync_every);
-        let gap = survey.open_gap(last_heard.unwrap_or(now.wall));
-        let mut warden = Self {
+    pub fn new(settings: Settings, policy: Policy, seed: u64, now: Now, last_heard: Option<Wall>) -> Self {
+        Self {
             allowance: Allowance::new(settings.allowance),
             directory: Directory::new(settings.directory.clone(), now.mono),
+            survey: Survey::new(settings.resync_every),
+            sight: Sight::new(settings.sight, now.mono),
+            unheard_since: Some(last_heard.unwrap_or(now.wall)),
             settings,
             policy,
             dice: Dice::new(seed),
             book: Book::default(),
             worklist: Worklist::default(),
             session: Session::default(),
-            survey,
             timers: std::collections::BTreeSet::new(),
             under_way: BTreeMap::new(),
             next_request: 0,
@@ -311,13 +263,12 @@ impl Warden {
             started: now,
             phase: Phase::Running,
             outputs: VecDeque::new(),
-        };
-        warden.journal_gap_opened(&gap, "start");
-        warden
+        }
     }
 
     /// Takes one input in. Drain [`Warden::poll_output`] before the next.
     pub fn handle(&mut self, input: Input, now: Now) {
+        self.open_first_gap(now);
         match input {
             Input::SocketOpened(socket) => self.session.opened(socket, now),
             Input::SocketText(socket, text) => self.take_text(socket, &text, now),
@@ -337,7 +288,8 @@ impl Warden {
         self.session.tick(&mut self.dice, now);
         self.fire_timers(now);
         self.perform_session_effects(now);
-        self.finish_survey(now);
+        self.watch_sight(now);
+        self.go_on_with_resync(now);
         if self.phase == Phase::Running {
             self.dispatch(now);
         }
@@ -354,8 +306,8 @@ impl Warden {
             return None;
         }
         let permitted = self.permitted_at.unwrap_or_default();
-        // A round begins only while the session is live; until then it is not worth a call.
-        let begins = |_: &Mono| self.session.is_live() || self.survey.remaining().is_some();
+        // Until a round may begin it is not worth a call.
+        let begins = |_: &Mono| self.may_survey() || self.survey.progress().is_some();
         let surveyed = self.survey.next_wakeup().filter(begins);
         let waiting =
             self.worklist.has_ready() || self.session.wants_request(now.mono) || self.survey.wants(now.mono);
@@ -363,6 +315,7 @@ impl Warden {
             (self.worklist.next_due(), Wakeup::Worklist),
             (self.permitted_at.filter(|_| waiting), Wakeup::Allowance),
             (self.survey.event_overdue_at(), Wakeup::Survey),
+            (self.sight.next_wakeup(), Wakeup::Sight),
             (self.timers.first().map(|(at, _)| *at), Wakeup::Latch),
             (
                 self.session.next_wakeup(now).map(|at| if at <= now.mono { at.max(permitted) } else { at }),

@@ -47,6 +47,7 @@ impl Engine {
                 discover_every: Duration::from_secs(1_000_000_000),
             },
             resync_every: Duration::from_secs(1_000_000_000),
+            sight: recwarden::warden::sight::Settings::default(),
             directive_priority: 1000,
             max_changes_per_minute: 0,
             enforcement: Enforcement::Enforce,

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::audit::record::{Decision, Directive, Hold, HoldPhase, Record};
+use crate::audit::record::{Decision, Directive, GapOpened, Hold, HoldPhase, Record};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::Wall;
 
@@ -26,7 +26,7 @@ pub struct History {
     ended: BTreeSet<DecisionId>,
     holds: BTreeMap<(ConversationId, String), Hold>,
     directives: BTreeMap<String, Directive>,
-    gaps: BTreeSet<u64>,
+    gaps: BTreeMap<u64, GapOpened>,
     last: Option<Wall>,
     stopped: Stopped,
 }
@@ -80,7 +80,7 @@ impl History {
                 self.directives.remove(&one.directive);
             }
             Record::GapOpened(one) => {
-                self.gaps.insert(one.gap);
+                self.gaps.insert(one.gap, one.clone());
             }
             Record::GapClosed(one) => {
                 self.gaps.remove(&one.gap);
@@ -143,7 +143,9 @@ impl History {
                 }
                 None
             }
-            Ok(record @ (Record::Hold(_) | Record::Directive(_))) => self.take(at, &record),
+            Ok(record @ (Record::Hold(_) | Record::Directive(_) | Record::GapOpened(_))) => {
+                self.take(at, &record)
+            }
             Ok(_) | Err(_) => Some("a carried record of a kind that is never carried".into()),
         }
     }
@@ -162,6 +164,7 @@ impl History {
         }
         all.extend(self.holds.values().map(|one| written(&Record::Hold(one.clone()))));
         all.extend(self.directives.values().map(|one| written(&Record::Directive(one.clone()))));
+        all.extend(self.gaps.values().map(|one| written(&Record::GapOpened(one.clone()))));
         all.into_iter().map(|carried| Record::Carried(crate::audit::record::Carried { carried })).collect()
     }
 
@@ -178,6 +181,11 @@ impl History {
     /// The directives in force.
     pub fn directives(&self) -> impl Iterator<Item = &Directive> {
         self.directives.values()
+    }
+
+    /// The gaps that are open.
+    pub fn open_gaps(&self) -> impl Iterator<Item = &GapOpened> {
+        self.gaps.values()
     }
 
     /// When the last record was written.

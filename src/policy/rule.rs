@@ -6,6 +6,8 @@ use crate::model::recording::Action;
 
 /// The name under which a directive stands in records and rule tests; no rule may have it.
 pub const DIRECTIVE: &str = "directive";
+/// The name under which a stop stands there that `safety.when_blind` asks for.
+pub const WHEN_BLIND: &str = "when_blind";
 /// The name under which `policy.default` stands there.
 pub const DEFAULT: &str = "default";
 

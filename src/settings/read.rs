@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{
-    Alert, Audit, Credentials, Genesys, Safety, Settings, Source, Sync, Webhook, WhenBlind, region, secrets,
-};
+use super::{Alert, Audit, Credentials, Genesys, Settings, Source, Sync, Webhook, region, secrets};
 use crate::model::document::Table;
 use crate::warden::plan::{Control, Means, StartFromNone, StopScope};
+use crate::warden::sight::{self, WhenBlind};
 use crate::warden::{self, allowance, directory};
 use crate::wire::topic::Topic;
 
@@ -32,8 +31,7 @@ pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Pat
         root.table("recording", recording).unwrap_or_else(|| (Means::default(), SECOND * 5));
     let (allowance, give_up_after) =
         root.table("limits", limits).unwrap_or_else(|| (default_allowance(), MINUTE * 15));
-    let default_safety = || (Safety { blind_after: SECOND * 30, when_blind: WhenBlind::Leave }, 0);
-    let (safety, max_changes_per_minute) = root.table("safety", safety).unwrap_or_else(default_safety);
+    let (sight, max_changes_per_minute) = root.table("safety", safety).unwrap_or_default();
     let audit = audit(root, source, folder);
     let http_listen = root.table("http", |table| listen(table, "127.0.0.1:8844"));
     let webhook = root.table("webhook", |table| webhook(table, source, folder));
@@ -51,6 +49,7 @@ pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Pat
             allowance,
             directory,
             resync_every,
+            sight,
             directive_priority,
             max_changes_per_minute,
             enforcement: warden::Enforcement::Enforce,
@@ -59,7 +58,6 @@ pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Pat
         http_listen: http_listen.unwrap_or_else(|| "127.0.0.1:8844".into()),
         webhook,
         alert,
-        safety,
     })
 }
 
@@ -234,13 +232,13 @@ fn limits(table: &mut Table<'_, '_>) -> (allowance::Settings, Duration) {
     (settings, table.span("give_up_after").unwrap_or(MINUTE * 15))
 }
 
-fn safety(table: &mut Table<'_, '_>) -> (Safety, u32) {
-    let blind_after = table.span("blind_after").unwrap_or(SECOND * 30);
+fn safety(table: &mut Table<'_, '_>) -> (sight::Settings, u32) {
+    let defaults = sight::Settings::default();
+    let blind_after = table.span("blind_after").unwrap_or(defaults.blind_after);
     let when_blind = table.word("when_blind", &[("leave", WhenBlind::Leave), ("stop", WhenBlind::Stop)]);
     let changes = table.integer("max_changes_per_minute", 0, 1_000_000).unwrap_or_default();
-    warn_without_effect(table, "safety", &["blind_after", "when_blind"]);
-    let safety = Safety { blind_after, when_blind: when_blind.unwrap_or_default() };
-    (safety, u32::try_from(changes).unwrap_or_default())
+    let sight = sight::Settings { blind_after, when_blind: when_blind.unwrap_or(defaults.when_blind) };
+    (sight, u32::try_from(changes).unwrap_or_default())
 }
 
 fn audit(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Audit {

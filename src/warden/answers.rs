@@ -32,6 +32,10 @@ impl Warden {
             self.count("recwarden_limited_total");
             self.allowance.silence(*wait, now.mono);
         }
+        let looks = matches!(purpose, Purpose::Confirm { .. } | Purpose::Survey { .. } | Purpose::Activity);
+        if looks && matches!(fault, None | Some(Fault::Gone { .. })) {
+            self.sight.looked(now.mono);
+        }
         match purpose {
             Purpose::Attempt { conversation, decision, attempt } => {
                 self.journal_outcome(
@@ -185,7 +189,7 @@ impl Warden {
         }
         let failed = match fault {
             None => self.take_body(id, version, answer, now).err(),
-            Some(Fault::Gone { message }) => return self.finish(id, &message),
+            Some(Fault::Gone { message }) => return self.finish(id, &message, now),
             Some(other) => Some(other.to_string()),
         };
         if let Some(message) = failed {
@@ -248,28 +252,29 @@ impl Warden {
         match fault {
             None => match self.take_body_of_survey(id, version, answer, now) {
                 Ok(()) => {
-                    self.survey.read(id);
+                    let begun = self.book.get(id).and_then(|call| call.conversation.start_time);
+                    self.survey.read(id, begun, now);
                     self.judge(id, ConfirmedBy::Read, now);
                 }
                 Err(message) => {
-                    self.survey.read(id);
+                    self.survey.unreadable(id, &message);
                     self.note(Level::Warn, format!("{id} could not be read: {message}"));
                 }
             },
             Some(Fault::Gone { message }) => {
-                self.survey.read(id);
-                self.finish(id, &message);
+                self.survey.read(id, None, now);
+                self.finish(id, &message, now);
             }
             Some(
                 Fault::Forbidden { message, .. } | Fault::Refused { message } | Fault::Invalid { message },
             ) => {
-                self.survey.read(id);
+                self.survey.unreadable(id, &message);
                 self.note(Level::Error, format!("{id} could not be read: {message}"));
             }
             Some(
                 Fault::Limited { .. } | Fault::TokenStale | Fault::Conflict { .. } | Fault::Transient { .. },
             ) => {
-                self.survey.read_failed(id);
+                self.survey.read_failed(id, now.mono);
             }
         }
     }

@@ -126,6 +126,10 @@ pub struct Call {
     pub seen: Option<Now>,
     /// Counts snapshots, so that a read knows whether an event overtook it.
     pub version: u64,
+    /// What the last read of the resync told beside the state (participant data and queue), as a digest.
+    pub read_particulars: Option<u64>,
+    /// Whether anything is seen of it.
+    pub outlook: Outlook,
     /// What was observed of the governed recorder.
     pub observed: Option<Observed>,
     /// Facts pushed for it.
@@ -158,6 +162,17 @@ pub struct Call {
     pub cause: (String, String),
 }
 
+impl Call {
+    /// Whether anything is open or in force on it.
+    pub fn is_engaged(&self) -> bool {
+        self.pursuit.is_some()
+            || self.directive.is_some()
+            || self.claim.is_some()
+            || self.outlook != Outlook::Clear
+            || !self.latches.is_empty()
+    }
+}
+
 /// Whether a request for the conversation is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Busy {
@@ -166,6 +181,18 @@ pub enum Busy {
     Idle,
     /// One is.
     Sending,
+}
+
+/// Whether anything is seen of the conversation (`warden::sight`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outlook {
+    /// It is, as far as anybody knows.
+    #[default]
+    Clear,
+    /// Nothing is, and it is to be stopped until that is over.
+    Blind,
+    /// It was seen again, and has to be judged by the rules.
+    Returning,
 }
 
 /// What became of a snapshot.

@@ -8,10 +8,9 @@ use crate::audit::record::{self, ConfirmedBy, Record};
 use crate::model::ids::ConversationId;
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
-use crate::policy::rule::OnRelease;
 use crate::warden::backoff::Backoff;
 use crate::warden::book::{Call, Claim, LetGo, Pursuit, Stage};
-use crate::warden::plan::{self, DEFAULT, DIRECTIVE, Step, Verdict};
+use crate::warden::plan::{self, DEFAULT, Step, Verdict};
 
 /// The epoch of a single host (ARCHITECTURE.md, rule 13).
 pub(super) const EPOCH: u64 = 1;
@@ -98,11 +97,7 @@ impl Warden {
             Some(claim) => claim.action = done.action,
             None if matches!(done.observed, Observed::Unknown) || done.rule == DEFAULT => {}
             None => {
-                let on_release = if done.rule == DIRECTIVE {
-                    plan::default_release(done.action)
-                } else {
-                    self.policy.named(&done.rule).map_or(OnRelease::Keep, |(_, one)| one.on_release)
-                };
+                let on_release = plan::release_of(&self.policy, &done.rule, done.action);
                 let (before, action, rule) = (done.observed, done.action, done.rule.clone());
                 call.claim = Some(Claim { before, action, rule, on_release, ended: LetGo::Released });
             }

@@ -9,15 +9,15 @@ use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::Action;
 use crate::model::time::{Now, Wall};
 use crate::policy::decide::Policy;
+use crate::policy::rule::WHEN_BLIND;
 use crate::policy::subject::Facts;
 use crate::warden::Settings;
-use crate::warden::book::{Busy, Directive, Intake, LetGo, Pursuit, Stage};
+use crate::warden::book::{Directive, Intake, LetGo, Outlook, Pursuit, Stage};
 use crate::warden::latch::Hold;
 use crate::warden::plan::{self, DIRECTIVE};
 use crate::warden::session::{Effect, SocketId};
 use crate::warden::survey::Gap;
 use crate::wire::frame::{self, Frame};
-use crate::wire::reply::RawAnswer;
 
 impl Warden {
     pub(super) fn take_text(&mut self, socket: SocketId, text: &str, now: Now) {
@@ -33,8 +33,11 @@ impl Warden {
                 }
                 let id = event.decoded.conversation.id.clone();
                 let cause = (event.topic.as_str().to_owned(), event.correlation.clone());
-                self.survey.heard(&id);
-                self.take_snapshot(event.decoded.conversation, cause, now);
+                let begun = event.decoded.conversation.start_time;
+                if self.take_snapshot(event.decoded.conversation, cause, now) == Intake::Taken {
+                    self.sight.looked(now.mono);
+                    self.survey.heard(&id, begun, now);
+                }
                 self.judge(&id, ConfirmedBy::Event, now);
             }
             Ok(Frame::SocketClosing) => {
@@ -57,16 +60,26 @@ impl Warden {
     }
 
     /// Takes a snapshot in, unless it is older than what is known.
-    pub(super) fn take_snapshot(&mut self, snapshot: Conversation, cause: (String, String), now: Now) {
+    pub(super) fn take_snapshot(
+        &mut self,
+        snapshot: Conversation,
+        cause: (String, String),
+        now: Now,
+    ) -> Intake {
         let id = snapshot.id.clone();
-        if self.book.take(snapshot, now) == Intake::Stale {
+        let intake = self.book.take(snapshot, now);
+        if intake == Intake::Stale {
             self.count("recwarden_snapshots_stale_total");
-            return;
+            return intake;
         }
         if let Some(call) = self.book.get_mut(&id) {
             call.cause = cause;
+            if call.outlook == Outlook::Blind {
+                call.outlook = Outlook::Returning;
+            }
         }
         self.notice_change(&id, now.mono);
+        intake
     }
 
     pub(super) fn take_order(&mut self, ticket: Ticket, order: Order, now: Now) {
@@ -178,7 +191,9 @@ impl Warden {
         if self.settings.directory != settings.directory {
             self.directory.resettle(settings.directory.clone(), now.mono);
         }
+        self.sight.resettle(settings.sight);
         self.settings = settings;
+        self.align_outlooks(now);
         self.judge_all(now);
     }
 
@@ -200,83 +215,23 @@ impl Warden {
                 }
                 Effect::Close(socket) => self.outputs.push_back(Output::Socket(SocketOrder::Close(socket))),
                 Effect::Lost(from, why) => {
-                    let gap = self.survey.open_gap(from);
                     self.count("recwarden_gaps_total");
                     self.note(Level::Warn, format!("events may be missed from {from} on: {why}"));
-                    self.journal_gap_opened(&gap, &why);
+                    self.open_gap(from, &why, now);
                 }
                 Effect::AllLive => {
                     self.note(Level::Info, "every topic is subscribed; calls in progress are read");
-                    self.survey.start(&self.directory.subscribed_queues(), now.mono);
+                    self.survey.all_heard();
                 }
             }
         }
-    }
-
-    pub(super) fn journal_gap_opened(&mut self, gap: &Gap, why: &str) {
-        self.record(Record::GapOpened(record::GapOpened {
-            gap: gap.gap,
-            topics: "conversations".into(),
-            from: gap.from,
-            why: why.to_owned(),
-        }));
-    }
-
-    pub(super) fn finish_survey(&mut self, now: Now) {
-        if let Some((gaps, conversations)) = self.survey.finish() {
-            for Gap { gap, from } in gaps {
-                self.note(
-                    Level::Info,
-                    format!("gap {gap} is closed: {conversations} conversations were judged"),
-                );
-                let to = now.wall;
-                self.record(Record::GapClosed(record::GapClosed { gap, from, to, conversations }));
-            }
-        }
-        if self.survey.is_due(now.mono) && self.session.is_live() {
-            self.survey.start(&self.directory.subscribed_queues(), now.mono);
-        }
-    }
-
-    /// Takes the body in, and notes where it tells a change that no event has told.
-    pub(super) fn take_body_of_survey(
-        &mut self,
-        id: &ConversationId,
-        version: u64,
-        answer: &RawAnswer,
-        now: Now,
-    ) -> Result<(), String> {
-        let looks = |warden: &Self| {
-            let call = warden.book.get(id).filter(|call| call.seen.is_some() && call.busy == Busy::Idle)?;
-            let means = &warden.settings.means;
-            Some((call.version, plan::observed(means, &call.conversation), call.conversation.is_flagged()))
-        };
-        let before = looks(self);
-        self.take_body(id, version, answer, now)?;
-        if let (Some((told, observed, flagged)), Some((_, observed_now, flagged_now))) = (before, looks(self))
-            && told == version
-            && (observed, flagged) != (observed_now, flagged_now)
-        {
-            self.survey.changed_in_silence(id, now.mono);
-        }
-        Ok(())
-    }
-
-    /// Where a change came without its event, the subscription is deaf though its socket lives: it is replaced,
-    /// and what it may have missed is a gap.
-    pub(super) fn replace_deaf_subscription(&mut self, now: Now) {
-        if !self.survey.subscription_is_deaf(now.mono) {
-            return;
-        }
-        let gap = self.survey.open_gap(now.wall - self.settings.resync_every);
-        self.journal_gap_opened(&gap, "a change came without its event");
-        self.note(Level::Warn, "a conversation changed without an event: the channels are replaced");
-        self.count("recwarden_deaf_subscriptions_total");
-        self.session.renew(now);
     }
 
     /// Takes up all that a log says was in force when it ended.
     pub fn recover(&mut self, history: &History, now: Now) {
+        for gap in history.open_gaps() {
+            self.survey.recover_gap(Gap { gap: gap.gap, from: gap.from });
+        }
         for hold in history.holds() {
             self.recover_hold(hold.clone());
         }
@@ -291,6 +246,9 @@ impl Warden {
     /// Takes a hold up again that the log says was in force.
     fn recover_hold(&mut self, hold: record::Hold) {
         let call = self.book.enter(&hold.conversation);
+        if hold.rule == WHEN_BLIND {
+            call.outlook = Outlook::Blind;
+        }
         if let Some(before) = hold.claim {
             let terms = self.policy.named(&hold.rule).map(|(_, terms)| terms);
             let on_release = terms.map_or_else(|| plan::default_release(hold.action), |one| one.on_release);

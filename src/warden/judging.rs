@@ -9,8 +9,9 @@ use crate::model::ids::ConversationId;
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
 use crate::policy::decide::RuleFailure;
+use crate::policy::rule::WHEN_BLIND;
 use crate::policy::subject::Subject;
-use crate::warden::book::{Busy, Call, LetGo};
+use crate::warden::book::{Busy, Call, LetGo, Outlook};
 use crate::warden::latch::Change;
 use crate::warden::plan::{self, DIRECTIVE, Source, Verdict};
 
@@ -22,7 +23,7 @@ impl Warden {
     pub(super) fn judge(&mut self, id: &ConversationId, by: ConfirmedBy, now: Now) {
         let Some(call) = self.book.get(id) else { return };
         if call.seen.is_some() && !call.conversation.is_live() {
-            self.finish(id, "the conversation ended");
+            self.finish(id, "the conversation ended", now);
             return;
         }
         if call.seen.is_none() && call.directive.is_none() {
@@ -38,6 +39,7 @@ impl Warden {
             priority,
             call.claim.as_ref(),
         );
+        let verdict = if call.outlook == Outlook::Blind { plan::unseen(verdict) } else { verdict };
         call.verdict = (verdict.action, verdict.rule.clone());
         self.journal_ended_holds(id, ended, &verdict);
         self.hand_claim_over(id, &verdict);
@@ -53,6 +55,11 @@ impl Warden {
         let Some(call) = self.book.get_mut(id) else { return Vec::new() };
         let mut ended = Vec::new();
         let mut records = Vec::new();
+        if call.outlook == Outlook::Returning {
+            call.outlook = Outlook::Clear;
+            let_go(call, WHEN_BLIND, LetGo::Released);
+            ended.push((WHEN_BLIND.to_owned(), HoldEnd::Released));
+        }
         if call.directive.as_ref().is_some_and(|one| one.until.is_some_and(|until| until <= now.wall))
             && let Some(over) = call.directive.take()
         {
@@ -198,8 +205,18 @@ impl Warden {
     }
 
     pub(super) fn alert(&mut self, about: &str, message: String, conversation: Option<&ConversationId>) {
+        self.alert_at(Level::Error, about, message, conversation);
+    }
+
+    pub(super) fn alert_at(
+        &mut self,
+        level: Level,
+        about: &str,
+        message: String,
+        conversation: Option<&ConversationId>,
+    ) {
         self.count("recwarden_alerts_total");
-        self.note(Level::Error, message.clone());
+        self.note(level, message.clone());
         let (about, conversation) = (about.to_owned(), conversation.cloned());
         self.record(Record::Alert(record::Alert { about, message, conversation }));
     }
@@ -234,8 +251,10 @@ impl Warden {
     }
 
     /// The conversation is over: nothing is owed to it any more.
-    pub(super) fn finish(&mut self, id: &ConversationId, why: &str) {
+    pub(super) fn finish(&mut self, id: &ConversationId, why: &str, now: Now) {
         self.abandon(id, why);
+        let begun = self.book.get(id).and_then(|call| call.conversation.start_time);
+        self.survey.ended(id, begun, now);
         let Some(mut call) = self.book.close(id) else { return };
         self.worklist.remove(id);
         if let Some(timer) = call.timer {
@@ -246,6 +265,10 @@ impl Warden {
                 let conversation = id.clone();
                 self.record(Record::HoldEnded(record::HoldEnded { conversation, rule, why, restore: None }));
             }
+        }
+        if call.outlook != Outlook::Clear {
+            let (conversation, rule, why) = (id.clone(), WHEN_BLIND.to_owned(), HoldEnd::Ended);
+            self.record(Record::HoldEnded(record::HoldEnded { conversation, rule, why, restore: None }));
         }
         if let Some(directive) = call.directive {
             let (directive, conversation, why) = (directive.id, id.clone(), why.to_owned());

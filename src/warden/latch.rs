@@ -124,6 +124,11 @@ impl Latches {
             .collect()
     }
 
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.holds.is_empty()
+    }
+
     /// The hold of one rule.
     pub fn get(&self, rule: &str) -> Option<Hold> {
         self.holds.get(rule).copied()

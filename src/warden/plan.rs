@@ -8,7 +8,7 @@ use crate::model::ids::ParticipantId;
 use crate::model::recording::{Action, Observed, RecorderState};
 use crate::policy::decide::Policy;
 pub use crate::policy::rule::{DEFAULT, DIRECTIVE};
-use crate::policy::rule::{Mode, OnRelease, Terms};
+use crate::policy::rule::{Mode, OnRelease, Terms, WHEN_BLIND};
 use crate::warden::book::{Claim, Directive};
 use crate::warden::latch::Latches;
 use crate::wire::request::{Request, SnippetKind, Switch};
@@ -114,6 +114,30 @@ pub fn verdict(
             source: Source::Rule,
         },
         (_, None) => unheld(policy, claim),
+    }
+}
+
+/// What stands in place of a verdict where nothing is seen of the conversation and that asks for a stop
+/// (`warden::sight`): a person's order stays, since a person answers for it.
+pub fn unseen(verdict: Verdict) -> Verdict {
+    if verdict.source == Source::Directive {
+        return verdict;
+    }
+    Verdict {
+        action: Some(Action::Stop),
+        rule: WHEN_BLIND.into(),
+        reason: "blind".into(),
+        on_release: OnRelease::Restore,
+        source: Source::Rule,
+    }
+}
+
+/// What happens to a change once the rule (or pseudo rule) that made it lets go.
+pub fn release_of(policy: &Policy, rule: &str, action: Action) -> OnRelease {
+    match policy.named(rule) {
+        Some((_, terms)) => terms.on_release,
+        None if rule == DEFAULT => OnRelease::Keep,
+        None => default_release(action),
     }
 }
 

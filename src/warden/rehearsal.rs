@@ -42,7 +42,7 @@ use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::subject::Facts;
 use crate::warden::plan::{self, DEFAULT, Means, Verdict};
-use crate::warden::{allowance, directory};
+use crate::warden::{allowance, directory, sight};
 use tape::Tape;
 
 /// Calls that one look may cause: one for each recorder of each leg of a large conference, and the word of
@@ -229,7 +229,7 @@ impl Rehearsal {
 
     /// Drops what is known of a conversation.
     pub fn forget(&mut self, id: &ConversationId) {
-        self.warden.finish(id, "not seen any more");
+        self.warden.finish(id, "not seen any more", self.now);
         self.warden.outputs.clear();
         self.parts.remove(id);
     }
@@ -378,6 +378,7 @@ fn nobody_around(means: Means, directive_priority: i64) -> Settings {
             discover_every: Duration::MAX,
         },
         resync_every: Duration::MAX,
+        sight: sight::Settings::default(),
         directive_priority,
         max_changes_per_minute: 0,
         enforcement: Enforcement::Enforce,

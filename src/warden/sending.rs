@@ -61,8 +61,7 @@ impl Warden {
         if let Some(request) = self.directory.next_request(now) {
             return Some((Purpose::Directory, request));
         }
-        let book = &self.book;
-        match self.survey.next_ask(|| book.iter().map(|(id, _)| id.clone()).collect(), now)? {
+        match self.survey.next_ask(&self.book, now)? {
             Ask::Query(request) => Some((Purpose::Activity, request)),
             Ask::Read(conversation) => {
                 let version = self.book.get(&conversation).map_or(0, |call| call.version);

@@ -1,50 +1,66 @@
 //! The resync: what is live now, asked of the platform instead of heard from it.
 //!
-//! It runs at the start, after each gap, and every `resync_every` (anti-entropy): one query for the
-//! conversations on the subscribed queues, then a read of each of them and of all that the book holds.
-//! A gap is closed when every conversation that was live in it has been read and judged.
+//! A round is one query for the conversations on the subscribed queues, and then a read of each of them and of
+//! all that the book holds: first those with an open decision or a hold, then strangers, then those on tape
+//! or with an agent, then the rest; within each the longest unseen first. A round runs at the start, after
+//! each gap, every `resync_every` (anti-entropy), and one after another while nothing is heard
+//! (`warden::sight`). What it may send is the allowance's matter. Which look closes which gap is told in
+//! `gaps`.
+
+mod gaps;
+mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+pub use gaps::{GAPS_APART, Gap};
+
 use crate::model::ids::{ConversationId, QueueId};
-use crate::model::time::{Mono, Wall};
+use crate::model::time::{Mono, Now, Wall};
+use crate::warden::book::Book;
 use crate::wire::request::Request;
+use gaps::Gaps;
+use reading::Reading;
 
 /// Queues named in one activity query; the platform bounds the size of a request, not the predicates.
 pub const QUEUES_PER_QUERY: usize = 100;
-
+/// While nothing is heard, rounds begin no faster: with few conversations they would otherwise only spend
+/// the budget.
+pub const POLL_EVERY: Duration = Duration::from_secs(5);
+/// Who could not be read in a round and keeps a gap open is tried again after this.
+const REREAD_EVERY: Duration = Duration::from_secs(60);
 /// An event that is later than this after the change was read will not come.
 const EVENT_WAIT: Duration = Duration::from_secs(10);
+/// A round that lasts longer than this tells how far it is, and again each time.
+const TELL_EVERY: Duration = Duration::from_secs(30);
+/// A gap that stays open for so long after its end is told, with who keeps it open, and again each time.
+const OVERDUE_AFTER: Duration = Duration::from_secs(300);
+/// So many conversations are named in such a line.
+const NAMED: usize = 5;
 
-/// A span of time in which events may have been missed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// Its number.
-    pub gap: u64,
-    /// When it began.
-    pub from: Wall,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Stage {
     Idle,
-    Query { queues: Vec<Vec<QueueId>>, found: BTreeSet<ConversationId>, due: Mono },
-    Querying { queues: Vec<Vec<QueueId>>, found: BTreeSet<ConversationId> },
-    Reading { waiting: BTreeSet<ConversationId>, under_way: BTreeSet<ConversationId>, judged: u32 },
+    Query { queues: Vec<Vec<QueueId>>, found: BTreeSet<ConversationId>, cover: u64, due: Mono },
+    Querying { queues: Vec<Vec<QueueId>>, found: BTreeSet<ConversationId>, cover: u64 },
+    Reading(Reading),
 }
 
 /// The resync and the gaps it is to close.
 #[derive(Clone, Debug)]
 pub struct Survey {
     stage: Stage,
-    next_gap: u64,
-    open: Vec<Gap>,
-    covering: Vec<Gap>,
-    next_round: Option<Mono>,
+    gaps: Gaps,
     every: Duration,
+    begun: Option<Mono>,
+    next_round: Option<Mono>,
+    reread_at: Option<Mono>,
     /// Whether something asked for a round while one was running.
     again: Again,
+    told_at: Mono,
+    overdue_told_at: Option<Mono>,
+    /// Why who is owed a look could not be read.
+    unreadable: BTreeMap<ConversationId, String>,
     /// Conversations that changed without an event, and since when one is waited for.
     silent: BTreeMap<ConversationId, Mono>,
 }
@@ -64,17 +80,29 @@ pub enum Ask {
     Read(ConversationId),
 }
 
+/// How far a round is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Conversations read.
+    pub read: usize,
+    /// Conversations to read in all, as far as they are known yet.
+    pub total: usize,
+}
+
 impl Survey {
     /// Nothing to do yet.
     pub fn new(every: Duration) -> Self {
         Self {
             stage: Stage::Idle,
-            next_gap: 1,
-            open: Vec::new(),
-            covering: Vec::new(),
-            next_round: None,
+            gaps: Gaps::default(),
             every,
+            begun: None,
+            next_round: None,
+            reread_at: None,
             again: Again::No,
+            told_at: Mono::default(),
+            overdue_told_at: None,
+            unreadable: BTreeMap::new(),
             silent: BTreeMap::new(),
         }
     }
@@ -84,54 +112,71 @@ impl Survey {
         self.every = every;
     }
 
-    /// Opens a gap that began at `from`.
-    pub fn open_gap(&mut self, from: Wall) -> Gap {
-        let gap = Gap { gap: self.next_gap, from };
-        self.next_gap += 1;
-        self.open.push(gap.clone());
-        gap
+    /// Opens a gap that began at `from`; none where it joins the newest of very many.
+    pub fn open_gap(&mut self, from: Wall, book: &Book, now: Now) -> Option<Gap> {
+        self.gaps.open(from, book, now)
     }
 
-    /// Starts a round, or one more after the one that is running.
-    pub fn start(&mut self, queues: &[QueueId], now: Mono) {
-        if self.stage != Stage::Idle {
-            self.again = Again::Yes;
+    /// Takes a gap up again that the log says was open.
+    pub fn recover_gap(&mut self, gap: Gap) {
+        self.gaps.recover(gap);
+    }
+
+    /// Every topic is heard again: open gaps are over, and a round is to close them.
+    pub fn all_heard(&mut self) {
+        self.gaps.over();
+        self.again = Again::Yes;
+    }
+
+    /// While nothing is heard: the next round begins soon.
+    pub fn poll(&mut self, now: Mono) {
+        let at = self.begun.map_or(now, |begun| begun + POLL_EVERY);
+        self.next_round = Some(self.next_round.map_or(at, |next| next.min(at)));
+    }
+
+    /// Begins the round that is due, of everything or of those who are owed a look alone.
+    pub fn begin(&mut self, queues: &[QueueId], book: &Book, now: Mono) {
+        if !self.is_due(now) {
+            return;
+        }
+        self.told_at = now;
+        let whole = self.again == Again::Yes || self.next_round.is_some_and(|at| at <= now);
+        if !whole {
+            self.reread_at = None;
+            self.stage = Stage::Reading(Reading::of(self.gaps.owed(), book));
             return;
         }
         self.again = Again::No;
-        self.covering = std::mem::take(&mut self.open);
-        let queues = queues.chunks(QUEUES_PER_QUERY).map(<[QueueId]>::to_vec).collect();
-        self.stage = Stage::Query { queues, found: BTreeSet::new(), due: now };
+        self.begun = Some(now);
         self.next_round = Some(now + self.every);
+        let queues = queues.chunks(QUEUES_PER_QUERY).map(<[QueueId]>::to_vec).collect();
+        let cover = self.gaps.cover();
+        self.stage = Stage::Query { queues, found: BTreeSet::new(), cover, due: now };
     }
 
-    /// Whether a round is due: somebody asked for one meanwhile, or the interval is over.
+    /// Whether a round is due: somebody asked for one meanwhile, an interval is over, or somebody who could
+    /// not be read is to be tried again.
     pub fn is_due(&self, now: Mono) -> bool {
-        self.stage == Stage::Idle && (self.again == Again::Yes || self.next_round.is_some_and(|at| at <= now))
+        let due = |at: Option<Mono>| at.is_some_and(|at| at <= now);
+        matches!(self.stage, Stage::Idle)
+            && (self.again == Again::Yes || due(self.next_round) || due(self.reread_at))
     }
 
-    /// What to send next. `known` are the conversations in the book.
-    pub fn next_ask(&mut self, known: impl Fn() -> Vec<ConversationId>, now: Mono) -> Option<Ask> {
+    /// What to send next.
+    pub fn next_ask(&mut self, book: &Book, now: Mono) -> Option<Ask> {
         match &mut self.stage {
-            Stage::Query { queues, found, due } if *due <= now => match queues.pop() {
-                Some(chunk) => {
-                    queues.push(chunk.clone());
-                    let (queues, found) = (std::mem::take(queues), std::mem::take(found));
-                    self.stage = Stage::Querying { queues, found };
-                    Some(Ask::Query(Request::ActivityQuery { queues: chunk }))
+            Stage::Query { queues, found, cover, due } if *due <= now => {
+                let (queues, mut found, cover) = (std::mem::take(queues), std::mem::take(found), *cover);
+                if let Some(chunk) = queues.last().cloned() {
+                    self.stage = Stage::Querying { queues, found, cover };
+                    return Some(Ask::Query(Request::ActivityQuery { queues: chunk }));
                 }
-                None => {
-                    let mut waiting = std::mem::take(found);
-                    waiting.extend(known());
-                    self.stage = Stage::Reading { waiting, under_way: BTreeSet::new(), judged: 0 };
-                    self.next_ask(known, now)
-                }
-            },
-            Stage::Reading { waiting, under_way, .. } => {
-                let next = waiting.pop_first()?;
-                under_way.insert(next.clone());
-                Some(Ask::Read(next))
+                self.gaps.listed(&found, cover, book);
+                found.extend(book.iter().map(|(id, _)| id.clone()));
+                self.stage = Stage::Reading(Reading::of(found, book));
+                self.next_ask(book, now)
             }
+            Stage::Reading(reading) => reading.next(self.gaps.cover(), now).map(Ask::Read),
             Stage::Idle | Stage::Query { .. } | Stage::Querying { .. } => None,
         }
     }
@@ -141,44 +186,76 @@ impl Survey {
         match &self.stage {
             Stage::Idle | Stage::Querying { .. } => false,
             Stage::Query { due, .. } => *due <= now,
-            Stage::Reading { waiting, .. } => !waiting.is_empty(),
+            Stage::Reading(reading) => reading.wants(now),
         }
     }
 
     /// A query was answered.
     pub fn found(&mut self, ids: Vec<ConversationId>, now: Mono) {
-        if let Stage::Querying { queues, found } = &mut self.stage {
+        if let Stage::Querying { queues, found, .. } = &mut self.stage {
             queues.pop();
             found.extend(ids);
-            self.stage =
-                Stage::Query { queues: std::mem::take(queues), found: std::mem::take(found), due: now };
         }
+        self.query_failed(now);
     }
 
     /// A query failed: it is sent again at `due`.
     pub fn query_failed(&mut self, due: Mono) {
-        if let Stage::Querying { queues, found } = &mut self.stage {
-            self.stage = Stage::Query { queues: std::mem::take(queues), found: std::mem::take(found), due };
+        if let Stage::Querying { queues, found, cover } = &mut self.stage {
+            let (queues, found, cover) = (std::mem::take(queues), std::mem::take(found), *cover);
+            self.stage = Stage::Query { queues, found, cover, due };
         }
     }
 
-    /// A conversation was read (or is known to be gone).
-    pub fn read(&mut self, id: &ConversationId) {
-        if let Stage::Reading { under_way, judged, .. } = &mut self.stage
-            && under_way.remove(id)
+    /// A conversation was read. `begun` is when it began, where the platform said so.
+    pub fn read(&mut self, id: &ConversationId, begun: Option<Wall>, now: Now) {
+        if let Stage::Reading(reading) = &mut self.stage
+            && let Some(cover) = reading.done(id)
         {
-            *judged += 1;
+            self.unreadable.remove(id);
+            self.gaps.judged(id, cover, begun, now);
         }
+    }
+
+    /// A read failed for now: it is tried again, behind the others.
+    pub fn read_failed(&mut self, id: &ConversationId, now: Mono) {
+        if let Stage::Reading(reading) = &mut self.stage {
+            reading.put_off(id, now);
+        }
+    }
+
+    /// A conversation cannot be read, and why: the round goes on without it, and its gap stays open.
+    pub fn unreadable(&mut self, id: &ConversationId, why: &str) {
+        if let Stage::Reading(reading) = &mut self.stage
+            && reading.done(id).is_some()
+        {
+            self.unreadable.insert(id.clone(), why.to_owned());
+        }
+    }
+
+    /// An event told how a conversation is now.
+    pub fn heard(&mut self, id: &ConversationId, begun: Option<Wall>, now: Now) {
+        self.silent.remove(id);
+        self.unreadable.remove(id);
+        if let Stage::Reading(reading) = &mut self.stage {
+            reading.strike(id);
+        }
+        self.gaps.judged(id, self.gaps.cover(), begun, now);
+    }
+
+    /// A conversation is over: nobody is owed a look at it any more.
+    pub fn ended(&mut self, id: &ConversationId, begun: Option<Wall>, now: Now) {
+        self.silent.remove(id);
+        self.unreadable.remove(id);
+        if let Stage::Reading(reading) = &mut self.stage {
+            reading.strike(id);
+        }
+        self.gaps.judged(id, u64::MAX, begun, now);
     }
 
     /// A read found a change that no event had told: one may still be on its way.
     pub fn changed_in_silence(&mut self, id: &ConversationId, now: Mono) {
         self.silent.entry(id.clone()).or_insert(now + EVENT_WAIT);
-    }
-
-    /// An event of a conversation came.
-    pub fn heard(&mut self, id: &ConversationId) {
-        self.silent.remove(id);
     }
 
     /// Whether an event did not come at all, so that the subscription can't be trusted (GENESYS.md: an evicted
@@ -196,48 +273,89 @@ impl Survey {
         self.silent.values().min().copied()
     }
 
-    /// A read failed: it is tried again in its turn.
-    pub fn read_failed(&mut self, id: &ConversationId) {
-        if let Stage::Reading { waiting, under_way, .. } = &mut self.stage
-            && under_way.remove(id)
+    /// Ends a round whose every read is done.
+    pub fn finish(&mut self, now: Mono) {
+        if let Stage::Reading(reading) = &self.stage
+            && reading.left() == 0
         {
-            waiting.insert(id.clone());
+            self.stage = Stage::Idle;
+            self.reread_at = self.gaps.owes().then_some(now + REREAD_EVERY);
+            let owed = self.gaps.owed();
+            self.unreadable.retain(|id, _| owed.contains(id));
         }
     }
 
-    /// The gaps that are closed, with the number of conversations judged, once a round is complete.
-    pub fn finish(&mut self) -> Option<(Vec<Gap>, u32)> {
-        match &self.stage {
-            Stage::Reading { waiting, under_way, judged } if waiting.is_empty() && under_way.is_empty() => {
-                let judged = *judged;
-                self.stage = Stage::Idle;
-                Some((std::mem::take(&mut self.covering), judged))
-            }
-            Stage::Idle | Stage::Query { .. } | Stage::Querying { .. } | Stage::Reading { .. } => None,
-        }
+    /// The gaps that are closed by now, with how many conversations were judged for each.
+    pub fn closed_gaps(&mut self) -> Vec<(Gap, u32)> {
+        self.gaps.close()
     }
 
-    /// How many conversations are still to be read, while a round runs.
-    pub fn remaining(&self) -> Option<usize> {
+    /// How far the round is that runs.
+    pub fn progress(&self) -> Option<Progress> {
         match &self.stage {
             Stage::Idle => None,
-            Stage::Query { .. } | Stage::Querying { .. } => Some(0),
-            Stage::Reading { waiting, under_way, .. } => Some(waiting.len() + under_way.len()),
+            Stage::Query { found, .. } | Stage::Querying { found, .. } => {
+                Some(Progress { read: 0, total: found.len() })
+            }
+            Stage::Reading(reading) => {
+                Some(Progress { read: reading.read(), total: reading.read() + reading.left() })
+            }
         }
     }
 
-    /// Whether a gap is open or being closed.
-    pub fn has_gaps(&self) -> bool {
-        !self.open.is_empty() || !self.covering.is_empty()
+    /// A line on how far a long round is, from time to time.
+    pub fn tell_progress(&mut self, now: Mono) -> Option<String> {
+        let Progress { read, total } = self.progress()?;
+        if now.since(self.told_at) < TELL_EVERY {
+            return None;
+        }
+        self.told_at = now;
+        let gaps = self.gaps.len();
+        Some(format!("resync: {read} of {total} conversations are read, {gaps} gaps are open"))
+    }
+
+    /// A line on who keeps a gap open for long after it was over.
+    pub fn tell_overdue(&mut self, now: Now) -> Option<String> {
+        if self.unreadable.is_empty() || !self.gaps.owes() {
+            self.overdue_told_at = None;
+            return None;
+        }
+        let since = *self.overdue_told_at.get_or_insert(now.mono);
+        if now.mono.since(since) < OVERDUE_AFTER {
+            return None;
+        }
+        self.overdue_told_at = Some(now.mono);
+        let gap = self.gaps.oldest_over()?;
+        let named = self.unreadable.iter().take(NAMED).map(|(id, why)| format!("{id} ({why})"));
+        let named: Vec<String> = named.collect();
+        let more = self.unreadable.len() - named.len();
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        Some(format!(
+            "gap {} since {} stays open: these conversations cannot be read: {}{more}",
+            gap.gap,
+            gap.from,
+            named.join(", ")
+        ))
+    }
+
+    /// How many gaps are open.
+    pub fn gap_count(&self) -> usize {
+        self.gaps.len()
+    }
+
+    /// The time, summed over conversations, in which a change could have gone unseen.
+    pub fn blind_for(&self, now: Mono) -> Duration {
+        self.gaps.blind_for(now)
     }
 
     /// When something falls due.
     pub fn next_wakeup(&self) -> Option<Mono> {
         match &self.stage {
             Stage::Idle if self.again == Again::Yes => Some(Mono::default()),
-            Stage::Idle => self.next_round,
+            Stage::Idle => [self.next_round, self.reread_at].into_iter().flatten().min(),
             Stage::Query { due, .. } => Some(*due),
-            Stage::Querying { .. } | Stage::Reading { .. } => None,
+            Stage::Reading(reading) => reading.next_retry(),
+            Stage::Querying { .. } => None,
         }
     }
 }

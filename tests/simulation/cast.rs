@@ -10,7 +10,7 @@ use recwarden::sim::plan::Plan;
 use recwarden::sim::random::Chance;
 use recwarden::sim::stage::{Script, Stage};
 use recwarden::warden::plan::Means;
-use recwarden::warden::{Enforcement, Settings, allowance, directory};
+use recwarden::warden::{Enforcement, Settings, allowance, directory, sight};
 
 /// Requests a minute: above the platform's default since calls live faster than life here.
 const REQUESTS_PER_MINUTE: u32 = 1500;
@@ -32,6 +32,7 @@ fn settings() -> Settings {
             discover_every: Duration::from_secs(60),
         },
         resync_every: Duration::from_secs(60),
+        sight: sight::Settings::default(),
         directive_priority: 1000,
         max_changes_per_minute: 0,
         enforcement: Enforcement::Enforce,

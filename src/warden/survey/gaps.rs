@@ -1,0 +1,191 @@
+//! The gaps: spans of time in which events may have been missed, and who is still owed a look because of them.
+//!
+//! A gap begins with the last sign of life before a loss and is over once every topic is heard again. Whoever
+//! was live in it is owed a look: all that the book held when it was opened, and all that the first query
+//! after it finds. A look counts where it was asked for after the gap was over, or where it is an event that
+//! came then; the end of a conversation counts too. Once nobody is owed a look, the gap is closed. A
+//! conversation that cannot be read keeps its gap open for as long as it lives.
+//!
+//! A conversation is blind from the gap's begin (or its own) until it is judged again, and while polling
+//! stands in for events too, since a change between two polls goes unseen until the second. Where gaps
+//! overlap, a second counts once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::model::ids::ConversationId;
+use crate::model::time::{Mono, Now, Wall};
+use crate::warden::book::Book;
+
+/// Gaps that are told apart. Beyond it a loss is counted to the newest, which stays open for longer: nothing
+/// is lost by that but the bounds of each, and only sockets that fail for hours come so far.
+pub const GAPS_APART: usize = 64;
+
+/// A span of time in which events may have been missed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Its number.
+    pub gap: u64,
+    /// When it began.
+    pub from: Wall,
+}
+
+/// Whether the live conversations were queried since the gap was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listed {
+    No,
+    Yes,
+}
+
+#[derive(Clone, Debug)]
+struct Open {
+    gap: Gap,
+    owed: BTreeSet<ConversationId>,
+    listed: Listed,
+    judged: u32,
+}
+
+/// Since when a conversation is blind: what had passed before it was noted, and since then.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    before: Duration,
+    since: Mono,
+}
+
+impl Span {
+    fn lasted(self, now: Mono) -> Duration {
+        self.before + now.since(self.since)
+    }
+}
+
+/// All open gaps.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gaps {
+    newest: u64,
+    open: Vec<Open>,
+    /// Gaps up to this number are over.
+    over: u64,
+    blind: BTreeMap<ConversationId, Span>,
+    blind_before: Duration,
+}
+
+impl Gaps {
+    /// Opens a gap that began at `from`; none where so many are open that it joins the newest.
+    pub(super) fn open(&mut self, from: Wall, book: &Book, now: Now) -> Option<Gap> {
+        if self.open.len() >= GAPS_APART {
+            self.over = self.over.min(self.newest.saturating_sub(1));
+            if let Some(last) = self.open.last_mut() {
+                last.listed = Listed::No;
+            }
+            self.owe(from, book, now);
+            return None;
+        }
+        self.newest += 1;
+        let gap = Gap { gap: self.newest, from };
+        let fresh = Open { gap: gap.clone(), owed: BTreeSet::new(), listed: Listed::No, judged: 0 };
+        self.open.push(fresh);
+        self.owe(from, book, now);
+        Some(gap)
+    }
+
+    /// Takes a gap up again that the log says was open.
+    pub(super) fn recover(&mut self, gap: Gap) {
+        self.newest = self.newest.max(gap.gap);
+        self.open.push(Open { gap, owed: BTreeSet::new(), listed: Listed::No, judged: 0 });
+    }
+
+    /// All that the book holds is owed a look, by the newest gap and by every other that is not over.
+    fn owe(&mut self, from: Wall, book: &Book, now: Now) {
+        let over = self.over;
+        for (id, call) in book.iter() {
+            for open in self.open.iter_mut().filter(|open| open.gap.gap > over) {
+                open.owed.insert(id.clone());
+            }
+            let begun = call.conversation.start_time.map_or(from, |start| start.max(from));
+            let before = now.wall.since(begun);
+            self.blind.entry(id.clone()).or_insert(Span { before, since: now.mono });
+        }
+    }
+
+    /// Every topic is heard again: what is open is over.
+    pub(super) fn over(&mut self) {
+        self.over = self.newest;
+    }
+
+    /// The number up to which gaps are over: what is asked from here on counts for them.
+    pub(super) fn cover(&self) -> u64 {
+        self.over
+    }
+
+    /// The live conversations were queried. Whoever is found is owed a look; a stranger whom a later query
+    /// finds no more has ended.
+    pub(super) fn listed(&mut self, found: &BTreeSet<ConversationId>, cover: u64, book: &Book) {
+        for open in self.open.iter_mut().filter(|open| open.gap.gap <= cover) {
+            if open.listed == Listed::No {
+                open.owed.extend(found.iter().cloned());
+                open.listed = Listed::Yes;
+            }
+            open.owed.retain(|id| found.contains(id) || book.get(id).is_some());
+        }
+    }
+
+    /// A conversation was judged anew, by a look that counts for gaps up to `cover`. `begun` is when the
+    /// conversation began, where the platform said so.
+    pub(super) fn judged(&mut self, id: &ConversationId, cover: u64, begun: Option<Wall>, now: Now) {
+        let mut from: Option<Wall> = None;
+        for open in self.open.iter_mut().filter(|open| open.gap.gap <= cover) {
+            if open.owed.remove(id) {
+                open.judged += 1;
+                from = Some(from.map_or(open.gap.from, |earlier| earlier.min(open.gap.from)));
+            }
+        }
+        let Some(from) = from else { return };
+        if self.open.iter().any(|open| open.owed.contains(id)) {
+            return;
+        }
+        self.blind_before += match self.blind.remove(id) {
+            Some(span) => span.lasted(now.mono),
+            None => now.wall.since(begun.map_or(from, |begun| begun.max(from))),
+        };
+    }
+
+    /// The gaps that are closed by now, with how many conversations were judged for each.
+    pub(super) fn close(&mut self) -> Vec<(Gap, u32)> {
+        let over = self.over;
+        let mut closed = Vec::new();
+        self.open.retain(|open| {
+            let done = open.gap.gap <= over && open.listed == Listed::Yes && open.owed.is_empty();
+            if done {
+                closed.push((open.gap.clone(), open.judged));
+            }
+            !done
+        });
+        closed
+    }
+
+    /// Who is owed a look by gaps that are over.
+    pub(super) fn owed(&self) -> BTreeSet<ConversationId> {
+        let over = self.open.iter().filter(|open| open.gap.gap <= self.over);
+        over.flat_map(|open| open.owed.iter().cloned()).collect()
+    }
+
+    /// Whether anybody is.
+    pub(super) fn owes(&self) -> bool {
+        self.open.iter().any(|open| open.gap.gap <= self.over && !open.owed.is_empty())
+    }
+
+    /// How many gaps are open.
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The oldest open gap that is over.
+    pub(super) fn oldest_over(&self) -> Option<&Gap> {
+        self.open.iter().map(|open| &open.gap).find(|gap| gap.gap <= self.over)
+    }
+
+    /// The time, summed over conversations, in which a change could have gone unseen.
+    pub(super) fn blind_for(&self, now: Mono) -> Duration {
+        self.blind.values().fold(self.blind_before, |sum, span| sum + span.lasted(now))
+    }
+}

@@ -1,0 +1,126 @@
+//! The reads of one round: who waits, in which order, and who failed for now.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::model::ids::ConversationId;
+use crate::model::recording::Observed;
+use crate::model::time::Mono;
+use crate::warden::book::{Book, Call};
+
+/// A read that failed for now is tried again after this, behind all that were not tried yet.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// How urgently a conversation wants to be read; the most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    /// Something is open or in force on it.
+    Engaged,
+    /// It was never seen.
+    Stranger,
+    /// It is on tape, or has an agent.
+    Recorded,
+    /// None of these.
+    Quiet,
+}
+
+impl Urgency {
+    fn of(call: Option<&Call>) -> Self {
+        let Some(call) = call else { return Self::Stranger };
+        if call.is_engaged() {
+            Self::Engaged
+        } else if call.seen.is_none() {
+            Self::Stranger
+        } else if call.observed == Some(Observed::Active) || call.conversation.agent().is_some() {
+            Self::Recorded
+        } else {
+            Self::Quiet
+        }
+    }
+}
+
+/// Its place in the order of reading.
+type Rank = (Urgency, Mono);
+
+/// The reads of a round.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reading {
+    waiting: BTreeSet<(Rank, ConversationId)>,
+    ranks: BTreeMap<ConversationId, Rank>,
+    /// Failed for now, and when to try again.
+    failed: BTreeMap<ConversationId, Mono>,
+    /// Under way, each with the gaps that it counts for.
+    under_way: BTreeMap<ConversationId, u64>,
+    read: usize,
+}
+
+impl Reading {
+    pub(super) fn of(ids: BTreeSet<ConversationId>, book: &Book) -> Self {
+        let rank = |id: &ConversationId| {
+            let call = book.get(id);
+            (Urgency::of(call), call.and_then(|call| call.seen).map_or(Mono::default(), |seen| seen.mono))
+        };
+        let ranks: BTreeMap<ConversationId, Rank> =
+            ids.into_iter().map(|id| (rank(&id), id)).map(|(rank, id)| (id, rank)).collect();
+        let waiting = ranks.iter().map(|(id, rank)| (*rank, id.clone())).collect();
+        Self { waiting, ranks, ..Self::default() }
+    }
+
+    pub(super) fn next(&mut self, cover: u64, now: Mono) -> Option<ConversationId> {
+        let next = match self.waiting.pop_first() {
+            Some((_, id)) => {
+                self.ranks.remove(&id);
+                id
+            }
+            None => {
+                let (id, _) = self.failed.iter().find(|(_, due)| **due <= now)?;
+                let id = id.clone();
+                self.failed.remove(&id);
+                id
+            }
+        };
+        self.under_way.insert(next.clone(), cover);
+        Some(next)
+    }
+
+    /// It need not be read any more.
+    pub(super) fn strike(&mut self, id: &ConversationId) {
+        let waited = self.ranks.remove(id).is_some_and(|rank| self.waiting.remove(&(rank, id.clone())));
+        if waited || self.failed.remove(id).is_some() {
+            self.read += 1;
+        }
+    }
+
+    pub(super) fn left(&self) -> usize {
+        self.waiting.len() + self.failed.len() + self.under_way.len()
+    }
+
+    /// How many were read.
+    pub(super) fn read(&self) -> usize {
+        self.read
+    }
+
+    /// A read came to an end: answers for which gaps it counts; none where no such read was under way.
+    pub(super) fn done(&mut self, id: &ConversationId) -> Option<u64> {
+        let cover = self.under_way.remove(id)?;
+        self.read += 1;
+        Some(cover)
+    }
+
+    /// A read failed for now.
+    pub(super) fn put_off(&mut self, id: &ConversationId, now: Mono) {
+        if self.under_way.remove(id).is_some() {
+            self.failed.insert(id.clone(), now + RETRY_AFTER);
+        }
+    }
+
+    /// Whether somebody may be read now.
+    pub(super) fn wants(&self, now: Mono) -> bool {
+        !self.waiting.is_empty() || self.failed.values().any(|due| *due <= now)
+    }
+
+    /// When somebody who failed is to be tried again, where nobody else waits.
+    pub(super) fn next_retry(&self) -> Option<Mono> {
+        self.failed.values().min().copied().filter(|_| self.waiting.is_empty())
+    }
+}
