@@ -5,8 +5,10 @@ pub mod check;
 pub mod control;
 pub mod demo;
 pub mod doors;
+pub mod replay;
 pub mod run;
 pub mod simulate;
+pub mod test;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,6 +50,10 @@ pub enum Command {
     Run(run::Options),
     /// Check the configuration and the rules
     Check(check::Options),
+    /// Run the rule tests
+    Test(test::Options),
+    /// Run the policy over captured events, or compare two policies on them
+    Replay(replay::Options),
     /// Start the recording of one conversation, by hand
     Start(control::Options),
     /// Stop the recording of one conversation, by hand
@@ -74,6 +80,8 @@ pub enum Failure {
     Configuration(Vec<Diagnostic>),
     /// It has so many warnings, and none is allowed: 78.
     Warned(usize),
+    /// The rule tests are invalid: 1.
+    Tests(Vec<Diagnostic>),
     /// It failed: 1.
     Failed(String),
     /// It was called wrongly: 2.
@@ -90,7 +98,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Configuration(_) | Self::Warned(_) => EXIT_CONFIGURATION,
-            Self::Failed(_) => 1,
+            Self::Failed(_) | Self::Tests(_) => 1,
             Self::Usage(_) => 2,
         }
     }
@@ -106,6 +114,13 @@ impl fmt::Display for Failure {
                     f,
                     "recwarden: the configuration has {count} warning{s}, and --deny-warnings allows none"
                 )
+            }
+            Self::Tests(mistakes) => {
+                for mistake in mistakes {
+                    writeln!(f, "{mistake}")?;
+                }
+                let (count, s) = (mistakes.len(), if mistakes.len() == 1 { "" } else { "s" });
+                write!(f, "recwarden: the rule tests are invalid ({count} mistake{s}), so none was run")
             }
             Self::Configuration(mistakes) => {
                 for mistake in mistakes {
@@ -130,6 +145,8 @@ pub fn main(out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
         Command::Demo(options) => demo::run(&options, out),
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::run(&options, out),
+        Command::Test(options) => test::run(&options, out),
+        Command::Replay(options) => replay::run(&options, out, complaints),
         Command::Start(options) => control::run(Wanted::Directive(Action::Start), &options, out),
         Command::Stop(options) => control::run(Wanted::Directive(Action::Stop), &options, out),
         Command::Status(options) => control::run(Wanted::Status, &options, out),

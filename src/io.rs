@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod clock;
+pub mod events;
 pub mod journal;
 pub mod signals;
 pub mod socket;

@@ -34,6 +34,7 @@
 //! | 2 wire | `wire::topic` * | topics packed to a channel's limits |
 //! | | `wire::conversation` * | event or REST body to conversation, tolerant, saying what was odd |
 //! | | `wire::frame` * | socket text to heartbeat, pong, closing, system, conversation, unknown |
+//! | | `wire::captured` * | one entry of an event file |
 //! | | `wire::request` * | each request we can make to method, path, body |
 //! | | `wire::reply` * | status, headers, body to reply or fault |
 //! | 3 policy | `policy::rule` * | a rule as meant |
@@ -45,6 +46,7 @@
 //! | | `policy::analysis` * | what is odd about rules that are each correct |
 //! | | `policy::file` * | the rules file as written |
 //! | | `policy::compile` * | as written to as meant, or all mistakes with their places |
+//! | | `policy::example` * | rule tests as written to tests as meant |
 //! | | `policy::explain` * | why each rule matches or does not: what it saw and what it needed |
 //! | 3 audit | `audit::record` * | what is remembered and its written form |
 //! | | `audit::chain` * | link, sign, verify |
@@ -62,6 +64,8 @@
 //! | | `warden::worklist` * | one entry per conversation, stops first, due when allowed |
 //! | | `warden` * | `handle(input, now)`, `poll_output()`, `next_wakeup()` |
 //! | | `warden::rehearsal` * | verdicts over time, where every call succeeds at once |
+//! | | `warden::trial` * | one rule test, tried |
+//! | | `warden::backtest` * | one policy, or two, over captured events |
 //! | 5 shell | `io::clock` | reads the clocks, and draws the seed of chance |
 //! | 5 simulator | `sim::random` * | chance, from a seed |
 //! | | `sim::web` * | requests and answers as values, and the platform's error body |
@@ -89,6 +93,7 @@
 //! | 5 shell | `io::token` | the access token, renewed before it expires, and secrets that do not print |
 //! | | `io::api` | sends one request |
 //! | | `io::socket` | text in and out |
+//! | | `io::events` | event files, entry by entry |
 //! | | `io::journal` | appends durably, recovers at the start |
 //! | | `io::signals` | signals of the operating system |
 //! | | `io::supervisor` | word to systemd |

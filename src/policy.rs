@@ -10,3 +10,4 @@ pub mod analysis;
 pub mod file;
 pub mod compile;
 pub mod explain;
+pub mod example;

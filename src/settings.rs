@@ -7,6 +7,7 @@ mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use globset::Glob;
@@ -113,6 +114,17 @@ pub struct Loaded {
     pub queue_patterns: Vec<PlacedName>,
     /// What to look at, though it is no mistake.
     pub warnings: Vec<Diagnostic>,
+    /// The files that hold rules, as they were read: rule tests stand beside the rules.
+    pub files: Vec<PolicyFile>,
+}
+
+/// One file that holds rules.
+#[derive(Clone, Debug)]
+pub struct PolicyFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says.
+    pub text: Arc<str>,
 }
 
 /// Whether credentials are read too.
@@ -160,10 +172,14 @@ impl Source {
         compiler.add_rules(&mut document, rules);
         let files = rule_files(&mut document, &folder, &policy.files);
         let mut found = document.into_found();
+        let mut read = vec![PolicyFile { path: self.path.clone(), text: text.into() }];
         for path in files {
             let name = path.display().to_string();
             match std::fs::read_to_string(&path) {
-                Ok(text) => found.extend(compiler.add_file(&name, &text)),
+                Ok(text) => {
+                    found.extend(compiler.add_file(&name, &text));
+                    read.push(PolicyFile { path, text: text.into() });
+                }
                 Err(error) => {
                     found.push(Diagnostic::of_file(name, format!("the file cannot be read: {error}")));
                 }
@@ -183,6 +199,7 @@ impl Source {
                     subscribed_users,
                     queue_patterns,
                     warnings,
+                    files: read,
                 })
             }
             Some(_) | None => Err(errors),

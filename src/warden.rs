@@ -13,6 +13,7 @@
 pub mod allowance;
 mod answers;
 pub mod backoff;
+pub mod backtest;
 pub mod book;
 mod deciding;
 pub mod dice;
@@ -28,6 +29,7 @@ mod sending;
 pub mod session;
 pub mod sight;
 pub mod survey;
+pub mod trial;
 mod view;
 pub mod worklist;
 

@@ -36,6 +36,10 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         writeln!(out, "{warning}")?;
     }
+    let found = super::test::mistakes(&loaded);
+    if !found.is_empty() {
+        return Err(Failure::Configuration(found));
+    }
     if options.deny_warnings && !loaded.warnings.is_empty() {
         return Err(Failure::Warned(loaded.warnings.len()));
     }

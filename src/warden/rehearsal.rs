@@ -192,20 +192,25 @@ impl Rehearsal {
         Seen::Taken
     }
 
-    /// The conversation is like this now, whatever was known before: no snapshot is too old.
-    pub fn put(&mut self, conversation: Conversation) {
+    /// The conversation is like this now, whatever was known before: no snapshot is too old. Its recording
+    /// state is held against what was captured before, as with [`Rehearsal::see`].
+    pub fn put(&mut self, conversation: Conversation, topic: &str) {
         if let Some(call) = self.warden.book.get_mut(&conversation.id) {
             call.conversation.participants.clear();
         }
-        self.see(conversation, "", "");
+        self.see(conversation, topic, "");
     }
 
-    /// Somebody else brings its recording into this state.
-    pub fn overrule(&mut self, id: &ConversationId, state: Observed) {
-        let (Some(part), Some(call)) = (self.parts.get_mut(id), self.warden.book.get_mut(id)) else { return };
-        part.tape.overrule(state, &mut call.conversation);
-        self.warden.notice_change(id, self.now.mono);
-        self.look(id);
+    /// The same, and its recording state is what somebody else makes of it now, also where that is what was
+    /// captured before our calls changed it.
+    pub fn put_as_told(&mut self, conversation: Conversation) {
+        let id = &conversation.id;
+        if self.observed(id) != plan::observed(&self.warden.settings.means, &conversation)
+            && let Some(part) = self.parts.get_mut(id)
+        {
+            part.tape = Tape::default();
+        }
+        self.put(conversation, "");
     }
 
     /// Another system pushes facts.

@@ -87,12 +87,6 @@ impl Tape {
         self.write(conversation);
     }
 
-    /// Somebody else brings the recording into this state now, whatever our calls made of it.
-    pub(super) fn overrule(&mut self, state: Observed, conversation: &mut Conversation) {
-        self.recording = Some(Track::new(state));
-        set(conversation, state);
-    }
-
     /// The platform does what a request asks for, at once.
     pub(super) fn obey(&mut self, request: &Request, conversation: &mut Conversation) {
         let seen = conversation.observed();

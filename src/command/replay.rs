@@ -1,0 +1,246 @@
+//! `recwarden replay`: captured events through one policy, or through two.
+
+mod lines;
+
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Failure, environment};
+use crate::io::events::{EntryError, EventFiles, EventsError, Place};
+use crate::settings::{Credentials, Loaded, Source};
+use crate::warden::backtest::{Backtest, Entrant, Mark, Summary};
+use crate::wire::captured::{Captured, Contents};
+
+/// Entries that cannot be read and are named; the others are counted.
+const NAMED: u64 = 5;
+/// So many entries pass between two movements of the progress bar.
+const MOVED_EVERY: u64 = 1024;
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "EVENTS are JSON Lines as `recwarden capture` writes them (.jsonl, .jsonl.gz, .jsonl.zst), a .json\n\
+    file with one frame, one conversation or an array of them, or - for the standard input. Frames without\n\
+    a time count as one second apart. Calls succeed at once.\n\n\
+    Examples:\n  recwarden replay --config recwarden.toml monday.jsonl.zst --summary --format text\n  \
+    recwarden replay --config now.toml --against new.toml monday.jsonl.zst --max-change 5%\n  \
+    zcat monday.jsonl.gz | recwarden replay --config recwarden.toml -"
+)]
+pub struct Options {
+    /// Captured events, one file after the other
+    #[arg(required = true, value_name = "EVENTS")]
+    pub events: Vec<PathBuf>,
+    /// The configuration
+    #[arg(long, env = "RECWARDEN_CONFIG", default_value = super::DEFAULT_CONFIG, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Another configuration: tells on which conversations it would differ, and in how many seconds
+    #[arg(long, value_name = "OTHER")]
+    pub against: Option<PathBuf>,
+    /// Print the summary only
+    #[arg(long)]
+    pub summary: bool,
+    /// Fail when the two differ on more than this share of the conversations, as in 5%
+    #[arg(long, value_name = "SHARE", requires = "against", value_parser = percent)]
+    pub max_change: Option<f64>,
+    /// Names of queues, as a JSON object of ids and names, where the events hold ids only
+    #[arg(long, value_name = "FILE")]
+    pub queues: Option<PathBuf>,
+    /// How lines are written
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    pub format: Format,
+}
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One JSON object a line
+    Json,
+    /// For people
+    Text,
+}
+
+/// `5%` or `5` to 0.05.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok();
+    match number.filter(|number| (0.0..=100.0).contains(number)) {
+        Some(number) => Ok(number / 100.0),
+        None => Err("write a share of the conversations from 0% to 100%, as in 5%".into()),
+    }
+}
+
+impl From<EventsError> for Failure {
+    fn from(error: EventsError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Runs it. What is wrong with single entries goes to `complaints`.
+///
+/// # Errors
+/// Where a configuration is invalid, nothing can be read, or more changes than is allowed.
+pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -> Result<(), Failure> {
+    let one = load(&options.config)?;
+    let other = options.against.as_deref().map(load).transpose()?;
+    let mut backtest = Backtest::new(entrant(&one), other.as_ref().map(entrant));
+    if let Some(path) = &options.queues {
+        backtest.take(queues(path)?, Mark::default());
+    }
+    let files = EventFiles::open(&options.events)?;
+    let bar = Bar::new(options, &files);
+    let names = files.names();
+    let mut out = BufWriter::with_capacity(64 * 1024, out);
+    let style = lines::Style { format: options.format, names: Arc::clone(&names) };
+    let (mut entries, mut unreadable) = (0_u64, 0_u64);
+    files.for_each::<Failure>(|entry| {
+        entries += 1;
+        if entries % MOVED_EVERY == 0 {
+            bar.follow();
+        }
+        match entry.read {
+            Ok(captured) => {
+                let Place { file, line } = entry.place;
+                for told in backtest.take(captured, Mark { file, line }) {
+                    if !options.summary {
+                        style.told(&told, &mut out)?;
+                    }
+                }
+            }
+            Err(error) => {
+                unreadable += 1;
+                if unreadable <= NAMED {
+                    bar.aside(|| complain(&names, entry.place, &error, complaints))?;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    bar.end();
+    let mut summary = backtest.finish();
+    summary.unreadable = unreadable;
+    if unreadable > NAMED {
+        writeln!(
+            complaints,
+            "recwarden: {unreadable} entries could not be read; the first {NAMED} are named above"
+        )?;
+    }
+    advise(&summary, &one, complaints)?;
+    style.summary(&summary, options, &mut out)?;
+    out.flush()?;
+    verdict(options, &summary)
+}
+
+fn load(path: &Path) -> Result<Loaded, Failure> {
+    let credentials = Credentials::Unneeded;
+    let source = Source { path: path.to_path_buf(), environment: environment(), credentials };
+    source.load().map_err(Failure::Configuration)
+}
+
+fn entrant(loaded: &Loaded) -> Entrant {
+    let (means, directive_priority) =
+        (loaded.settings.warden.means, loaded.settings.warden.directive_priority);
+    Entrant { policy: loaded.policy.clone(), means, directive_priority }
+}
+
+fn queues(path: &Path) -> Result<Captured, Failure> {
+    let failed = |why: &dyn std::fmt::Display| {
+        Failure::Failed(format!("{} holds no names of queues ({{\"id\": \"name\"}}): {why}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+    let names = serde_json::from_str(&text).map_err(|error| failed(&error))?;
+    Ok(Captured { at: None, what: Contents::Queues(names) })
+}
+
+fn complain(
+    names: &[String],
+    place: Place,
+    error: &EntryError,
+    complaints: &mut dyn Write,
+) -> Result<(), std::io::Error> {
+    let name = names.get(place.file).map_or("-", String::as_str);
+    writeln!(complaints, "{name}:{}: passed over: {error}", place.line)
+}
+
+/// Says where the result may mean less than it seems to.
+fn advise(summary: &Summary, loaded: &Loaded, complaints: &mut dyn Write) -> std::io::Result<()> {
+    let unnamed = summary.in_unnamed_queues;
+    if unnamed > 0 && loaded.queue_patterns.iter().any(|one| uuid::Uuid::parse_str(&one.text).is_err()) {
+        writeln!(
+            complaints,
+            "recwarden: {unnamed} conversations are in queues of which the events tell the id alone, so rules that name \
+             queues cannot match them: give the names with --queues FILE, a JSON object {{\"id\": \"name\"}}"
+        )?;
+    }
+    Ok(())
+}
+
+fn verdict(options: &Options, summary: &Summary) -> Result<(), Failure> {
+    if summary.events == 0 && summary.unreadable > 0 {
+        let message = format!("none of the {} entries could be read as an event", summary.unreadable);
+        return Err(Failure::Failed(message));
+    }
+    let (Some(most), Some(changed)) = (options.max_change, &summary.changed_share) else { return Ok(()) };
+    let (count, all) = (changed.conversations, summary.conversations);
+    if all == 0 {
+        return Err(Failure::Failed("there is no conversation to compare the policies on".into()));
+    }
+    if changed.share > most {
+        return Err(Failure::Failed(format!(
+            "{count} of {all} conversations change ({:.2} %), and --max-change allows {:.2} %",
+            changed.share * 100.0,
+            most * 100.0
+        )));
+    }
+    Ok(())
+}
+
+/// The progress on a terminal, by bytes. Where lines go to the same terminal, they are progress enough.
+struct Bar {
+    bar: ProgressBar,
+    read: Arc<AtomicU64>,
+}
+
+impl Bar {
+    fn new(options: &Options, files: &EventFiles) -> Self {
+        let shown = options.summary || !std::io::stdout().is_terminal();
+        let bar = match files.total() {
+            Some(total) if shown => ProgressBar::new(total),
+            Some(_) | None => ProgressBar::hidden(),
+        };
+        let template = "{bar:40} {percent:>3} %  {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        Self { bar, read: files.progress() }
+    }
+
+    fn follow(&self) {
+        self.bar.set_position(self.read.load(Ordering::Relaxed));
+    }
+
+    /// Writes something while the bar is out of the way.
+    fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
+    }
+
+    fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_written_in_percent() {
+        assert_eq!(percent("5%"), Ok(0.05));
+        assert_eq!(percent("12.5 %"), Ok(0.125));
+        assert_eq!(percent("0"), Ok(0.0));
+        assert!(percent("101%").is_err() && percent("-1%").is_err() && percent("some").is_err());
+    }
+}

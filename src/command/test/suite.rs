@@ -1,0 +1,95 @@
+//! The tests of a configuration and of all its rule files, with the events that they name.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::io::events::EventFiles;
+use crate::model::document::Diagnostic;
+use crate::policy::example::{self, Example, Pointed};
+use crate::settings::Loaded;
+use crate::wire::captured::Contents;
+use crate::wire::frame::Event;
+
+/// One test, ready to run.
+pub(super) struct Test {
+    pub(super) example: Example,
+    /// By the number of the step.
+    pub(super) events: BTreeMap<usize, Event>,
+}
+
+/// The tests that were chosen.
+pub(super) struct Suite {
+    pub(super) tests: Vec<Test>,
+    /// How many were not.
+    pub(super) filtered: usize,
+}
+
+/// Everything that is wrong with the tests of a configuration, for `check`.
+pub(in crate::command) fn mistakes(loaded: &Loaded) -> Vec<Diagnostic> {
+    collect(loaded, |_| true).err().unwrap_or_default()
+}
+
+/// The tests whose names are chosen.
+///
+/// # Errors
+/// Every mistake in any test, and every event that cannot be read of those chosen.
+pub(super) fn collect(loaded: &Loaded, chosen: impl Fn(&str) -> bool) -> Result<Suite, Vec<Diagnostic>> {
+    let (mut examples, mut found) = (Vec::new(), Vec::new());
+    for file in &loaded.files {
+        let (read, mistakes) = example::read(&file.path.display().to_string(), &file.text);
+        let folder = file.path.parent().map(Path::to_path_buf).unwrap_or_default();
+        examples.extend(read.into_iter().map(|one| (folder.clone(), one)));
+        found.extend(mistakes);
+    }
+    let all: Vec<Example> = examples.iter().map(|(_, one)| one.clone()).collect();
+    found.extend(example::check(&all, &loaded.policy));
+    let total = examples.len();
+    let mut tests = Vec::new();
+    for (folder, example) in examples.into_iter().filter(|(_, one)| chosen(&one.name.text)) {
+        let mut events = BTreeMap::new();
+        for (number, step) in example.steps.iter().enumerate() {
+            match step.event.as_ref().map(|event| (event, the_event(&folder.join(&event.text)))) {
+                Some((_, Ok(event))) => {
+                    events.insert(number, event);
+                }
+                Some((Pointed { place, .. }, Err(message))) => {
+                    let help = Some("a file is named relative to the one that holds the test".to_owned());
+                    found.push(Diagnostic { message, help, ..place.clone() });
+                }
+                None => {}
+            }
+        }
+        tests.push(Test { example, events });
+    }
+    let filtered = total - tests.len();
+    if found.is_empty() { Ok(Suite { tests, filtered }) } else { Err(found) }
+}
+
+/// The one conversation event in a file.
+fn the_event(path: &PathBuf) -> Result<Event, String> {
+    let name = path.display();
+    let mut events = Vec::new();
+    let files = EventFiles::open(std::slice::from_ref(path)).map_err(|error| error.to_string())?;
+    let read = files.for_each::<Stop>(|entry| {
+        let line = entry.place.line;
+        let captured = entry.read.map_err(|error| Stop(format!("{name}:{line}: {error}")))?;
+        if let Contents::Conversation(event) = captured.what {
+            events.push(*event);
+        }
+        Ok(())
+    });
+    match (read, events.len()) {
+        (Err(Stop(message)), _) => Err(message),
+        (Ok(()), 1) => events.pop().ok_or_else(String::new),
+        (Ok(()), 0) => Err(format!("{name} holds no conversation event")),
+        (Ok(()), more) => Err(format!("{name} holds {more} events, and a step takes one")),
+    }
+}
+
+struct Stop(String);
+
+impl From<crate::io::events::EventsError> for Stop {
+    fn from(error: crate::io::events::EventsError) -> Self {
+        Self(error.to_string())
+    }
+}
