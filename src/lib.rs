@@ -82,10 +82,12 @@
 //! | | `sim::access` * | the client, its tokens, their rate limit |
 //! | | `sim::channels` * | notification channels, subscriptions, sockets |
 //! | | `sim::post` * | what goes out to sockets |
+//! | | `sim::oracle` * | what the sample policy means, told from the truth of a call |
+//! | | `sim::reaction` * | how soon orders follow the events that call for them |
 //! | | `sim::world` * | all that the platform holds, and its agenda |
 //! | | `sim::desk` * | the REST API, a desk for each part |
 //! | | `sim::platform` * | a contact centre in memory, as its clients see it |
-//! | | `sim::oracle` * | what the sample policy means, told from the truth of a call |
+//! | | `sim::account` * | what a simulation comes to: the calls in a wrong state, and for how long |
 //! | | `sim::stage` * | the warden against the platform on a virtual clock, with its promises checked |
 //! | | `sim::scenario` | a scenario file, as arguments of the command line |
 //! | | `sim::doorway` | the connections of the port |

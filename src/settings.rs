@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, the environment and the secrets, into each part's own settings, or all
 //! mistakes at once (PRODUCT.md 5). No part sees more than its own.
 
+mod genesys;
 mod read;
 mod region;
 mod secrets;

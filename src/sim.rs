@@ -13,6 +13,7 @@
 //! It writes platform JSON by itself and never uses `wire`, so that one's mistake can't hide the other's.
 
 pub mod access;
+pub mod account;
 pub mod agenda;
 pub mod call;
 pub mod channels;
@@ -28,6 +29,7 @@ pub mod oracle;
 pub mod stage;
 pub mod post;
 pub mod random;
+pub mod reaction;
 pub mod recorder;
 pub mod scenario;
 pub mod server;

@@ -18,6 +18,7 @@ use crate::http::ask::WAITING_ASKS;
 use crate::io::clock::Clock;
 use crate::io::signals::{self, Signal};
 use crate::settings::{Credentials, Source};
+use crate::sim::account::Account;
 use crate::sim::oracle::SAMPLE_POLICY;
 use crate::sim::plan::Plan;
 use crate::sim::server::{self, SimHandle};
@@ -138,10 +139,10 @@ async fn play(options: &Options, folder: &Path, out: &mut dyn Write) -> Result<(
         lights.show(at, &record, out)?;
     }
     let stopped_at = clock.now().wall;
-    let org = simulator.org.clone();
-    let truth = simulator.stop().await;
+    let (org, reactions) = (simulator.org.clone(), simulator.reactions().await);
+    let account = Account::of(&simulator.stop().await, &org, stopped_at, &reactions);
     drop(parts);
-    summary::print(&lights, before.as_ref(), &truth, &org, stopped_at, &folder.join("audit"), out)
+    summary::print(&lights, before.as_ref(), &account, &folder.join("audit"), out)
 }
 
 async fn view(asks: &mpsc::Sender<crate::http::ask::Ask>) -> Option<crate::http::ask::View> {

@@ -1,7 +1,7 @@
 //! `recwarden simulate`: the simulator on its own, for rule authors and for other clients.
 //!
 //! It prints where it listens and what to log in with, then one line per thing that happens, until it is
-//! told to stop. A scenario file holds the same options by the same names; the command line wins.
+//! told to stop, and what it all came to. A scenario file holds the same options by the same names; the command line wins.
 
 pub mod options;
 
@@ -14,11 +14,16 @@ use tokio::sync::mpsc;
 
 use crate::command::simulate::options::read_scenario;
 pub use crate::command::simulate::options::{Format, Options};
+use crate::io::clock::Clock;
 use crate::io::signals::{self, Signal};
+use crate::sim::account::Account;
 use crate::sim::happening::Happening;
 use crate::sim::plan::Plan;
 use crate::sim::scenario;
 use crate::sim::server::{self, SimHandle};
+
+/// Whether the last call is over is looked at so often, once nobody calls any more.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Why the simulator did not run.
 #[derive(Debug, thiserror::Error)]
@@ -68,9 +73,8 @@ pub fn run(options: Options, out: &mut dyn Write) -> Result<(), Error> {
             .map_err(|source| Error::Listen { address, source })?;
         let (simulator, happenings) = server::start(listener, plan).map_err(Error::Start)?;
         greet(&simulator, format, out)?;
-        watch(happenings, signals, run_for, format, out).await?;
-        simulator.stop().await;
-        Ok(())
+        watch(&simulator, happenings, signals, run_for, format, out).await?;
+        sum_up(simulator, format, out).await
     });
     // Connections that a fault keeps waiting must not keep the end waiting too.
     runtime.shutdown_timeout(Duration::from_millis(200));
@@ -103,7 +107,27 @@ fn greet(simulator: &SimHandle, format: Format, out: &mut dyn Write) -> Result<(
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Error::Output)
 }
 
+/// What it all came to, by the truth.
+async fn sum_up(simulator: SimHandle, format: Format, out: &mut dyn Write) -> Result<(), Error> {
+    let (org, reactions) = (simulator.org.clone(), simulator.reactions().await);
+    let stories = simulator.stop().await;
+    let account = Account::of(&stories, &org, Clock::start().now().wall, &reactions);
+    let text = match format {
+        Format::Json => json!({"summary": account.to_json()}).to_string(),
+        Format::Text => account.to_string(),
+    };
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Error::Output)
+}
+
+/// Whether the simulator goes on by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doors {
+    Open,
+    Closed,
+}
+
 async fn watch(
+    simulator: &SimHandle,
     mut happenings: mpsc::Receiver<Happening>,
     mut signals: mpsc::Receiver<Signal>,
     run_for: Option<Duration>,
@@ -117,6 +141,8 @@ async fn watch(
         }
     };
     tokio::pin!(end);
+    let mut doors = Doors::Open;
+    let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
             happening = happenings.recv() => match happening {
@@ -124,12 +150,22 @@ async fn watch(
                 None => return Ok(()),
             },
             signal = signals.recv() => match signal {
-                Some(Signal::Reload) => {}
-                Some(Signal::Drain) | None => return Ok(()),
+                Some(Signal::Reload) => {
+                    simulator.close_doors().await;
+                    doors = Doors::Closed;
+                }
+                Some(Signal::Drain) | None => break,
             },
-            () = &mut end => return Ok(()),
+            _ = look.tick(), if doors == Doors::Closed => if simulator.is_over().await {
+                break;
+            },
+            () = &mut end => break,
         }
     }
+    while let Ok(happening) = happenings.try_recv() {
+        write_line(&happening, format, out)?;
+    }
+    Ok(())
 }
 
 fn write_line(happening: &Happening, format: Format, out: &mut dyn Write) -> Result<(), Error> {

@@ -4,7 +4,7 @@
 //! and the next `sync` tries again from where the file really ends. A second writer is kept out by a lock.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,6 +41,12 @@ pub enum JournalError {
         /// Why it failed.
         #[source]
         source: std::io::Error,
+    },
+    /// A file stands where the folder should.
+    #[error("the audit log at {} cannot be made: something else than a folder is in its place; move it away, or name another folder in audit.directory", directory.display())]
+    NoFolder {
+        /// Which folder.
+        directory: PathBuf,
     },
     /// Another daemon writes there.
     #[error("another recwarden writes to {}; stop it first, or give this one a folder of its own", directory.display())]
@@ -269,7 +275,12 @@ impl Journal {
 
 /// Keeps every other writer out of a folder, as long as the file is held.
 fn lock(directory: &Path) -> Result<File, JournalError> {
-    std::fs::create_dir_all(directory).map_err(at(directory, "made"))?;
+    std::fs::create_dir_all(directory).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            JournalError::NoFolder { directory: directory.to_path_buf() }
+        }
+        _ => at(directory, "made")(error),
+    })?;
     let path = directory.join(LOCK_NAME);
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let lock = lock.map_err(at(&path, "locked"))?;

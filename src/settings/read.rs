@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Alert, Audit, Credentials, Genesys, Settings, Source, Sync, Webhook, region, secrets};
+use super::{Alert, Audit, Credentials, Settings, Source, Sync, Webhook, genesys, secrets};
 use crate::model::document::Table;
 use crate::warden::plan::{Control, Means, StartFromNone, StopScope};
 use crate::warden::sight::{self, WhenBlind};
@@ -16,15 +16,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Everything but the policy; none where a part that is needed is missing (the mistake is noted).
 pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Option<Settings> {
-    let genesys = match source.credentials {
-        Credentials::Needed => genesys(root, source, folder).map(Some),
-        Credentials::Unneeded => {
-            root.table("genesys", |table| {
-                table.accept_all();
-            });
-            Some(None)
-        }
-    };
+    let genesys = genesys::read(root, source, folder);
     let (directory, resync_every) =
         root.table("subscribe", subscribe).unwrap_or_else(|| (default_directory(), MINUTE * 5));
     let (means, confirm_within) =
@@ -59,93 +51,6 @@ pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Pat
         webhook,
         alert,
     })
-}
-
-fn genesys(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Option<Genesys> {
-    let environment = &source.environment;
-    let variable = |names: [&str; 2]| names.iter().find_map(|name| environment.get(*name)).cloned();
-    let read = |table: &mut Table<'_, '_>| {
-        if let Some(value) = table.raw("client_secret") {
-            let place = value.span.into();
-            let help = "put it into a file of its own, readable by the daemon only, and name that as client_secret_file";
-            let message = "a secret does not belong into this file";
-            table.document().mistake(place, message, Some(help.into()));
-        }
-        let named = table.text("region");
-        let (api, login) = (table.text("api_url"), table.text("login_url"));
-        let id = table.string("client_id");
-        let file = table.string("client_secret_file").map(|name| folder.join(name));
-        let api_url = match (api, named) {
-            (Some((url, place)), _) => address(table, "api_url", url, place),
-            (None, Some((name, place))) => region_url(table, &name, place),
-            (None, None) => variable(["GENESYS_REGION", "GENESYSCLOUD_REGION"])
-                .and_then(|name| region_url(table, &name, 0..0)),
-        };
-        let login_url = match login {
-            Some((url, place)) => address(table, "login_url", url, place),
-            None => api_url.as_deref().map(region::login_url),
-        };
-        (api_url, login_url, id, file)
-    };
-    let place = root.place();
-    let table = root.table("genesys", read);
-    let from_environment = || {
-        let api_url =
-            variable(["GENESYS_REGION", "GENESYSCLOUD_REGION"]).and_then(|name| region::api_url(&name).ok());
-        let login_url = api_url.as_deref().map(region::login_url);
-        (api_url, login_url, None, None)
-    };
-    let (api_url, login_url, id, file) = table.unwrap_or_else(from_environment);
-    let at = place.start..place.start;
-    let had_mistakes = root.document().has_errors();
-    if api_url.is_none() && !had_mistakes {
-        let message = "there is no region: neither genesys.region, genesys.api_url nor GENESYS_REGION is set";
-        let help = "write region = \"us-east-1\" (or your own) under [genesys]".to_owned();
-        root.document().mistake(at.clone(), message, Some(help));
-    }
-    let id = id.or_else(|| variable(["GENESYS_CLIENT_ID", "GENESYSCLOUD_OAUTHCLIENT_ID"]));
-    if id.as_deref().is_none_or(|id| id.trim().is_empty()) {
-        let message = "there is no client id: neither genesys.client_id nor GENESYS_CLIENT_ID is set";
-        let help =
-            "make an OAuth client with the grant type Client Credentials and write its id there".to_owned();
-        root.document().mistake(at.clone(), message, Some(help));
-    }
-    let variables = ["GENESYS_CLIENT_SECRET", "GENESYSCLOUD_OAUTHCLIENT_SECRET"];
-    let secret = secrets::find("client secret", "client-secret", file.as_deref(), &variables, environment);
-    let secret = secret.map_err(|message| {
-        let help = "name the file that holds it as genesys.client_secret_file".to_owned();
-        root.document().mistake(at, message, Some(help));
-    });
-    Some(Genesys {
-        api_url: api_url?,
-        login_url: login_url?,
-        client_id: id.filter(|id| !id.trim().is_empty())?,
-        client_secret: secret.ok()?,
-    })
-}
-
-fn region_url(table: &mut Table<'_, '_>, name: &str, place: std::ops::Range<usize>) -> Option<String> {
-    region::api_url(name)
-        .map_err(|help| {
-            table.document().mistake(place, format!("there is no region '{name}'"), Some(help));
-        })
-        .ok()
-}
-
-fn address(
-    table: &mut Table<'_, '_>,
-    key: &str,
-    url: String,
-    place: std::ops::Range<usize>,
-) -> Option<String> {
-    let plain = url.trim_end_matches('/').to_owned();
-    let rest = plain.strip_prefix("http://").or_else(|| plain.strip_prefix("https://"));
-    if rest.is_none_or(|rest| rest.is_empty() || rest.contains(['/', ' ', '?', '#'])) {
-        let help = "write it as \"https://api.mypurecloud.com\", without a path".to_owned();
-        table.document().mistake(place, format!("'{url}' is not a {key}"), Some(help));
-        return None;
-    }
-    Some(plain)
 }
 
 fn default_directory() -> directory::Settings {
@@ -337,18 +242,22 @@ fn listen(table: &mut Table<'_, '_>, default: &str) -> String {
 fn webhook(table: &mut Table<'_, '_>, source: &Source, folder: &Path) -> (Option<Webhook>, i64) {
     let listen = listen(table, "127.0.0.1:8845");
     let priority = table.integer("priority", -1_000_000, 1_000_000).unwrap_or(1000);
-    let file = table.string("secret_file").map(|name| folder.join(name));
+    let written = table.text("secret_file").map(|(name, place)| (folder.join(name), place));
+    let file = written.as_ref().map(|(path, _)| path.as_path());
     let variables = ["RECWARDEN_WEBHOOK_SECRET"];
     let environment = &source.environment;
     if source.credentials == Credentials::Unneeded {
         return (Some(Webhook { listen, secret: crate::io::token::Secret::new("") }), priority);
     }
-    match secrets::find("webhook secret", "webhook-secret", file.as_deref(), &variables, environment) {
+    match secrets::find("webhook secret", "webhook-secret", file, &variables, environment) {
         Ok(secret) => (Some(Webhook { listen, secret }), priority),
         Err(message) => {
-            let place = table.place();
-            let help = Some("name the file that holds it as webhook.secret_file".to_owned());
-            table.document().mistake(place.start..place.start, message, help);
+            let whole = table.place();
+            let (place, help) = match &written {
+                Some((_, place)) => (place.clone(), secrets::FILE_HELP),
+                None => (whole.start..whole.start, "name the file that holds it as webhook.secret_file"),
+            };
+            table.document().mistake(place, message, Some(help.to_owned()));
             (None, priority)
         }
     }

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use crate::io::token::Secret;
 
+/// What to do where the named file is of no use.
+pub(super) const FILE_HELP: &str = "write the secret into that file, and let the daemon's user alone read it (chmod 0600)";
+
 /// Looks a secret up.
 ///
 /// # Errors
@@ -25,13 +28,13 @@ pub(super) fn find(
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 looked.push(format!("the systemd credential '{credential}' (there is none)"));
             }
-            Err(error) => return Err(format!("{what}: {} cannot be read: {error}", path.display())),
+            Err(error) => return Err(unreadable(what, &path, &error)),
         }
     }
     if let Some(path) = file {
         return match std::fs::read_to_string(path) {
             Ok(text) => clean(what, &path.display().to_string(), &text),
-            Err(error) => Err(format!("{what}: {} cannot be read: {error}", path.display())),
+            Err(error) => Err(unreadable(what, path, &error)),
         };
     }
     for name in variables {
@@ -41,6 +44,10 @@ pub(super) fn find(
     }
     looked.extend(variables.iter().map(|name| format!("the environment variable {name} (not set)")));
     Err(format!("there is no {what}; looked for it in: {}", looked.join(", ")))
+}
+
+fn unreadable(what: &str, path: &Path, error: &std::io::Error) -> String {
+    format!("the {what} cannot be read from {}: {error}", path.display())
 }
 
 fn clean(what: &str, place: &str, text: &str) -> Result<Secret, String> {

@@ -49,6 +49,12 @@ pub enum Errand {
     Play(String, Beat, oneshot::Sender<Effect>),
     /// How it really was, so far.
     Truth(oneshot::Sender<Vec<TrueStory>>),
+    /// Nobody calls any more.
+    CloseDoors,
+    /// Whether all calls are over, and none will come.
+    IsOver(oneshot::Sender<bool>),
+    /// How long orders took to come.
+    Reactions(oneshot::Sender<Vec<Duration>>),
     /// The end, and how it really was.
     Stop(oneshot::Sender<Vec<TrueStory>>),
 }

@@ -20,6 +20,8 @@ pub enum RetryAfter {
 /// All that may go wrong. `None` and 0 are off.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faults {
+    /// Nothing goes wrong for so long.
+    pub begin_after: Option<Duration>,
     /// Every so often all sockets are cut without a closing handshake.
     pub drop_sockets_every: Option<Duration>,
     /// Every so often `v2.system.socket_closing` is sent to every socket (GENESYS.md 4.3).
@@ -54,11 +56,16 @@ pub struct Faults {
     pub reorder_by: Duration,
     /// The share of events that are never sent.
     pub lose_events: f64,
+    /// Every so often all sockets get a frame that is no JSON, too large, too deep or not what it says.
+    pub odd_frames_every: Option<Duration>,
+    /// Every so often all live calls change ten times at once.
+    pub event_burst_every: Option<Duration>,
 }
 
 impl Default for Faults {
     fn default() -> Self {
         Self {
+            begin_after: None,
             drop_sockets_every: None,
             closing_every: None,
             closing_notice: Duration::from_secs(60),
@@ -76,6 +83,8 @@ impl Default for Faults {
             reorder_events: 0.0,
             reorder_by: Duration::from_millis(800),
             lose_events: 0.0,
+            odd_frames_every: None,
+            event_burst_every: None,
         }
     }
 }
@@ -95,17 +104,23 @@ pub enum Misfortune {
     EvictChannel,
     /// All tokens are revoked.
     RevokeTokens,
+    /// All sockets get a frame that no client should stumble over.
+    OddFrame,
+    /// All live calls change ten times at once.
+    EventBurst,
 }
 
 impl Misfortune {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::DropSockets,
         Self::ClosingNotice,
         Self::Burst429,
         Self::HalfOpen,
         Self::EvictChannel,
         Self::RevokeTokens,
+        Self::OddFrame,
+        Self::EventBurst,
     ];
 }
 
@@ -132,6 +147,8 @@ impl Faults {
             Misfortune::HalfOpen => self.half_open_every,
             Misfortune::EvictChannel => self.evict_every,
             Misfortune::RevokeTokens => self.revoke_tokens_every,
+            Misfortune::OddFrame => self.odd_frames_every,
+            Misfortune::EventBurst => self.event_burst_every,
         }
     }
 

@@ -29,13 +29,9 @@ reason = "two-party consent"
 pub fn wrong_spans(truths: &[Truth], org: &Org, until: Wall) -> Vec<(Wall, Wall)> {
     let mut spans = Vec::new();
     let mut since: Option<Wall> = None;
-    let mut consent = Consent::NotRefused;
+    let mut judge = Judge::default();
     for truth in truths {
-        if truth.attributes.get("consent").is_some_and(|value| value == "refused") {
-            consent = Consent::Refused;
-        }
-        let wrong = truth.live && is_wrong(truth, org, consent);
-        match (since, wrong) {
+        match (since, judge.is_wrong(truth, org)) {
             (None, true) => since = Some(truth.at),
             (Some(begin), false) => {
                 spans.push((begin, truth.at));
@@ -48,20 +44,34 @@ pub fn wrong_spans(truths: &[Truth], org: &Org, until: Wall) -> Vec<(Wall, Wall)
     spans
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Judges the truths of one call, one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Judge {
+    consent: Consent,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Consent {
     Refused,
+    #[default]
     NotRefused,
 }
 
-fn is_wrong(truth: &Truth, org: &Org, consent: Consent) -> bool {
-    let refused = consent == Consent::Refused;
-    let queue = truth.queue.as_deref().and_then(|id| org.queue(id));
-    let card = truth.attributes.get("pci").is_some_and(|value| value == "on")
-        && queue.is_some_and(|queue| ["Payments", "Card Services", "Collections"].contains(&queue.name));
-    match truth.tape {
-        Tape::Active => card || refused,
-        Tape::SecurePaused => !card && !refused,
-        Tape::None | Tape::Suspended => false,
+impl Judge {
+    /// Whether the call is in a state that the sample policy forbids.
+    pub fn is_wrong(&mut self, truth: &Truth, org: &Org) -> bool {
+        if truth.attributes.get("consent").is_some_and(|value| value == "refused") {
+            self.consent = Consent::Refused;
+        }
+        let refused = self.consent == Consent::Refused;
+        let queue = truth.queue.as_deref().and_then(|id| org.queue(id));
+        let card = truth.attributes.get("pci").is_some_and(|value| value == "on")
+            && queue.is_some_and(|queue| ["Payments", "Card Services", "Collections"].contains(&queue.name));
+        truth.live
+            && match truth.tape {
+                Tape::Active => card || refused,
+                Tape::SecurePaused => !card && !refused,
+                Tape::None | Tape::Suspended => false,
+            }
     }
 }

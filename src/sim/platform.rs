@@ -71,6 +71,21 @@ impl Platform {
         self.world.burst_until = None;
     }
 
+    /// Nobody calls any more; who is in a call stays to its end.
+    pub fn close_doors(&mut self) {
+        self.world.close_doors();
+    }
+
+    /// Whether all calls are over and none will come.
+    pub fn is_over(&self) -> bool {
+        self.world.is_over()
+    }
+
+    /// How long orders took to come after the events that called for them.
+    pub fn reactions(&self) -> &[std::time::Duration] {
+        self.world.reactions.took()
+    }
+
     /// When something happens next.
     pub fn next_wakeup(&self) -> Option<Mono> {
         self.world.next_due()

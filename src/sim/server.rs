@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -65,6 +66,22 @@ impl SimHandle {
     pub async fn play(&self, conversation: &str, beat: Beat) -> Effect {
         let conversation = conversation.to_owned();
         self.ask(|answer| Errand::Play(conversation, beat, answer)).await.unwrap_or(Effect::Nothing)
+    }
+
+    /// Nobody calls any more; who is in a call stays to its end.
+    pub async fn close_doors(&self) {
+        // One that has stopped has no doors.
+        self.errands.send(Errand::CloseDoors).await.ok();
+    }
+
+    /// Whether all calls are over, and none will come.
+    pub async fn is_over(&self) -> bool {
+        self.ask(Errand::IsOver).await.unwrap_or(true)
+    }
+
+    /// How long orders took to come after the events that called for them.
+    pub async fn reactions(&self) -> Vec<Duration> {
+        self.ask(Errand::Reactions).await.unwrap_or_default()
     }
 
     /// Stops it, and gives the whole truth.
@@ -178,6 +195,9 @@ impl Owner {
                 self.platform.tick(now);
                 reply(answer, self.platform.truth().collect());
             }
+            Errand::CloseDoors => self.platform.close_doors(),
+            Errand::IsOver(answer) => reply(answer, self.platform.is_over()),
+            Errand::Reactions(answer) => reply(answer, self.platform.reactions().to_vec()),
             // Ends the loop, so it is answered there.
             Errand::Stop(answer) => reply(answer, Vec::new()),
         }

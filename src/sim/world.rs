@@ -3,6 +3,9 @@
 //! The agenda is the only clock: an item is played at the moment it was due, however often somebody looks.
 //! Callers draw from a source of chance of their own: how clients behave does not change who calls.
 
+mod misfortune;
+mod odd;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -13,13 +16,14 @@ use crate::sim::access::{Access, OauthClient};
 use crate::sim::agenda::Agenda;
 use crate::sim::call::Call;
 use crate::sim::channels::SocketId;
-use crate::sim::faults::Misfortune;
+use crate::sim::faults::{Faults, Misfortune};
 use crate::sim::happening::{Diary, Happening, beat_text, tape_text};
 use crate::sim::life::{Beat, Cast, Effect, Order, obey, play, way_of};
 use crate::sim::org::Org;
 use crate::sim::plan::Plan;
 use crate::sim::post::{Post, SocketOut};
 use crate::sim::random::Chance;
+use crate::sim::reaction::Reactions;
 use crate::sim::shape::{self, Carrier};
 use crate::sim::traffic::{Cue, customer_number, write_life};
 
@@ -36,6 +40,14 @@ enum Item {
     CloseSocket(SocketId),
     ExpireChannel(String),
     Misfortune(Misfortune),
+    BeginFaults(Box<Faults>),
+}
+
+/// Whether anybody calls any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doors {
+    Open,
+    Closed,
 }
 
 /// All that the simulated platform holds.
@@ -57,6 +69,12 @@ pub struct World {
     pub burst_until: Option<Mono>,
     /// The moment that is being played.
     pub now: Now,
+    /// How soon orders follow the events that call for them.
+    pub reactions: Reactions,
+    // When somebody looked last: what is played late is heard late.
+    looked: Mono,
+    doors: Doors,
+    odd_frames: usize,
     callers: Chance,
     scripts: BTreeMap<String, Vec<Cue>>,
     live: BTreeSet<String>,
@@ -83,6 +101,10 @@ impl World {
             calls: BTreeMap::new(),
             burst_until: None,
             now,
+            reactions: Reactions::default(),
+            looked: now.mono,
+            doors: Doors::Open,
+            odd_frames: 0,
             scripts: BTreeMap::new(),
             live: BTreeSet::new(),
             ended: VecDeque::new(),
@@ -101,11 +123,18 @@ impl World {
             let after = if place == 0 { Duration::ZERO } else { self.callers.span(Duration::ZERO, first) };
             self.put(after, Item::NewCall);
         }
-        for kind in Misfortune::ALL {
-            if let Some(every) = self.plan.faults.interval(kind) {
-                self.put(every, Item::Misfortune(kind));
-            }
-        }
+        self.begin_faults();
+    }
+
+    /// Nobody calls any more; who is in a call stays to its end.
+    pub fn close_doors(&mut self) {
+        self.doors = Doors::Closed;
+        self.note("call", "", "nobody calls any more");
+    }
+
+    /// Whether all calls are over and none will come.
+    pub fn is_over(&self) -> bool {
+        self.doors == Doors::Closed && self.live.is_empty()
     }
 
     fn put(&mut self, after: Duration, item: Item) {
@@ -119,6 +148,7 @@ impl World {
 
     /// Plays all that is due.
     pub fn tick(&mut self, now: Now) {
+        self.looked = now.mono;
         while let Some((due, item)) = self.agenda.take_due(now.mono) {
             let late = now.mono.since(due);
             self.now = Now { mono: due, wall: now.wall - late };
@@ -129,6 +159,7 @@ impl World {
 
     fn play_item(&mut self, item: Item) {
         match item {
+            Item::NewCall if self.doors == Doors::Closed => {}
             Item::NewCall => {
                 let script = write_life(&self.org, &self.plan, &mut self.callers);
                 self.begin_call(script);
@@ -145,6 +176,7 @@ impl World {
                 self.post.end(socket, SocketOut::Close { code: 1001, reason: "maintenance" });
             }
             Item::ExpireChannel(channel) => self.expire_channel(channel),
+            Item::BeginFaults(faults) => self.take_faults(*faults),
             Item::Misfortune(kind) => {
                 if let Some(every) = self.plan.faults.interval(kind) {
                     self.strike(kind);
@@ -187,7 +219,13 @@ impl World {
 
     /// Plays one beat in a call now.
     pub fn play_beat(&mut self, id: &str, beat: &Beat) -> Effect {
-        let free_agent = self.free_agent();
+        let free_agent = if beat.needs_agent() {
+            self.free_agent()
+        } else {
+            // Drawn all the same, so that what is not needed does not change the run.
+            self.callers.below(1);
+            None
+        };
         let Some(call) = self.calls.get_mut(id) else {
             return Effect::Nothing;
         };
@@ -231,6 +269,7 @@ impl World {
 
     /// Accepts an order; it is carried out a little later, unless that is the fault to show.
     pub fn accept(&mut self, id: &str, order: Order) {
+        self.reactions.ordered(id, self.now.mono);
         if self.chance.strikes(self.plan.faults.not_applied) {
             self.note("not-applied", id, &format!("{order:?}"));
             return;
@@ -260,6 +299,9 @@ impl World {
             return;
         };
         call.note_truth(self.now.wall);
+        if let Some(truth) = call.truth().last() {
+            self.reactions.told(id, truth, &self.org, self.looked);
+        }
         let mut subjects = BTreeSet::new();
         for party in &call.parties {
             subjects.extend(party.queue.as_ref().map(|queue| format!("v2.routing.queues.{queue}")));
@@ -337,45 +379,6 @@ impl World {
         if let Some(channel) = self.post.channels.socket(socket).map(|socket| socket.channel.clone()) {
             self.note("socket", &channel, "closed by the client");
             self.post.channels.disconnect(socket);
-        }
-    }
-
-    fn strike(&mut self, kind: Misfortune) {
-        self.note("fault", "", &format!("{kind:?}"));
-        let sockets = self.post.channels.sockets();
-        match kind {
-            Misfortune::DropSockets => {
-                for socket in sockets {
-                    self.post.end(socket, SocketOut::Cut);
-                }
-            }
-            Misfortune::ClosingNotice => {
-                for socket in sockets {
-                    self.post.announce_closing(socket);
-                    self.put(self.plan.faults.closing_notice, Item::CloseSocket(socket));
-                }
-            }
-            Misfortune::Burst429 => {
-                self.burst_until = Some(self.now.mono + self.plan.faults.burst_429_for);
-            }
-            Misfortune::HalfOpen => {
-                if let Some(socket) = self.chance.pick(&sockets).copied() {
-                    self.post.freeze(socket);
-                }
-            }
-            Misfortune::EvictChannel => {
-                let ids: Vec<String> =
-                    self.post.channels.all(self.now.mono).map(|channel| channel.id.clone()).collect();
-                if let Some(id) = self.chance.pick(&ids) {
-                    self.post.channels.evict(id);
-                }
-            }
-            Misfortune::RevokeTokens => {
-                self.access.revoke_all();
-                for socket in sockets {
-                    self.post.announce_revocation(socket);
-                }
-            }
         }
     }
 

@@ -7,10 +7,7 @@ use std::time::Duration;
 use super::lights::Lights;
 use crate::command::{Failure, audit};
 use crate::http::ask::View;
-use crate::model::time::Wall;
-use crate::sim::oracle::wrong_spans;
-use crate::sim::org::Org;
-use crate::sim::platform::TrueStory;
+use crate::sim::account::{Account, Reaction};
 
 /// A wrong state that ends within this is what the way there and back costs: an event, a request, and the
 /// simulator's own delay of up to 150 ms until it is applied.
@@ -19,17 +16,11 @@ const API_LATENCY: Duration = Duration::from_millis(500);
 pub(super) fn print(
     lights: &Lights,
     view: Option<&View>,
-    truth: &[TrueStory],
-    org: &Org,
-    until: Wall,
+    account: &Account,
     log: &Path,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let spans: Vec<Duration> = truth
-        .iter()
-        .flat_map(|story| wrong_spans(&story.truths, org, until))
-        .map(|(from, until)| until.since(from))
-        .collect();
+    let spans = &account.wrong;
     let wrong: f64 = spans.iter().map(Duration::as_secs_f64).sum();
     let beyond: f64 = spans.iter().map(|span| span.saturating_sub(API_LATENCY).as_secs_f64()).sum();
     let longest = spans.iter().max().copied().unwrap_or_default();
@@ -40,7 +31,7 @@ pub(super) fn print(
     let mut took = lights.confirmed_ms.clone();
     took.sort_unstable();
     writeln!(out, "\nsummary")?;
-    writeln!(out, "  calls                       {}", truth.len())?;
+    writeln!(out, "  calls                       {}", account.calls)?;
     writeln!(out, "  events                      {events}")?;
     writeln!(out, "  decisions                   {}", lights.decisions)?;
     writeln!(out, "  attempts                    {}", lights.attempts)?;
@@ -49,6 +40,7 @@ pub(super) fn print(
     writeln!(out, "  left open                   {open}")?;
     let (median, high) = (percentile(&took, 50), percentile(&took, 99));
     writeln!(out, "  event to confirmed          median {median} ms, p99 {high} ms")?;
+    writeln!(out, "  event to request            {}", Reaction(&account.reactions))?;
     let longest = longest.as_millis();
     writeln!(
         out,

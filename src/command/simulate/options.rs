@@ -20,6 +20,9 @@ Examples:
       A bad day.
   recwarden simulate --listen 127.0.0.1:0 --format json | head -n 1
       Any free port; the first line says which.
+  recwarden simulate --calls 200 --pace 10 --for 2m
+      Two minutes; the last lines say which calls were in a state that the policy of the demonstration forbids,
+      and how soon orders came. SIGHUP: nobody calls any more, and it ends with the last call.
   recwarden simulate --scenario bad-day.toml
       The same options from a file:  calls = 50
                                      pace = 20
@@ -132,6 +135,9 @@ enum RetryAfterOption {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Faults (all off)")]
 struct FaultOptions {
+    /// Nothing goes wrong for so long
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    faults_after: Option<Duration>,
     /// Cut all sockets every so often
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     drop_sockets_every: Option<Duration>,
@@ -180,6 +186,13 @@ struct FaultOptions {
     /// The share of events that are never sent
     #[arg(long, value_name = "SHARE", value_parser = share)]
     lose_events: Option<f64>,
+    /// Send all sockets a frame that is no JSON, of 16 MB, nested 10,000 deep or not what it says, one kind
+    /// after the other
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    odd_frames_every: Option<Duration>,
+    /// Let all live calls change ten times at once every so often
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    event_burst_every: Option<Duration>,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -240,6 +253,9 @@ impl Options {
 impl FaultOptions {
     fn apply(&self, faults: &mut Faults) {
         let either = |given: Option<Duration>, was: &mut Option<Duration>| *was = given.or(*was);
+        either(self.faults_after, &mut faults.begin_after);
+        either(self.odd_frames_every, &mut faults.odd_frames_every);
+        either(self.event_burst_every, &mut faults.event_burst_every);
         either(self.drop_sockets_every, &mut faults.drop_sockets_every);
         either(self.closing_every, &mut faults.closing_every);
         either(self.burst_429, &mut faults.burst_429_every);

@@ -1,0 +1,99 @@
+//! What goes wrong at an interval, carried out.
+
+use super::{Item, World};
+use crate::sim::faults::{Faults, Misfortune};
+use crate::sim::life::Beat;
+use crate::sim::post::SocketOut;
+use crate::sim::world::odd;
+
+/// How often each live call speaks in a burst of events.
+const BURST: usize = 10;
+
+impl World {
+    /// Puts every misfortune on the agenda, or the moment from which on they come.
+    pub(super) fn begin_faults(&mut self) {
+        if let Some(after) = self.plan.faults.begin_after.take() {
+            let later = std::mem::take(&mut self.plan.faults);
+            return self.put(after, Item::BeginFaults(Box::new(later)));
+        }
+        for kind in Misfortune::ALL {
+            if let Some(every) = self.plan.faults.interval(kind) {
+                self.put(every, Item::Misfortune(kind));
+            }
+        }
+    }
+
+    /// From now on these faults come.
+    pub(super) fn take_faults(&mut self, faults: Faults) {
+        self.note("fault", "", "the calm is over");
+        self.plan.faults = faults;
+        self.begin_faults();
+    }
+
+    pub(super) fn strike(&mut self, kind: Misfortune) {
+        self.note("fault", "", &format!("{kind:?}"));
+        let sockets = self.post.channels.sockets();
+        match kind {
+            Misfortune::DropSockets => {
+                for socket in sockets {
+                    self.post.end(socket, SocketOut::Cut);
+                }
+            }
+            Misfortune::ClosingNotice => {
+                for socket in sockets {
+                    self.post.announce_closing(socket);
+                    self.put(self.plan.faults.closing_notice, Item::CloseSocket(socket));
+                }
+            }
+            Misfortune::Burst429 => {
+                self.burst_until = Some(self.now.mono + self.plan.faults.burst_429_for);
+            }
+            Misfortune::HalfOpen => {
+                if let Some(socket) = self.chance.pick(&sockets).copied() {
+                    self.post.freeze(socket);
+                }
+            }
+            Misfortune::EvictChannel => {
+                let ids: Vec<String> =
+                    self.post.channels.all(self.now.mono).map(|channel| channel.id.clone()).collect();
+                if let Some(id) = self.chance.pick(&ids) {
+                    self.post.channels.evict(id);
+                }
+            }
+            Misfortune::RevokeTokens => {
+                self.access.revoke_all();
+                for socket in sockets {
+                    self.post.announce_revocation(socket);
+                }
+            }
+            Misfortune::OddFrame => self.send_odd_frame(),
+            Misfortune::EventBurst => self.burst(),
+        }
+    }
+
+    fn send_odd_frame(&mut self) {
+        let topic =
+            self.org.queues.first().map(|queue| format!("v2.routing.queues.{}.conversations", queue.id));
+        let text = odd::frame(self.odd_frames, &topic.unwrap_or_default());
+        self.odd_frames += 1;
+        for socket in self.post.channels.sockets() {
+            self.post.send(socket, SocketOut::Text(text.clone()));
+        }
+    }
+
+    /// Every live call changes ten times at once.
+    fn burst(&mut self) {
+        let live: Vec<String> = self.live.iter().cloned().collect();
+        for round in 0..BURST {
+            for id in &live {
+                self.play_beat(
+                    id,
+                    &Beat::Set(
+                        "burst".to_owned(),
+                        format!("{round} {}", self.now.mono.since_start().as_millis()),
+                    ),
+                );
+            }
+        }
+    }
+}
