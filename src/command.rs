@@ -67,6 +67,9 @@ pub enum Command {
     /// Read and verify the audit log
     Audit(audit::Options),
     /// Print shell completions
+    #[command(
+        after_help = "Examples:\n  recwarden completions bash > /etc/bash_completion.d/recwarden\n  recwarden completions zsh > ~/.zfunc/_recwarden\n  recwarden completions fish > ~/.config/fish/completions/recwarden.fish"
+    )]
     Completions {
         /// For which shell.
         shell: clap_complete::Shell,

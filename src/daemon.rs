@@ -24,6 +24,7 @@ use crate::io::journal::{Journal, Removal};
 use crate::io::signals::Signal;
 use crate::io::socket::{self, SocketEvent};
 use crate::model::time::{Mono, Now, Wall};
+use crate::policy::compile::PlacedName;
 use crate::settings::{Alert, Source};
 use crate::warden::session::SocketId;
 use crate::warden::{Input, Level, Note, Output, RequestId, SocketOrder, Ticket, Warden};
@@ -77,6 +78,8 @@ pub struct Parts {
     pub source: Option<Source>,
     /// Where alerts go.
     pub alert: Alert,
+    /// The queues that the configuration names and that have not been missed yet.
+    pub named_queues: Vec<PlacedName>,
     /// Who wants to see each record as it is written. Where he cannot follow he misses some.
     pub watcher: Option<mpsc::Sender<(Wall, Record)>>,
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 use globset::Glob;
 
 use crate::io::token::Secret;
-use crate::model::document::{Diagnostic, Document, Severity, Table};
+use crate::model::document::{Diagnostic, Document, Severity, Table, nearest};
+use crate::model::ids::QueueId;
 use crate::policy::compile::{Compiler, PlacedName};
 use crate::policy::decide::Policy;
 use crate::policy::file;
@@ -98,6 +99,8 @@ pub struct Settings {
     pub webhook: Option<Webhook>,
     /// Where alerts go.
     pub alert: Alert,
+    /// The queues that rules and `[subscribe]` name.
+    pub named_queues: Vec<PlacedName>,
 }
 
 /// A configuration that can be used.
@@ -189,10 +192,11 @@ impl Source {
         let (errors, warnings): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|one| one.severity == Severity::Error);
         match settings {
-            Some(settings) if errors.is_empty() => {
+            Some(mut settings) if errors.is_empty() => {
                 let queue_patterns = compiler.queue_patterns().to_vec();
                 let mut warnings = warnings;
                 warnings.extend(compiler.analyse(settings.warden.directive_priority));
+                settings.named_queues = [&subscribed_queues[..], &queue_patterns].concat();
                 Ok(Loaded {
                     settings,
                     policy: compiler.finish(),
@@ -260,4 +264,25 @@ fn rule_files(document: &mut Document, folder: &Path, globs: &[file::Placed]) ->
         }
     }
     files.into_iter().collect()
+}
+
+/// A queue that is named and not there; none where it is, or where the platform has none at all.
+pub fn unknown_queue(named: &PlacedName, queues: &BTreeMap<QueueId, String>) -> Option<Diagnostic> {
+    let text = &named.text;
+    let glob = Glob::new(text).ok().map(|glob| glob.compile_matcher());
+    let known = queues.iter().any(|(id, name)| {
+        name == text || id.as_str() == text || glob.as_ref().is_some_and(|glob| glob.is_match(name))
+    });
+    (!known && !queues.is_empty()).then(|| unknown(named, "queue", queues.values()))
+}
+
+/// A name that is none of the known, with the nearest.
+pub fn unknown<'n>(named: &PlacedName, what: &str, known: impl Iterator<Item = &'n String>) -> Diagnostic {
+    let text = &named.text;
+    let near = nearest(text, known.map(String::as_str));
+    Diagnostic {
+        message: format!("there is no {what} '{text}' on the platform"),
+        help: near.map(|near| format!("did you mean '{near}'?")),
+        ..named.place.clone()
+    }
 }

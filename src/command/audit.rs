@@ -19,6 +19,9 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(200);
 
 /// Options of `audit`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  recwarden audit tail -n 50 --follow --directory /var/log/recwarden\n  recwarden audit show --kind decision --directory audit\n  recwarden audit verify --directory audit"
+)]
 pub struct Options {
     /// What to do.
     #[command(subcommand)]

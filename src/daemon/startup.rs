@@ -69,7 +69,7 @@ pub async fn api(genesys: &Genesys, clock: Clock) -> Result<Api, StartError> {
     match tokens.get(None).await {
         Ok(_) => {}
         // A wrong secret never comes right by waiting; an unreachable host does.
-        Err(error @ TokenError::Refused(_)) => return Err(error.into()),
+        Err(error @ TokenError::Refused { .. }) => return Err(error.into()),
         Err(error @ (TokenError::Unreachable { .. } | TokenError::Unexpected { .. })) => {
             warn!("{error}; it is tried again");
         }
@@ -147,6 +147,7 @@ pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
         signals: start.signals,
         source: start.source,
         alert: start.settings.alert,
+        named_queues: start.settings.named_queues,
         watcher: start.watcher,
     }))
 }

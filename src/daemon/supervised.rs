@@ -6,7 +6,9 @@ use super::{DRAIN_WAIT, Daemon, STATUS_EVERY, Told, Unwritten};
 use crate::audit::record::{self, Record};
 use crate::io::supervisor::Supervisor;
 use crate::io::token::chain;
+use crate::model::document::{Diagnostic, Severity};
 use crate::model::time::Now;
+use crate::settings::unknown_queue;
 use crate::warden::Input;
 
 impl Daemon {
@@ -20,6 +22,7 @@ impl Daemon {
                 for warning in &loaded.warnings {
                     warn!("{warning}");
                 }
+                self.parts.named_queues = loaded.settings.named_queues;
                 let mut settings = loaded.settings.warden;
                 settings.enforcement = self.parts.warden.enforcement();
                 vec![Input::Settings(Box::new(settings)), Input::Policy(loaded.policy)]
@@ -43,7 +46,21 @@ impl Daemon {
         inputs
     }
 
+    /// Says once of each queue that is named and is not on the platform: its rule waits in vain.
+    fn warn_of_unknown_queues(&mut self) {
+        let known = self.parts.warden.queue_names();
+        self.parts.named_queues.retain(|named| match unknown_queue(named, known) {
+            Some(diagnostic) => {
+                let diagnostic = Diagnostic { severity: Severity::Warning, ..diagnostic };
+                warn!("{diagnostic}");
+                false
+            }
+            None => true,
+        });
+    }
+
     pub(super) fn tell_status(&mut self, now: Now) {
+        self.warn_of_unknown_queues();
         self.status_at = now.mono + STATUS_EVERY;
         let warden = &self.parts.warden;
         let (used, limit) = warden.budget(now.mono);

@@ -275,11 +275,12 @@ impl Journal {
 
 /// Keeps every other writer out of a folder, as long as the file is held.
 fn lock(directory: &Path) -> Result<File, JournalError> {
-    std::fs::create_dir_all(directory).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+    std::fs::create_dir_all(directory).map_err(|error| {
+        if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotADirectory) {
             JournalError::NoFolder { directory: directory.to_path_buf() }
+        } else {
+            at(directory, "made")(error)
         }
-        _ => at(directory, "made")(error),
     })?;
     let path = directory.join(LOCK_NAME);
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);

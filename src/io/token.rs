@@ -41,10 +41,17 @@ impl fmt::Debug for Secret {
 pub enum TokenError {
     /// The platform does not know this client id and secret.
     #[error(
-        "the platform refuses the client id and secret ({0}); compare both with the OAuth client in \
+        "{host} refuses the client id {client_id} or its secret ({said}); compare both with the OAuth client in \
          Admin > Integrations > OAuth, and the region with that of the organisation"
     )]
-    Refused(String),
+    Refused {
+        /// Which host.
+        host: String,
+        /// Whom it refuses.
+        client_id: String,
+        /// What it said; it may tell which of the two is wrong.
+        said: String,
+    },
     /// It could not be asked.
     #[error("the login host {host} cannot be reached: {why}")]
     Unreachable {
@@ -155,7 +162,11 @@ impl Tokens {
         let said = [denied.error_description, denied.description, denied.error];
         let message = said.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
         Err(match status {
-            400 | 401 | 403 => TokenError::Refused(format!("{status} {message}").trim_end().to_owned()),
+            400 | 401 | 403 => TokenError::Refused {
+                host: self.login_url.clone(),
+                client_id: self.client_id.clone(),
+                said: format!("{status} {message}").trim_end().to_owned(),
+            },
             _ => TokenError::Unexpected { status, message },
         })
     }

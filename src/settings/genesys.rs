@@ -36,7 +36,8 @@ pub(super) fn read(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> 
 fn written(table: &mut Table<'_, '_>, folder: &Path) -> Written {
     if let Some(value) = table.raw("client_secret") {
         let place = value.span.into();
-        let help = "put it into a file of its own, readable by the daemon only, and name that as client_secret_file";
+        let help =
+            "put it into a file of its own, readable by the daemon only, and name that as client_secret_file";
         let message = "a secret does not belong into this file";
         table.document().mistake(place, message, Some(help.into()));
     }

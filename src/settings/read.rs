@@ -50,6 +50,7 @@ pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Pat
         http_listen: http_listen.unwrap_or_else(|| "127.0.0.1:8844".into()),
         webhook,
         alert,
+        named_queues: Vec::new(),
     })
 }
 

@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::io::token::Secret;
 
 /// What to do where the named file is of no use.
-pub(super) const FILE_HELP: &str = "write the secret into that file, and let the daemon's user alone read it (chmod 0600)";
+pub(super) const FILE_HELP: &str =
+    "write the secret into that file, and let the daemon's user alone read it (chmod 0600)";
 
 /// Looks a secret up.
 ///

@@ -138,7 +138,8 @@ fn end_of(truths: &[Truth]) -> Option<Wall> {
 }
 
 fn millis(span: Duration) -> f64 {
-    span.as_secs_f64() * 1_000.0
+    // Far below 2^52, where a float would lose count.
+    span.as_micros() as f64 / 1_000.0
 }
 
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
@@ -159,9 +160,9 @@ mod tests {
         let truth = |(seconds, live, consent, tape): &(i64, bool, &str, Tape)| Truth {
             at: at(*seconds),
             live: *live,
-            queue: None,
             attributes: [("consent".to_owned(), (*consent).to_owned())].into(),
             tape: *tape,
+            ..Truth::default()
         };
         TrueStory { conversation: id.to_owned(), truths: points.iter().map(truth).collect() }
     }

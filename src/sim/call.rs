@@ -189,7 +189,7 @@ impl Party {
 }
 
 /// How a conversation really was, from one point in time to the next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Truth {
     /// Since when.
     pub at: Wall,

@@ -54,12 +54,11 @@ impl Reactions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::time::Wall;
     use crate::sim::recorder::Tape;
 
     fn truth(consent: &str, tape: Tape) -> Truth {
         let attributes = [("consent".to_owned(), consent.to_owned())].into();
-        Truth { at: Wall::from_micros(0), live: true, queue: None, attributes, tape }
+        Truth { live: true, attributes, tape, ..Truth::default() }
     }
 
     fn at(millis: u64) -> Mono {

@@ -21,9 +21,10 @@ pub enum Recorder {
 }
 
 /// What is on tape: the recording state that the platform reports, with what makes a pause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tape {
     /// Nothing is recorded.
+    #[default]
     None,
     /// All that is said is recorded.
     Active,

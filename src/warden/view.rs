@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Warden;
-use crate::model::ids::{ConversationId, DecisionId};
+use crate::model::ids::{ConversationId, DecisionId, QueueId};
 use crate::model::recording::{Action, Observed, Wish};
 use crate::model::time::{Now, Wall};
 use crate::warden::book::{Call, Pursuit};
@@ -197,6 +197,11 @@ impl Warden {
             decisions,
             counters: self.counters.clone(),
         }
+    }
+
+    /// The platform's queues, as last read; empty until then.
+    pub fn queue_names(&self) -> &BTreeMap<QueueId, String> {
+        self.directory.queue_names()
     }
 
     /// How many calls are in the book.

@@ -173,6 +173,17 @@ impl Simulator {
         Self { process, api_url, client_id, client_secret }
     }
 
+    /// Its address, client id and client secret.
+    pub(crate) fn credentials(&self) -> (&str, &str, &str) {
+        (&self.api_url, &self.client_id, &self.client_secret)
+    }
+
+    /// Nobody calls any more; the account that it gives once the last call is over.
+    pub(crate) fn run_out(&mut self) -> Value {
+        self.process.signal(rustix::process::Signal::HUP);
+        self.process.wait_for("a summary", |line| line["summary"].is_object())["summary"].clone()
+    }
+
     /// SIGTERM, and the account that it gives at its end.
     pub(crate) fn summary(&mut self) -> Value {
         self.process.signal(rustix::process::Signal::TERM);
@@ -303,10 +314,18 @@ pub(crate) struct Tmpfs(PathBuf);
 impl Tmpfs {
     /// Mounts it.
     pub(crate) fn mount(at: &Path, size: &str) -> Option<Self> {
+        Self::mount_with(at, &format!("size={size}"))
+    }
+
+    /// Mounts one that nobody can write to.
+    pub(crate) fn mount_read_only(at: &Path) -> Option<Self> {
+        Self::mount_with(at, "ro")
+    }
+
+    fn mount_with(at: &Path, option: &str) -> Option<Self> {
         std::fs::create_dir_all(at).expect("a folder");
-        let option = format!("size={size}");
         let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &option, "recwarden-test"]).arg(at).output();
+            Command::new("mount").args(["-t", "tmpfs", "-o", option, "recwarden-test"]).arg(at).output();
         match mounted {
             Ok(output) if output.status.success() => Some(Self(at.to_owned())),
             Ok(output) => skipped(&format!("mounting is not permitted here: {}", said(&output).trim())),

@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use globset::Glob;
-
 use super::super::Failure;
 use crate::daemon::startup;
 use crate::io::api::Api;
@@ -15,7 +13,7 @@ use crate::model::document::{Diagnostic, nearest};
 use crate::model::ids::{ConversationId, ParticipantId, QueueId, UserId};
 use crate::model::recording::{Action, RecorderState};
 use crate::policy::compile::PlacedName;
-use crate::settings::Loaded;
+use crate::settings::{Loaded, unknown, unknown_queue};
 use crate::warden::plan::{Control, StartFromNone};
 use crate::wire::reply::{self, BodyError, Fault, OfferedTopic, Page, RawAnswer, Who};
 use crate::wire::request::{Request, SnippetKind, Switch};
@@ -229,28 +227,8 @@ fn needed_topics(loaded: &Loaded) -> Vec<Topic> {
     topics
 }
 
-fn unknown_queue(pattern: &PlacedName, queues: &BTreeMap<QueueId, String>) -> Option<Diagnostic> {
-    let text = &pattern.text;
-    let glob = Glob::new(text).ok().map(|glob| glob.compile_matcher());
-    let known = queues.iter().any(|(id, name)| {
-        name == text || id.as_str() == text || glob.as_ref().is_some_and(|glob| glob.is_match(name))
-    });
-    // An empty centre is told by the count above; every glob would be named here.
-    (!known && !queues.is_empty()).then(|| unknown(pattern, "queue", queues.values()))
-}
-
 fn unknown_user(wanted: &PlacedName, users: &BTreeMap<UserId, String>) -> Option<Diagnostic> {
     let text = &wanted.text;
     let known = users.iter().any(|(id, address)| id.as_str() == text || address.eq_ignore_ascii_case(text));
     (!known && !users.is_empty()).then(|| unknown(wanted, "user", users.values()))
-}
-
-fn unknown<'n>(named: &PlacedName, what: &str, known: impl Iterator<Item = &'n String>) -> Diagnostic {
-    let text = &named.text;
-    let near = nearest(text, known.map(String::as_str));
-    Diagnostic {
-        message: format!("there is no {what} '{text}' on the platform"),
-        help: near.map(|near| format!("did you mean '{near}'?")),
-        ..named.place.clone()
-    }
 }

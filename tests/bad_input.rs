@@ -1,0 +1,355 @@
+//! Bad input, as an operator gives it to the program: each is refused with a message that says what happened,
+//! to what, and what to do now, with the exit code that PRODUCT.md 4 promises, and nothing is lost.
+
+#[allow(dead_code, reason = "each file of tests uses its own part")]
+#[path = "processes/players.rs"]
+mod players;
+
+use std::path::Path;
+
+use players::{Process, Simulator, Site, get, health_address, message, recwarden, said};
+
+const INVALID: Option<i32> = Some(78);
+const FAILED: Option<i32> = Some(1);
+
+/// A folder with a configuration that nothing listens for.
+fn folder(configuration: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("recwarden.toml"), configuration).expect("written");
+    folder
+}
+
+#[track_caller]
+fn refused(folder: &Path, arguments: &[&str], code: Option<i32>, parts: &[&str]) {
+    let arguments = [arguments, &["--config", "recwarden.toml"]].concat();
+    let output = recwarden(folder, &arguments, &[]);
+    let said = said(&output);
+    assert_eq!(output.status.code(), code, "{arguments:?}:\n{said}");
+    for part in parts {
+        assert!(said.contains(part), "{arguments:?}: '{part}' is not in:\n{said}");
+    }
+}
+
+const NOWHERE: &str = "[genesys]\napi_url = \"http://127.0.0.1:9\"\n";
+
+#[test]
+fn a_missing_client_id_and_a_missing_secret_are_told_apart() {
+    let no_id = folder(&format!("{NOWHERE}client_secret_file = \"secret\"\n"));
+    std::fs::write(no_id.path().join("secret"), "s").expect("written");
+    let no_secret = folder(&format!("{NOWHERE}client_id = \"c\"\n"));
+    for command in [&["run"][..], &["check", "--online"]] {
+        refused(
+            no_id.path(),
+            command,
+            INVALID,
+            &["error: there is no client id", "GENESYS_CLIENT_ID", "help: "],
+        );
+        refused(
+            no_secret.path(),
+            command,
+            INVALID,
+            &["error: there is no client secret", "GENESYS_CLIENT_SECRET"],
+        );
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_is_named_with_its_place() {
+    let folder = folder(&format!("{NOWHERE}client_id = \"c\"\nclient_secret_file = \"secret\"\n"));
+    let place = "recwarden.toml:4:23: error: the client secret cannot be read from secret: ";
+    refused(folder.path(), &["run"], INVALID, &[place, "No such file", "help: "]);
+    std::fs::create_dir(folder.path().join("secret")).expect("a folder");
+    refused(folder.path(), &["run"], INVALID, &[place, "Is a directory"]);
+    std::fs::remove_dir(folder.path().join("secret")).expect("removed");
+    std::fs::write(folder.path().join("secret"), " \n").expect("written");
+    refused(
+        folder.path(),
+        &["run"],
+        INVALID,
+        &["recwarden.toml:4:23: error: the client secret in secret is empty"],
+    );
+}
+
+#[test]
+fn an_unknown_region_is_refused_with_the_nearest_even_without_credentials() {
+    let folder = folder("[genesys]\nregion = \"eu-west-5\"\nclient_id = \"c\"\n");
+    for command in ["check", "run"] {
+        let parts = [":2:11: error: there is no region 'eu-west-5'", "did you mean 'eu-west-"];
+        refused(folder.path(), &[command], INVALID, &parts);
+    }
+    let outside = tempfile::tempdir().expect("a folder");
+    std::fs::write(outside.path().join("recwarden.toml"), "").expect("written");
+    let environment =
+        [("GENESYS_REGION", "mypurecloud.con"), ("GENESYS_CLIENT_ID", "c"), ("GENESYS_CLIENT_SECRET", "s")];
+    let output = recwarden(outside.path(), &["run", "--config", "recwarden.toml"], &environment);
+    assert_eq!(output.status.code(), INVALID);
+    assert!(said(&output).contains("did you mean 'mypurecloud.com'"), "{}", said(&output));
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_in_every_table() {
+    let folder = folder("[genesys]\nclient_ids = \"c\"\n[audit]\ndirektory = \"x\"\n[limit]\n");
+    let parts = [
+        ":2:1: error: unknown key 'client_ids'",
+        "did you mean 'client_id'?",
+        ":4:1: error: unknown key 'direktory' in [audit]",
+        "did you mean 'directory'?",
+        ":5:2: error: unknown key 'limit'",
+        "did you mean 'limits'?",
+    ];
+    for command in ["check", "run"] {
+        refused(folder.path(), &[command], INVALID, &parts);
+    }
+}
+
+#[test]
+fn a_configuration_that_is_not_there_or_no_toml_is_78() {
+    let empty = tempfile::tempdir().expect("a folder");
+    refused(
+        empty.path(),
+        &["run"],
+        INVALID,
+        &["recwarden.toml:1:1: error: the file cannot be read: No such file"],
+    );
+    refused(folder("a = [").path(), &["run"], INVALID, &["recwarden.toml:1:", "error: not TOML"]);
+}
+
+fn quiet() -> Simulator {
+    Simulator::start(&["--calls", "1"])
+}
+
+#[test]
+fn wrong_credentials_are_1_and_the_message_says_whose() {
+    let simulator = quiet();
+    let site = Site::new(&simulator, &simulator.api_url, "[http]\nlisten = \"\"\n");
+    site.write("client-secret", "wrong");
+    for command in [&["run"][..], &["check", "--online"]] {
+        let parts = [
+            "refuses the client id",
+            "or its secret",
+            "401",
+            "Admin > Integrations > OAuth",
+            &simulator.api_url,
+        ];
+        refused(site.path(), command, FAILED, &parts);
+    }
+    // A start that came to nothing leaves nothing in the log.
+    assert!(
+        std::fs::read_dir(site.audit())
+            .expect("its folder")
+            .all(|entry| { !entry.expect("an entry").file_name().to_string_lossy().ends_with(".jsonl") })
+    );
+}
+
+#[test]
+fn an_unknown_queue_is_told_by_check_online_and_warned_of_by_run() {
+    let simulator = quiet();
+    let rule = "[http]\nlisten = \"\"\n[[rule]]\nname = \"a\"\nqueue = [\"Paymets\", \"Card *\"]\naction = \"stop\"\n";
+    let site = Site::new(&simulator, &simulator.api_url, rule);
+    let parts = [":9:11: error: there is no queue 'Paymets' on the platform", "did you mean 'Payments'?"];
+    refused(site.path(), &["check", "--online"], INVALID, &parts);
+    let mut daemon = site.daemon();
+    let warned = daemon.wait_for_message("there is no queue 'Paymets'");
+    assert!(warned.contains("did you mean 'Payments'?"), "{warned}");
+    assert_eq!(daemon.told_to_stop(), Some(0));
+}
+
+#[test]
+fn an_audit_folder_that_cannot_be_written_is_named() {
+    let simulator = quiet();
+    let site = Site::new(&simulator, &simulator.api_url, "[http]\nlisten = \"\"\n");
+    site.write("audit", "a file is in its place");
+    refused(
+        site.path(),
+        &["run"],
+        FAILED,
+        &["the audit log at audit", "something else than a folder is in its place"],
+    );
+    std::fs::remove_file(site.audit()).expect("removed");
+    let Some(_disk) = players::Tmpfs::mount_read_only(&site.audit()) else { return };
+    refused(site.path(), &["run"], FAILED, &["the audit log at audit", "Read-only file system"]);
+}
+
+#[test]
+fn a_broken_chain_is_refused_at_the_start_and_the_record_named() {
+    let simulator = quiet();
+    let site = Site::new(&simulator, &simulator.api_url, "[http]\nlisten = \"\"\n");
+    let mut daemon = site.daemon();
+    daemon.wait_for_message("every topic is subscribed");
+    assert_eq!(daemon.told_to_stop(), Some(0));
+    let entries = std::fs::read_dir(site.audit()).expect("the folder");
+    let path = entries
+        .map(|entry| entry.expect("an entry").path())
+        .find(|path| path.extension().is_some_and(|one| one == "jsonl"));
+    let path = path.expect("a file");
+    let text = std::fs::read_to_string(&path).expect("a text");
+    std::fs::write(&path, text.replace("\"rules\":0", "\"rules\":9")).expect("written");
+    let parts = ["the audit log is broken in ", "at line 2: record 2 was changed", "start with a new one"];
+    refused(site.path(), &["run"], FAILED, &parts);
+    // The evidence is untouched.
+    assert_eq!(std::fs::read_to_string(&path).expect("a text"), text.replace("\"rules\":0", "\"rules\":9"));
+    let output = site.run(&["audit", "verify", "--directory", "audit"]);
+    assert_eq!(output.status.code(), FAILED);
+    assert!(said(&output).contains("record 2 was changed"), "{}", said(&output));
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_key() {
+    let simulator = quiet();
+    let taken = simulator.api_url.trim_start_matches("http://");
+    let site = Site::new(&simulator, &simulator.api_url, "");
+    site.configure(&simulator, &simulator.api_url, &format!("[http]\nlisten = \"{taken}\"\n"));
+    let parts = [
+        &format!("http.listen: cannot listen at {taken}: Address already in use")[..],
+        "choose another port",
+    ];
+    refused(site.path(), &["run"], FAILED, &parts);
+    site.write("webhook-secret", "0123456789abcdef");
+    let webhook =
+        format!("[http]\nlisten = \"\"\n[webhook]\nlisten = \"{taken}\"\nsecret_file = \"webhook-secret\"\n");
+    site.configure(&simulator, &simulator.api_url, &webhook);
+    refused(site.path(), &["run"], FAILED, &["webhook.listen: cannot listen at", "Address already in use"]);
+    let output = recwarden(site.path(), &["simulate", "--listen", taken], &[]);
+    assert_eq!(output.status.code(), FAILED);
+    assert!(said(&output).contains("is something else there?"), "{}", said(&output));
+}
+
+#[test]
+fn a_dot_env_file_is_enough_to_control_one_conversation_by_hand() {
+    let mut simulator = Simulator::start(&["--calls", "5", "--pace", "5"]);
+    let recorded = simulator.process.wait_for("a call that is recorded", |line| {
+        line["detail"].as_str().is_some_and(|text| text.contains("the agent answers (recorded)"))
+    });
+    let id = recorded["subject"].as_str().expect("a conversation").to_owned();
+    let folder = folder("");
+    let (api_url, client_id, client_secret) = simulator.credentials();
+    let env = format!(
+        "GENESYS_REGION={api_url}\nGENESYS_CLIENT_ID={client_id}\nGENESYS_CLIENT_SECRET={client_secret}\nTEST_CONVERSATION_ID={id}\nTEST_ACTION=stop\n"
+    );
+    std::fs::write(folder.path().join(".env"), env).expect("written");
+    let run = |arguments: &[&str]| {
+        let output = recwarden(folder.path(), &[arguments, &["--config", "recwarden.toml"]].concat(), &[]);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", said(&output));
+        said(&output)
+    };
+    assert!(run(&["status"]).contains("active, live; no daemon runs here"));
+    assert!(run(&["control"]).starts_with("confirmed: "));
+    assert!(run(&["status"]).contains("paused, live"));
+    let started: serde_json::Value =
+        serde_json::from_str(&run(&["start", "--format", "json"])).expect("JSON");
+    assert_eq!(started["state"], "confirmed");
+    // What a shell sets wins over the file.
+    let output =
+        recwarden(folder.path(), &["control", "--config", "recwarden.toml"], &[("TEST_ACTION", "pause")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("TEST_ACTION must be start or stop, not 'pause'"), "{}", said(&output));
+    let sound = recwarden(folder.path(), &["audit", "verify", "--directory", "audit"], &[]);
+    assert_eq!(sound.status.code(), Some(0), "{}", said(&sound));
+}
+
+#[test]
+fn an_order_by_hand_goes_through_the_daemon_and_a_wrong_one_nowhere() {
+    let mut simulator = Simulator::start(&["--calls", "5", "--pace", "5"]);
+    let site = Site::new(&simulator, &simulator.api_url, "[http]\nlisten = \"\"\n");
+    let recorded = simulator.process.wait_for("a call that is recorded", |line| {
+        line["detail"].as_str().is_some_and(|text| text.contains("the agent answers (recorded)"))
+    });
+    let id = recorded["subject"].as_str().expect("a conversation").to_owned();
+    let mut daemon = site.daemon();
+    daemon.wait_for_message("is closed: ");
+    let run = |arguments: &[&str]| {
+        recwarden(site.path(), &[arguments, &["--config", "recwarden.toml"]].concat(), &[])
+    };
+    let stopped = run(&["stop", &id, "--reason", "the customer objects"]);
+    assert_eq!(stopped.status.code(), Some(0), "{}", said(&stopped));
+    assert!(said(&stopped).starts_with("confirmed: "), "{}", said(&stopped));
+    let status = said(&run(&["status", &id]));
+    assert!(status.contains("paused; the policy says stop (directive)"), "{status}");
+    let unknown = run(&["stop", "00000000-0000-4000-8000-000000000000"]);
+    assert_eq!(unknown.status.code(), FAILED);
+    assert!(said(&unknown).contains("does not exist"), "{}", said(&unknown));
+    for arguments in [&["stop", "abc"][..], &["stop"]] {
+        assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    assert_eq!(daemon.told_to_stop(), Some(0));
+    let directive =
+        site.records().into_iter().find(|record| record["kind"] == "directive").expect("a record");
+    assert_eq!(
+        (directive["origin"].as_str(), directive["reason"].as_str()),
+        (Some("manual"), Some("the customer objects"))
+    );
+}
+
+#[test]
+fn frames_that_are_no_events_do_no_harm() {
+    let kinds = 10;
+    let mut simulator = Simulator::start(&["--calls", "10", "--pace", "30", "--odd-frames-every", "700ms"]);
+    let more = format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\n[limits]\nrequests_per_minute = 60000\n{}",
+        players::SAMPLE_POLICY
+    );
+    let site = Site::new(&simulator, &simulator.api_url, &more);
+    let mut daemon = site.daemon();
+    let address = health_address(&mut daemon);
+    daemon.wait_for_message("is closed: ");
+    for _ in 0..=kinds {
+        simulator.process.wait_for("an odd frame", |line| line["detail"] == "OddFrame");
+    }
+    // It still does its work, on the socket that it had.
+    daemon.wait_for_message("confirmed");
+    let (status, metrics) = get(&address, "/metrics");
+    let counted = |name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok()).unwrap_or_default()
+    };
+    assert_eq!(status, 200);
+    assert!(counted("recwarden_frames_refused_total ") >= 6, "{metrics}");
+    assert!(daemon.memory("VmHWM") < 300_000, "{} kB", daemon.memory("VmHWM"));
+    assert_eq!(daemon.told_to_stop(), Some(0));
+    let (sound, said) = site.verify();
+    assert!(sound, "{said}");
+    let lost = daemon.seen.iter().filter(|line| message(line).contains("events may be missed")).count();
+    assert_eq!(lost, 0, "an odd frame cost the socket");
+}
+
+#[test]
+fn sigterm_before_the_start_is_over_ends_it_in_time() {
+    // Somebody listens and says nothing: the login hangs.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", deaf.local_addr().expect("an address"));
+    let simulator = quiet();
+    let site = Site::new(&simulator, &url, "[http]\nlisten = \"127.0.0.1:0\"\n");
+    let mut daemon: Process = site.daemon();
+    health_address(&mut daemon);
+    assert_eq!(daemon.told_to_stop(), Some(0));
+}
+
+#[test]
+fn every_command_says_what_it_does_with_examples() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let help = said(&recwarden(folder.path(), &["--help"], &[]));
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.len() >= 10, "{help}");
+    for command in commands {
+        let output = recwarden(folder.path(), &[command, "--help"], &[]);
+        assert!(
+            output.status.success() && said(&output).contains("Examples:"),
+            "{command}: {}",
+            said(&output)
+        );
+    }
+    let wrong = recwarden(folder.path(), &["rum"], &[]);
+    assert_eq!(wrong.status.code(), Some(2));
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = recwarden(folder.path(), &["completions", shell], &[]);
+        assert!(output.status.success() && said(&output).contains("recwarden"), "{shell}");
+    }
+}
