@@ -107,7 +107,7 @@ fn for_people(summary: &Summary, options: &Options, out: &mut dyn Write) -> io::
     writeln!(out)?;
     for (count, what) in [
         (summary.unreadable, "entries could not be read"),
-        (summary.stale, "events were older than what was known"),
+        (summary.stale, "events were older than what was known, or came after the end"),
         (summary.odd, "events had a field that was passed over"),
         (summary.forgotten, "conversations were not seen any more and were dropped"),
     ] {

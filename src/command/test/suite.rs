@@ -62,6 +62,9 @@ pub(super) fn collect(loaded: &Loaded, chosen: impl Fn(&str) -> bool) -> Result<
         tests.push(Test { example, events });
     }
     let filtered = total - tests.len();
+    found.sort_by(|one, other| {
+        (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column))
+    });
     if found.is_empty() { Ok(Suite { tests, filtered }) } else { Err(found) }
 }
 
