@@ -4,6 +4,7 @@
 //! The warden judges, and what it wants done is done in its order, with one rule on top: no request, and no
 //! answer to a caller, before the records that go with it are durable.
 
+mod callers;
 mod outward;
 mod stalled;
 pub mod startup;
@@ -12,14 +13,16 @@ mod supervised;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use callers::Caller;
 pub use stalled::Unwritten;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use crate::audit::record::Record;
-use crate::http::ask::{self, Ask, DirectiveAnswer, FactsAnswer};
+use crate::http::ask::{self, Ask};
 use crate::io::api::Api;
 use crate::io::clock::Clock;
+use crate::io::facts::FactStore;
 use crate::io::journal::{Journal, Removal};
 use crate::io::signals::Signal;
 use crate::io::socket::{self, SocketEvent};
@@ -66,6 +69,8 @@ pub struct Parts {
     pub warden: Warden,
     /// The audit log.
     pub journal: Journal,
+    /// Facts, raw.
+    pub facts: FactStore,
     /// The platform.
     pub api: Api,
     /// The clocks that the warden was started by.
@@ -120,7 +125,7 @@ enum Told {
 struct Daemon {
     parts: Parts,
     sockets: BTreeMap<SocketId, mpsc::Sender<socket::SocketOrder>>,
-    tickets: BTreeMap<Ticket, oneshot::Sender<DirectiveAnswer>>,
+    tickets: BTreeMap<Ticket, Caller>,
     next_ticket: u64,
     socket_events_tx: mpsc::Sender<SocketEvent>,
     socket_events: mpsc::Receiver<SocketEvent>,
@@ -239,21 +244,21 @@ impl Daemon {
         for output in outputs {
             match output {
                 Output::Record(record) => records.push(record),
+                Output::Facts(keeping) => self.parts.facts.keep(keeping),
                 other @ (Output::Request(..) | Output::Socket(_) | Output::Reply(..) | Output::Note(_)) => {
                     rest.push(other);
                 }
             }
         }
         self.journal(records, now).await?;
+        let kept = self.keep_facts();
         for output in rest {
             match output {
                 Output::Request(id, request) => self.send(id, request),
                 Output::Socket(order) => self.order_socket(order),
                 Output::Reply(ticket, reply) => {
                     if let Some(caller) = self.tickets.remove(&ticket) {
-                        let answer = DirectiveAnswer { decision: reply.decision, message: reply.message };
-                        // A caller who hung up does not wait for the answer.
-                        caller.send(answer).ok();
+                        caller.answer(reply, kept);
                     }
                 }
                 Output::Note(Note { level, message }) => match level {
@@ -261,7 +266,7 @@ impl Daemon {
                     Level::Warn => warn!("{message}"),
                     Level::Error => error!("{message}"),
                 },
-                Output::Record(_) => {}
+                Output::Record(_) | Output::Facts(_) => {}
             }
         }
         Ok(())
@@ -346,15 +351,11 @@ impl Daemon {
         // Who asked and hung up does not wait for the answer.
         match ask {
             Ask::Direct { directive, answer } => {
-                self.next_ticket += 1;
-                let ticket = Ticket(self.next_ticket);
-                self.tickets.insert(ticket, answer);
+                let ticket = self.ticket(Caller::Directive(answer));
                 return Some(Input::Order(ticket, outward::order(directive)));
             }
             Ask::Facts { conversation, facts, answer } => {
-                let message = "the facts are taken".to_owned();
-                answer.send(FactsAnswer { decision: None, message }).ok();
-                return Some(Input::Facts(conversation, facts));
+                return Some(Input::Facts(self.ticket(Caller::Facts(answer)), conversation, facts));
             }
             Ask::Decision { id, answer } => {
                 answer.send(warden.decision(&id).map(outward::decision)).ok();

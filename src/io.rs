@@ -3,6 +3,7 @@
 pub mod api;
 pub mod clock;
 pub mod events;
+pub mod facts;
 pub mod journal;
 pub mod signals;
 pub mod socket;

@@ -96,6 +96,7 @@
 //! | | `io::api` | sends one request |
 //! | | `io::socket` | text in and out |
 //! | | `io::events` | event files, entry by entry |
+//! | | `io::facts` | keeps facts raw until their conversation ends |
 //! | | `io::journal` | appends durably, recovers at the start |
 //! | | `io::signals` | signals of the operating system |
 //! | | `io::supervisor` | word to systemd |

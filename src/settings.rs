@@ -93,6 +93,8 @@ pub struct Settings {
     pub warden: warden::Settings,
     /// The log's.
     pub audit: Audit,
+    /// Where the daemon keeps what only it may read: facts, and the salt of redaction.
+    pub state_directory: PathBuf,
     /// Where health, metrics and the page are served; empty for nowhere.
     pub http_listen: String,
     /// The webhook's; none where it is not configured.

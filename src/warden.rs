@@ -18,6 +18,7 @@ pub mod book;
 mod deciding;
 pub mod dice;
 pub mod directory;
+mod facts;
 mod intake;
 mod judging;
 pub mod latch;
@@ -36,6 +37,7 @@ pub mod worklist;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+pub use facts::Keeping;
 pub use output::{Level, Note, Output, Reply, SocketOrder};
 pub use view::{CallView, DecisionView, Ended, LatestDecision, View};
 
@@ -103,7 +105,7 @@ pub enum Input {
     /// An order by webhook or by hand.
     Order(Ticket, Order),
     /// Facts about a conversation.
-    Facts(ConversationId, Facts),
+    Facts(Ticket, ConversationId, Facts),
     /// A deadline passed.
     Timeout,
     /// A new policy after a reload.
@@ -277,7 +279,7 @@ impl Warden {
             Input::SocketLost(socket, why) => self.session.lost(socket, &why, &mut self.dice, now),
             Input::Answer(id, answer) => self.take_answer(id, &answer, now),
             Input::Order(ticket, order) => self.take_order(ticket, order, now),
-            Input::Facts(conversation, facts) => self.take_facts(&conversation, facts, now),
+            Input::Facts(ticket, id, facts) => self.take_facts(ticket, &id, facts, now),
             Input::Policy(policy) => self.take_policy(policy, now),
             Input::Settings(settings) => self.take_settings(*settings, now),
             Input::Drain => {

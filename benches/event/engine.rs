@@ -80,7 +80,11 @@ impl Engine {
                         self.socket = Some(socket);
                         inputs.push(Input::SocketOpened(socket));
                     }
-                    Output::Record(_) | Output::Reply(..) | Output::Note(_) | Output::Socket(_) => {}
+                    Output::Record(_)
+                    | Output::Facts(_)
+                    | Output::Reply(..)
+                    | Output::Note(_)
+                    | Output::Socket(_) => {}
                 }
             }
         }

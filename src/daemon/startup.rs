@@ -12,6 +12,7 @@ use crate::audit::record::{self, Record};
 use crate::http::ask::Ask;
 use crate::io::api::{Api, SetupError, http_client};
 use crate::io::clock::{Clock, seed};
+use crate::io::facts::{self, FactStore, FactsError};
 use crate::io::journal::{self, Journal, JournalError};
 use crate::io::signals::Signal;
 use crate::io::token::{TokenError, Tokens};
@@ -26,6 +27,9 @@ pub enum StartError {
     /// The log.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The facts.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
     /// The HTTP client.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -94,6 +98,7 @@ pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
     let clock = Clock::start();
     let now = clock.now();
     let (mut journal, recovered) = Journal::open(journal_settings(&start.settings.audit), now.wall)?;
+    let (facts, kept) = FactStore::open(start.settings.state_directory.join(facts::FILE_NAME))?;
     let history = recovered.history;
     let started = Record::DaemonStarted(record::DaemonStarted {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -138,9 +143,13 @@ pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
         info!(decision = %open.decision.decision, "an open decision is taken up again");
     }
     warden.recover(&history, now);
+    for (conversation, facts) in kept {
+        warden.recover_facts(&conversation, facts);
+    }
     Ok(Some(Parts {
         warden,
         journal,
+        facts,
         api,
         clock,
         asks: start.asks,

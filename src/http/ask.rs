@@ -38,8 +38,8 @@ pub enum Ask {
         conversation: ConversationId,
         /// The facts, which add to and replace what is known.
         facts: Facts,
-        /// Where the answer goes.
-        answer: oneshot::Sender<FactsAnswer>,
+        /// Where the answer goes; or why they could not be made durable.
+        answer: oneshot::Sender<Result<FactsAnswer, Unanswered>>,
     },
     /// How a decision stands; `None` where it is not known.
     Decision {
@@ -305,6 +305,11 @@ pub enum Unanswered {
         ANSWER_WITHIN.as_secs()
     )]
     Silent,
+    /// The facts are used, but could not be stored.
+    #[error(
+        "recwarden could not store the facts, so they would not outlive a restart; see its log, and push them again"
+    )]
+    NotKept,
 }
 
 /// The asking end: what every request handler holds.
@@ -330,7 +335,7 @@ impl Asks {
 
     /// Pushes facts; the answer comes once they are durable.
     pub async fn facts(&self, conversation: ConversationId, facts: Facts) -> Result<FactsAnswer, Unanswered> {
-        self.ask(|answer| Ask::Facts { conversation, facts, answer }).await
+        self.ask(|answer| Ask::Facts { conversation, facts, answer }).await?
     }
 
     /// How a decision stands; `None` where it is not known.

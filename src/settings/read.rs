@@ -46,6 +46,7 @@ pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Pat
             max_changes_per_minute,
             enforcement: warden::Enforcement::Enforce,
         },
+        state_directory: state_directory(source, &audit),
         audit,
         http_listen: http_listen.unwrap_or_else(|| "127.0.0.1:8844".into()),
         webhook,
@@ -182,6 +183,12 @@ fn audit(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Audit {
         warn_without_effect(table, "audit", &idle);
     });
     audit
+}
+
+/// `$STATE_DIRECTORY` under systemd (the first, where it names several), else beside the log.
+fn state_directory(source: &Source, audit: &Audit) -> PathBuf {
+    let given = source.environment.get("STATE_DIRECTORY").and_then(|all| all.split(':').next());
+    given.filter(|one| !one.is_empty()).map_or_else(|| audit.directory.join(".state"), PathBuf::from)
 }
 
 /// Says of each key that is written that this version does not act on it: nobody may rely on it unawares.

@@ -14,14 +14,16 @@ use std::time::Duration;
 use crate::audit::chain::Link;
 use crate::audit::history::History;
 use crate::audit::record::{self, Record};
+use crate::model::ids::ConversationId;
 use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
+use crate::policy::subject::Facts;
 use crate::sim::channels;
 use crate::sim::plan::Plan;
 use crate::sim::platform::Platform;
 use crate::sim::random::Chance;
 use crate::warden::session::SocketId;
-use crate::warden::{Input, Output, RequestId, Settings, SocketOrder, Warden};
+use crate::warden::{Input, Keeping, Output, RequestId, Settings, SocketOrder, Warden};
 use crate::wire::reply::RawAnswer;
 use crate::wire::request::Request;
 
@@ -78,6 +80,7 @@ pub struct Stage {
     token: String,
     link: Link,
     history: History,
+    facts: BTreeMap<ConversationId, Facts>,
     lines: Vec<String>,
     /// Parcels by when they arrive, each with the life of the process that it belongs to.
     on_their_way: BTreeMap<(Mono, u64), (u32, Parcel)>,
@@ -104,6 +107,7 @@ impl Stage {
             token: String::new(),
             link: Link::default(),
             history: History::default(),
+            facts: BTreeMap::new(),
             lines: Vec::new(),
             on_their_way: BTreeMap::new(),
             next_parcel: 0,
@@ -171,11 +175,13 @@ impl Stage {
     fn feed(&mut self, input: Input) {
         self.warden.handle(input, self.now);
         let mut records = Vec::new();
+        let mut facts = Vec::new();
         let mut rest = Vec::new();
         while let Some(output) = self.warden.poll_output() {
             match output {
                 Output::Record(record) => records.push(record),
                 other @ (Output::Request(..) | Output::Socket(_)) => rest.push(other),
+                Output::Facts(keeping) => facts.push(keeping),
                 Output::Reply(..) | Output::Note(_) => {}
             }
         }
@@ -188,11 +194,12 @@ impl Stage {
             return;
         }
         self.journal(records);
+        facts.into_iter().for_each(|one| self.keep(one));
         for output in rest {
             match output {
                 Output::Request(id, request) => self.send(id, request),
                 Output::Socket(order) => self.order_socket(order),
-                Output::Record(_) | Output::Reply(..) | Output::Note(_) => {}
+                Output::Record(_) | Output::Facts(_) | Output::Reply(..) | Output::Note(_) => {}
             }
         }
     }
@@ -234,7 +241,18 @@ impl Stage {
         let last = self.history.last();
         self.warden = Warden::new(self.script.settings.clone(), self.policy.clone(), seed, self.now, last);
         self.warden.recover(&self.history, self.now);
+        for (id, facts) in &self.facts {
+            self.warden.recover_facts(id, facts.clone());
+        }
         self.journal(vec![self.started()]);
+    }
+
+    /// Stores facts as the real store does.
+    fn keep(&mut self, keeping: Keeping) {
+        match keeping {
+            Keeping::Keep(id, facts) => drop(self.facts.insert(id, facts)),
+            Keeping::Forget(id) => drop(self.facts.remove(&id)),
+        }
     }
 
     fn started(&self) -> Record {

@@ -265,6 +265,11 @@ impl Book {
         call
     }
 
+    /// Whether the conversation is known to have ended.
+    pub fn has_ended(&self, id: &ConversationId) -> bool {
+        self.ended.contains(id)
+    }
+
     /// Takes an ended conversation out and remembers that it ended.
     pub fn close(&mut self, id: &ConversationId) -> Option<Call> {
         if self.ended.insert(id.clone()) {

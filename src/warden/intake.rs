@@ -10,7 +10,6 @@ use crate::model::recording::Action;
 use crate::model::time::{Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::rule::WHEN_BLIND;
-use crate::policy::subject::Facts;
 use crate::warden::Settings;
 use crate::warden::book::{Directive, Intake, LetGo, Outlook, Pursuit, Stage};
 use crate::warden::latch::Hold;
@@ -128,7 +127,7 @@ impl Warden {
         }
     }
 
-    fn open_decision_of(&self, id: &ConversationId) -> Option<DecisionId> {
+    pub(super) fn open_decision_of(&self, id: &ConversationId) -> Option<DecisionId> {
         self.book.get(id).and_then(|call| call.pursuit.as_ref()).map(|open| open.decision.clone())
     }
 
@@ -161,15 +160,6 @@ impl Warden {
         let (directive, conversation, why) = (directive.id, id.clone(), why.to_owned());
         self.record(Record::DirectiveReleased(record::DirectiveReleased { directive, conversation, why }));
         true
-    }
-
-    pub(super) fn take_facts(&mut self, id: &ConversationId, facts: Facts, now: Now) {
-        self.count("recwarden_facts_total");
-        let call = self.book.enter(id);
-        call.facts.extend(facts.clone());
-        let facts = facts.into_iter().collect();
-        self.record(Record::Facts(record::Facts { conversation: id.clone(), facts }));
-        self.judge(id, ConfirmedBy::Event, now);
     }
 
     pub(super) fn take_policy(&mut self, policy: Policy, now: Now) {

@@ -257,6 +257,7 @@ impl Warden {
         self.survey.ended(id, begun, now);
         let Some(mut call) = self.book.close(id) else { return };
         self.worklist.remove(id);
+        self.forget_facts(id, &call.facts);
         if let Some(timer) = call.timer {
             self.timers.remove(&(timer, id.clone()));
         }

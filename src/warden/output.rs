@@ -1,6 +1,6 @@
 //! What comes out of the warden.
 
-use super::{RequestId, Ticket};
+use super::{Keeping, RequestId, Ticket};
 use crate::audit::record::Record;
 use crate::model::ids::DecisionId;
 use crate::warden::session::SocketId;
@@ -12,6 +12,8 @@ use crate::wire::request::Request;
 pub enum Output {
     /// Append this; it is durable before the next output is performed.
     Record(Record),
+    /// Keep these facts, or no longer; durable before the next output too.
+    Facts(Keeping),
     /// Send this.
     Request(RequestId, Request),
     /// Do this to a socket.

@@ -215,7 +215,7 @@ impl Rehearsal {
 
     /// Another system pushes facts.
     pub fn facts(&mut self, id: &ConversationId, facts: Facts) {
-        self.warden.take_facts(id, facts, self.now);
+        self.warden.take_facts(Ticket(0), id, facts, self.now);
         self.follow(id);
     }
 
@@ -370,7 +370,7 @@ impl Rehearsal {
 }
 
 /// The settings of a warden that subscribes to nothing and is held up by nothing.
-fn nobody_around(means: Means, directive_priority: i64) -> Settings {
+pub(super) fn nobody_around(means: Means, directive_priority: i64) -> Settings {
     Settings {
         means,
         confirm_within: Duration::MAX,

@@ -55,7 +55,7 @@ fn answer(ask: Ask, view: &View, heard: &Heard) {
         }
         Ask::Facts { conversation, facts, answer } => {
             heard.facts.lock().unwrap().push((conversation, facts));
-            answer.send(FactsAnswer { decision: None, message: "facts taken".to_owned() }).unwrap();
+            answer.send(Ok(FactsAnswer { decision: None, message: "facts taken".to_owned() })).unwrap();
         }
         Ask::Decision { id, answer } => {
             let known = (id.as_str() == DECISION).then(|| DecisionView {
