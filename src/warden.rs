@@ -8,6 +8,7 @@
 //! - `judging` settles what holds on a conversation and works out what it needs;
 //! - `deciding` opens a decision and ends it in exactly one way;
 //! - `resync` opens and closes gaps, and acts where nothing is seen;
+//! - `subscribing` reads what the platform says of channels, topics, queues and users;
 //! - `sending` takes the most urgent work that the allowance permits, and reads the answers.
 
 pub mod allowance;
@@ -29,6 +30,7 @@ mod resync;
 mod sending;
 pub mod session;
 pub mod sight;
+mod subscribing;
 pub mod survey;
 pub mod trial;
 mod view;
@@ -52,7 +54,7 @@ use crate::warden::book::Book;
 use crate::warden::dice::Dice;
 use crate::warden::directory::Directory;
 use crate::warden::plan::Means;
-use crate::warden::session::{Session, SlotId, SocketId};
+use crate::warden::session::{Session, Shortfall, SlotId, SocketId};
 use crate::warden::sight::Sight;
 use crate::warden::survey::Survey;
 use crate::warden::worklist::Worklist;
@@ -106,6 +108,8 @@ pub enum Input {
     Order(Ticket, Order),
     /// Facts about a conversation.
     Facts(Ticket, ConversationId, Facts),
+    /// There is a new access token.
+    TokenRenewed,
     /// A deadline passed.
     Timeout,
     /// A new policy after a reload.
@@ -231,6 +235,7 @@ pub struct Warden {
     changes: VecDeque<Mono>,
     braked: Option<Mono>,
     failures: BTreeMap<String, (Mono, u64)>,
+    shortfall: Shortfall,
     ended: Ended,
     counters: BTreeMap<&'static str, u64>,
     started: Now,
@@ -262,6 +267,7 @@ impl Warden {
             changes: VecDeque::new(),
             braked: None,
             failures: BTreeMap::new(),
+            shortfall: Shortfall::default(),
             ended: Ended::default(),
             counters: BTreeMap::new(),
             started: now,
@@ -286,6 +292,7 @@ impl Warden {
                 self.phase = Phase::Draining;
                 self.session.close();
             }
+            Input::TokenRenewed => self.session.token_renewed(now),
             Input::Timeout => {}
         }
         self.replace_deaf_subscription(now);
@@ -322,7 +329,7 @@ impl Warden {
             (self.sight.next_wakeup(), Wakeup::Sight),
             (self.timers.first().map(|(at, _)| *at), Wakeup::Latch),
             (
-                self.session.next_wakeup(now).map(|at| if at <= now.mono { at.max(permitted) } else { at }),
+                self.session.next_wakeup().map(|at| if at <= now.mono { at.max(permitted) } else { at }),
                 Wakeup::Session,
             ),
             (self.directory.next_wakeup().map(|at| at.max(permitted)), Wakeup::Directory),

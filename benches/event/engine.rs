@@ -44,6 +44,7 @@ impl Engine {
                 queues: Vec::new(),
                 users: Vec::new(),
                 topics: vec![Topic::new(topic)],
+                redundancy: recwarden::warden::session::Redundancy::Single,
                 discover_every: Duration::from_secs(1_000_000_000),
             },
             resync_every: Duration::from_secs(1_000_000_000),

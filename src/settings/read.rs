@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Alert, Audit, Credentials, Settings, Source, Sync, Webhook, genesys, secrets};
 use crate::model::document::Table;
 use crate::warden::plan::{Control, Means, StartFromNone, StopScope};
+use crate::warden::session::Redundancy;
 use crate::warden::sight::{self, WhenBlind};
 use crate::warden::{self, allowance, directory};
 use crate::wire::topic::Topic;
@@ -60,6 +61,7 @@ fn default_directory() -> directory::Settings {
         queues: vec!["*".into()],
         users: Vec::new(),
         topics: Vec::new(),
+        redundancy: Redundancy::default(),
         discover_every: MINUTE,
     }
 }
@@ -77,17 +79,16 @@ fn subscribe(table: &mut Table<'_, '_>) -> (directory::Settings, Duration) {
     }
     let users = table.list("users").map(texts);
     let topics = table.list("topics").unwrap_or_default();
-    let redundancy = table.raw("redundancy");
-    if redundancy.is_some_and(|value| value.as_integer() != Some(1)) {
-        let place = redundancy.map(|value| value.span.into()).unwrap_or_default();
-        let message = "only redundancy = 1 is supported by this version";
-        table.document().mistake(place, message, Some("leave the key out, or write 1".into()));
-    }
+    let redundancy = match table.integer("redundancy", 1, 2) {
+        Some(2) => Redundancy::Double,
+        Some(_) | None => defaults.redundancy,
+    };
     let resync_every = table.span("resync_every").unwrap_or(MINUTE * 5);
     let settings = directory::Settings {
         queues: queues.map_or(defaults.queues, texts),
         users: users.unwrap_or_default(),
         topics: topics.into_iter().map(|(name, _)| Topic::new(name)).collect(),
+        redundancy,
         discover_every: table.span("discover_every").unwrap_or(defaults.discover_every),
     };
     (settings, resync_every)

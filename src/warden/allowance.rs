@@ -138,8 +138,9 @@ impl Allowance {
 
     fn housekeeping_limit(&self) -> usize {
         let share = (1.0 - self.settings.action_share.clamp(0.0, 1.0)) * f64::from(self.limit());
-        // The cast saturates; at least one, or the daemon could never subscribe.
-        (share as usize).max(1)
+        // The cast saturates; a share such as 0.8 is not exact, and must not cost a request. At least one, or the
+        // daemon could never subscribe.
+        ((share + 1e-6) as usize).max(1)
     }
 
     fn slots(&self, class: Class) -> usize {
@@ -208,5 +209,90 @@ mod tests {
         allowance.heed(Some(1), Some(3), None, at(0));
         let sent = (0..10).filter(|_| allowance.take(Class::Control, at(0)).is_ok()).count();
         assert_eq!(sent, 3);
+    }
+
+    #[test]
+    fn a_token_comes_back_a_minute_after_it_was_taken_and_the_refusal_says_when() {
+        let mut allowance = bucket();
+        for second in 0..10 {
+            assert!(allowance.take(Class::Control, at(second)).is_ok());
+            allowance.answered();
+        }
+        assert_eq!(allowance.take(Class::Control, at(20)), Err(Refusal::Until(at(61))));
+        assert!(allowance.take(Class::Control, at(61)).is_ok());
+        assert_eq!(allowance.take(Class::Control, at(61)), Err(Refusal::Until(at(62))));
+    }
+
+    #[test]
+    fn what_housekeeping_took_comes_back_to_housekeeping() {
+        let mut allowance = bucket();
+        assert!(allowance.take(Class::Housekeeping, at(0)).is_ok());
+        assert!(allowance.take(Class::Housekeeping, at(5)).is_ok());
+        assert_eq!(allowance.take(Class::Housekeeping, at(6)), Err(Refusal::Until(at(61))));
+        assert!(allowance.take(Class::Housekeeping, at(61)).is_ok());
+    }
+
+    #[test]
+    fn housekeeping_gets_one_request_a_minute_however_small_its_share() {
+        let mut allowance =
+            Allowance::new(Settings { requests_per_minute: 10, action_share: 1.0, max_in_flight: 8 });
+        assert!(allowance.take(Class::Housekeeping, at(0)).is_ok());
+        assert_eq!(allowance.take(Class::Housekeeping, at(1)), Err(Refusal::Until(at(61))));
+    }
+
+    #[test]
+    fn no_more_are_under_way_than_allowed_and_housekeeping_leaves_slots_free() {
+        let mut allowance =
+            Allowance::new(Settings { requests_per_minute: 100, action_share: 0.0, max_in_flight: 4 });
+        let kept = (0..10).filter(|_| allowance.take(Class::Housekeeping, at(0)).is_ok()).count();
+        assert_eq!(kept, 3);
+        assert!(allowance.take(Class::Control, at(0)).is_ok());
+        assert_eq!(allowance.take(Class::Control, at(0)), Err(Refusal::InFlight));
+        allowance.answered();
+        assert!(allowance.take(Class::Control, at(0)).is_ok());
+    }
+
+    #[test]
+    fn a_token_that_was_not_used_is_put_back() {
+        let mut allowance = bucket();
+        for _ in 0..50 {
+            assert!(allowance.take(Class::Housekeeping, at(0)).is_ok());
+            allowance.give_back(Class::Housekeeping);
+        }
+        assert_eq!(allowance.used(at(0)), (0, 10));
+    }
+
+    #[test]
+    fn the_longer_of_two_silences_counts() {
+        let mut allowance = bucket();
+        allowance.silence(Duration::from_secs(10), at(0));
+        allowance.silence(Duration::from_secs(1), at(1));
+        assert_eq!(allowance.take(Class::Control, at(2)), Err(Refusal::Until(at(10))));
+    }
+
+    #[test]
+    fn a_limit_that_others_have_used_up_is_waited_out() {
+        let mut allowance = bucket();
+        allowance.heed(Some(300), Some(300), Some(Duration::from_secs(17)), at(3));
+        assert_eq!(allowance.take(Class::Control, at(4)), Err(Refusal::Until(at(20))));
+        assert_eq!(allowance.used(at(4)), (0, 10), "a platform's limit above ours does not raise ours");
+    }
+
+    #[test]
+    fn headers_without_a_limit_change_nothing() {
+        let mut allowance = bucket();
+        allowance.heed(Some(5), None, None, at(0));
+        allowance.heed(Some(5), Some(0), None, at(0));
+        assert_eq!(allowance.used(at(0)), (0, 10));
+        assert!(allowance.take(Class::Control, at(0)).is_ok());
+    }
+
+    #[test]
+    fn new_bounds_count_at_once_and_what_was_taken_stays_taken() {
+        let mut allowance = bucket();
+        (0..8).for_each(|_| assert!(allowance.take(Class::Control, at(0)).is_ok()));
+        allowance.resettle(Settings { requests_per_minute: 5, action_share: 0.8, max_in_flight: 100 });
+        assert_eq!(allowance.used(at(1)), (8, 5));
+        assert_eq!(allowance.take(Class::Control, at(1)), Err(Refusal::Until(at(61))));
     }
 }

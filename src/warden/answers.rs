@@ -7,12 +7,9 @@ use crate::audit::record::{self, ConfirmedBy, OutcomeResult, Record};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::{Mono, Now};
 use crate::warden::book::{Busy, Stage};
-use crate::warden::directory::Progress;
 use crate::warden::plan::{self, Step};
-use crate::warden::session::SlotId;
+use crate::wire::conversation;
 use crate::wire::reply::{self, Fault, RawAnswer};
-use crate::wire::request::Request;
-use crate::wire::{conversation, topic};
 
 /// A missing permission is tried again so often: rarely enough to leave the budget alone, often enough
 /// that a granted role is noticed within a minute.
@@ -299,92 +296,6 @@ impl Warden {
                 );
                 self.survey.query_failed(now.mono + Duration::from_secs(30));
             }
-        }
-    }
-
-    fn settle_slot(
-        &mut self,
-        slot: SlotId,
-        request: &Request,
-        answer: &RawAnswer,
-        fault: Option<Fault>,
-        now: Now,
-    ) {
-        let body = match (answer, fault) {
-            (RawAnswer::Answered { body, .. }, None) => body,
-            (_, Some(Fault::Gone { .. })) => return self.session.channel_gone(slot, &mut self.dice, now),
-            (_, fault) => {
-                let why = fault.map_or_else(|| "no answer".to_owned(), |fault| fault.to_string());
-                self.note(Level::Warn, format!("the subscription is not up yet, tried again: {why}"));
-                return self.session.failed(slot, &mut self.dice, now);
-            }
-        };
-        if matches!(request, Request::CreateChannel) {
-            match reply::channel(body) {
-                Ok(channel) => self.session.channel_made(slot, channel, now),
-                Err(error) => {
-                    self.note(Level::Error, format!("the new channel was not understood: {error}"));
-                    self.session.failed(slot, &mut self.dice, now);
-                }
-            }
-        } else if matches!(request, Request::CheckChannel { .. }) {
-            self.session.channel_there(slot, now);
-        } else if matches!(request, Request::Subscribe { .. }) {
-            self.session.subscribed(slot, now);
-        } else {
-            self.report_rejected(slot, body);
-            self.session.read_back(slot, now);
-        }
-    }
-
-    fn report_rejected(&mut self, slot: SlotId, body: &str) {
-        match reply::subscriptions(body, self.session.topics(slot)) {
-            Ok(answer) => {
-                for rejected in answer.rejected {
-                    let message = format!("topic {} is refused: {}", rejected.topic, rejected.reason);
-                    self.note(Level::Error, message);
-                    self.count("recwarden_topics_rejected_total");
-                }
-            }
-            Err(error) => {
-                self.note(Level::Error, format!("the subscription list was not understood: {error}"))
-            }
-        }
-    }
-
-    fn settle_directory(&mut self, request: &Request, answer: &RawAnswer, fault: Option<Fault>, now: Now) {
-        let (RawAnswer::Answered { body, .. }, None) = (answer, &fault) else {
-            let why = fault.map_or_else(|| "no answer".to_owned(), |fault| fault.to_string());
-            self.note(
-                Level::Warn,
-                format!("the list of queues and users could not be read, tried again: {why}"),
-            );
-            return self.directory.failed(now.mono + Duration::from_secs(5));
-        };
-        let progress = if matches!(request, Request::ListUsers { .. }) {
-            reply::users(body).map(|page| self.directory.users_page(page.entities, page.pages, now.mono))
-        } else {
-            reply::queues(body).map(|page| self.directory.queues_page(page.entities, page.pages, now.mono))
-        };
-        match progress {
-            Ok(Progress::More) => {}
-            Ok(Progress::Complete) => self.take_directory(now),
-            Err(error) => {
-                self.note(Level::Error, format!("the list of queues and users was not understood: {error}"));
-                self.directory.failed(now.mono + Duration::from_secs(30));
-            }
-        }
-    }
-
-    fn take_directory(&mut self, now: Now) {
-        self.book.name_queues(self.directory.queue_names().clone());
-        let topics = self.directory.topics();
-        if topics.is_empty() && !self.settings.directory.is_nothing() {
-            self.note(Level::Error, "nothing is subscribed: no queue or user matches [subscribe]");
-        }
-        match topic::pack(topics) {
-            Ok(packs) => self.session.subscribe(packs, now),
-            Err(error) => self.note(Level::Error, error.to_string()),
         }
     }
 }

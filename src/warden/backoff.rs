@@ -51,4 +51,37 @@ mod tests {
             .collect();
         assert_eq!(ceilings, [250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
     }
+
+    #[test]
+    fn no_wait_is_so_short_that_it_is_none() {
+        let mut dice = Dice::new(3);
+        for _ in 0..1000 {
+            let wait = Backoff::default().fail(&mut dice);
+            assert!(wait >= FIRST_WAIT / 5 && wait <= FIRST_WAIT, "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn waits_are_spread_over_the_whole_span() {
+        let mut dice = Dice::new(5);
+        let mut backoff = Backoff { failures: 12 };
+        let waits: Vec<Duration> = (0..200).map(|_| backoff.fail(&mut dice)).collect();
+        let half = waits.iter().filter(|wait| **wait < LONGEST_WAIT / 2).count();
+        assert!((60..140).contains(&half), "{half} of 200 below the half");
+    }
+
+    #[test]
+    fn after_a_success_the_waits_are_short_again() {
+        let (mut backoff, mut dice) = (Backoff::default(), Dice::new(1));
+        assert!((0..9).all(|_| backoff.fail(&mut dice) > Duration::ZERO));
+        backoff.reset();
+        assert_eq!(backoff.ceiling(), FIRST_WAIT);
+    }
+
+    #[test]
+    fn failures_without_end_do_not_overflow() {
+        let mut backoff = Backoff { failures: u32::MAX };
+        assert!(backoff.fail(&mut Dice::new(1)) <= LONGEST_WAIT);
+        assert_eq!(backoff.ceiling(), LONGEST_WAIT);
+    }
 }

@@ -1,14 +1,18 @@
 //! Which queues and users the subscription covers: the platform's lists, read page by page, against the
 //! names, globs and ids of `[subscribe]`. There is no wildcard topic (GENESYS.md, trap 13), so new queues
 //! are found by reading the list again.
+//!
+//! What is new counts at once. What is gone counts only when a second reading lacks it too: a list that changes
+//! while its pages are read can leave one out, and an empty answer must not end the whole subscription.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use globset::{Glob, GlobMatcher};
 
 use crate::model::ids::{QueueId, UserId};
 use crate::model::time::Mono;
+use crate::warden::session::Redundancy;
 use crate::wire::request::Request;
 use crate::wire::topic::Topic;
 
@@ -21,6 +25,8 @@ pub struct Settings {
     pub users: Vec<String>,
     /// Topics, verbatim.
     pub topics: Vec<Topic>,
+    /// On how many channels each topic is carried.
+    pub redundancy: Redundancy,
     /// How often the lists are read again.
     pub discover_every: Duration,
 }
@@ -47,8 +53,32 @@ pub struct Directory {
     asked: Asked,
     fresh_queues: BTreeMap<QueueId, String>,
     fresh_users: BTreeMap<UserId, String>,
-    queues: BTreeMap<QueueId, String>,
-    users: BTreeMap<UserId, String>,
+    queues: Listed<QueueId>,
+    users: Listed<UserId>,
+}
+
+/// A list as it was read last, with what only the reading before it still had.
+#[derive(Clone, Debug)]
+struct Listed<Id> {
+    all: BTreeMap<Id, String>,
+    missing: BTreeSet<Id>,
+}
+
+impl<Id: Ord + Clone> Listed<Id> {
+    fn new() -> Self {
+        Self { all: BTreeMap::new(), missing: BTreeSet::new() }
+    }
+
+    fn take(&mut self, fresh: BTreeMap<Id, String>) {
+        let former = std::mem::replace(&mut self.all, fresh);
+        let missing_before = std::mem::take(&mut self.missing);
+        for (id, name) in former {
+            if !self.all.contains_key(&id) && !missing_before.contains(&id) {
+                self.missing.insert(id.clone());
+                self.all.insert(id, name);
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +105,8 @@ impl Directory {
             asked: Asked::No,
             fresh_queues: BTreeMap::new(),
             fresh_users: BTreeMap::new(),
-            queues: BTreeMap::new(),
-            users: BTreeMap::new(),
+            queues: Listed::new(),
+            users: Listed::new(),
         }
     }
 
@@ -136,8 +166,8 @@ impl Directory {
     }
 
     fn complete(&mut self, now: Mono) -> Progress {
-        self.queues = std::mem::take(&mut self.fresh_queues);
-        self.users = std::mem::take(&mut self.fresh_users);
+        self.queues.take(std::mem::take(&mut self.fresh_queues));
+        self.users.take(std::mem::take(&mut self.fresh_users));
         self.reading = Reading::Waiting { due: now + self.settings.discover_every };
         Progress::Complete
     }
@@ -150,7 +180,7 @@ impl Directory {
 
     /// Names of all queues.
     pub fn queue_names(&self) -> &BTreeMap<QueueId, String> {
-        &self.queues
+        &self.queues.all
     }
 
     /// The queues that the subscription covers.
@@ -165,21 +195,19 @@ impl Directory {
             self.settings.queues.iter().any(|one| one == id.as_str() || one == name)
                 || globs.iter().any(|glob| glob.is_match(name))
         };
-        self.queues.iter().filter(|(id, name)| listed(id, name)).map(|(id, _)| id.clone()).collect()
+        self.queues.all.iter().filter(|(id, name)| listed(id, name)).map(|(id, _)| id.clone()).collect()
     }
 
-    /// Every topic that the subscription needs, sorted, each once.
-    pub fn topics(&self) -> Vec<Topic> {
-        let mut topics: Vec<Topic> =
+    /// Every topic that the subscription needs.
+    pub fn topics(&self) -> BTreeSet<Topic> {
+        let mut topics: BTreeSet<Topic> =
             self.subscribed_queues().iter().map(Topic::queue_conversations).collect();
-        for (id, address) in &self.users {
+        for (id, address) in &self.users.all {
             if self.settings.users.iter().any(|one| one == id.as_str() || one.eq_ignore_ascii_case(address)) {
-                topics.push(Topic::user_conversations(id));
+                topics.insert(Topic::user_conversations(id));
             }
         }
         topics.extend(self.settings.topics.iter().cloned());
-        topics.sort();
-        topics.dedup();
         topics
     }
 
@@ -190,5 +218,149 @@ impl Directory {
             (Asked::No, Reading::Queues { .. } | Reading::Users { .. }) => Some(Mono::default()),
             (Asked::Yes, _) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERY: Duration = Duration::from_secs(60);
+
+    fn at(seconds: u64) -> Mono {
+        Mono::new(Duration::from_secs(seconds))
+    }
+
+    fn settings(queues: &[&str], users: &[&str]) -> Settings {
+        let texts = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
+        Settings {
+            queues: texts(queues),
+            users: texts(users),
+            topics: Vec::new(),
+            redundancy: Redundancy::Single,
+            discover_every: EVERY,
+        }
+    }
+
+    /// Reads the whole list of queues, on one page, at this second.
+    fn read(directory: &mut Directory, queues: &[(&str, &str)], seconds: u64) {
+        assert_eq!(directory.next_request(at(seconds)), Some(Request::ListQueues { page: 1 }));
+        let page = queues.iter().map(|(id, name)| (QueueId::new(id), (*name).to_owned())).collect();
+        assert_eq!(directory.queues_page(page, 1, at(seconds)), Progress::Complete);
+    }
+
+    fn names(directory: &Directory) -> Vec<String> {
+        directory.topics().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_list_is_read_at_once_and_again_at_the_interval() {
+        let mut directory = Directory::new(settings(&["*"], &[]), at(5));
+        assert_eq!((directory.next_wakeup(), directory.next_request(at(4))), (Some(at(5)), None));
+        read(&mut directory, &[], 5);
+        assert_eq!((directory.next_wakeup(), directory.next_request(at(64))), (Some(at(65)), None));
+        assert!(directory.next_request(at(65)).is_some());
+        assert_eq!(
+            (directory.next_wakeup(), directory.next_request(at(99))),
+            (None, None),
+            "one page at a time"
+        );
+    }
+
+    #[test]
+    fn queues_are_read_page_by_page_and_users_only_where_they_are_subscribed() {
+        let mut directory = Directory::new(settings(&["*"], &["ann@example.com"]), at(0));
+        let queue = |id: &str| vec![(QueueId::new(id), id.to_owned())];
+        let user = |id: &str| vec![(UserId::new(id), format!("{id}@Example.com"))];
+        directory.next_request(at(0));
+        assert_eq!(directory.queues_page(queue("q1"), 2, at(0)), Progress::More);
+        assert_eq!(directory.next_request(at(0)), Some(Request::ListQueues { page: 2 }));
+        assert_eq!(directory.queues_page(queue("q2"), 2, at(0)), Progress::More);
+        assert_eq!(directory.next_request(at(0)), Some(Request::ListUsers { page: 1 }));
+        assert_eq!(directory.users_page(user("ann"), 2, at(0)), Progress::More);
+        assert_eq!(names(&directory), Vec::<String>::new(), "half a list says nothing");
+        assert_eq!(directory.next_request(at(0)), Some(Request::ListUsers { page: 2 }));
+        assert_eq!(directory.users_page(user("bob"), 2, at(0)), Progress::Complete);
+        assert_eq!(
+            names(&directory),
+            [
+                "v2.routing.queues.q1.conversations",
+                "v2.routing.queues.q2.conversations",
+                "v2.users.ann.conversations",
+            ]
+        );
+    }
+
+    #[test]
+    fn queues_are_meant_by_name_glob_or_id() {
+        let mut directory = Directory::new(settings(&["Payments", "Card *", "q9"], &[]), at(0));
+        let queues = [("q1", "Payments"), ("q2", "Card Services"), ("q3", "Support"), ("q9", "Sales")];
+        read(&mut directory, &queues, 0);
+        let subscribed: Vec<String> = directory.subscribed_queues().iter().map(ToString::to_string).collect();
+        assert_eq!(subscribed, ["q1", "q2", "q9"]);
+        assert_eq!(directory.queue_names().len(), 4, "names of all are known");
+    }
+
+    #[test]
+    fn topics_by_name_come_beside_the_queues_and_each_once() {
+        let mut wanted = settings(&["*"], &[]);
+        wanted.topics =
+            ["v2.users.u.conversations", "v2.routing.queues.q1.conversations"].map(Topic::new).to_vec();
+        let mut directory = Directory::new(wanted, at(0));
+        read(&mut directory, &[("q1", "Payments")], 0);
+        assert_eq!(names(&directory), ["v2.routing.queues.q1.conversations", "v2.users.u.conversations"]);
+    }
+
+    #[test]
+    fn a_new_queue_counts_at_once() {
+        let mut directory = Directory::new(settings(&["*"], &[]), at(0));
+        read(&mut directory, &[("q1", "Payments")], 0);
+        read(&mut directory, &[("q1", "Payments"), ("q2", "Support")], 60);
+        assert_eq!(directory.subscribed_queues().len(), 2);
+    }
+
+    #[test]
+    fn a_queue_is_gone_when_two_readings_lack_it() {
+        let mut directory = Directory::new(settings(&["*"], &[]), at(0));
+        read(&mut directory, &[("q1", "Payments"), ("q2", "Support")], 0);
+        read(&mut directory, &[], 60);
+        assert_eq!(directory.subscribed_queues().len(), 2, "one empty answer ends nothing");
+        read(&mut directory, &[("q1", "Payments")], 120);
+        assert_eq!(directory.subscribed_queues(), [QueueId::new("q1")]);
+        read(&mut directory, &[], 180);
+        read(&mut directory, &[], 240);
+        assert!(directory.subscribed_queues().is_empty());
+    }
+
+    #[test]
+    fn a_queue_that_is_back_is_missed_anew_before_it_is_gone() {
+        let mut directory = Directory::new(settings(&["*"], &[]), at(0));
+        read(&mut directory, &[("q1", "Payments")], 0);
+        read(&mut directory, &[], 60);
+        read(&mut directory, &[("q1", "Payments")], 120);
+        read(&mut directory, &[], 180);
+        assert_eq!(directory.subscribed_queues().len(), 1);
+    }
+
+    #[test]
+    fn a_page_that_fails_begins_the_reading_anew() {
+        let mut directory = Directory::new(settings(&["*"], &[]), at(0));
+        directory.next_request(at(0));
+        directory.queues_page(vec![(QueueId::new("q1"), "Payments".into())], 2, at(0));
+        directory.next_request(at(0));
+        directory.failed(at(5));
+        assert_eq!((directory.next_wakeup(), directory.next_request(at(4))), (Some(at(5)), None));
+        read(&mut directory, &[("q2", "Support")], 5);
+        assert_eq!(directory.subscribed_queues(), [QueueId::new("q2")], "half of the former is forgotten");
+    }
+
+    #[test]
+    fn new_settings_count_with_the_next_reading_which_is_due_at_once() {
+        let mut directory = Directory::new(settings(&["*"], &[]), at(0));
+        read(&mut directory, &[("q1", "Payments"), ("q2", "Support")], 0);
+        directory.resettle(settings(&["Support"], &[]), at(10));
+        assert_eq!(directory.next_wakeup(), Some(at(10)));
+        read(&mut directory, &[("q1", "Payments"), ("q2", "Support")], 10);
+        assert_eq!(directory.subscribed_queues(), [QueueId::new("q2")]);
     }
 }

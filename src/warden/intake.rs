@@ -14,7 +14,7 @@ use crate::warden::Settings;
 use crate::warden::book::{Directive, Intake, LetGo, Outlook, Pursuit, Stage};
 use crate::warden::latch::Hold;
 use crate::warden::plan::{self, DIRECTIVE};
-use crate::warden::session::{Effect, SocketId};
+use crate::warden::session::{Effect, Novelty, SocketId};
 use crate::warden::survey::Gap;
 use crate::wire::frame::{self, Frame};
 
@@ -24,9 +24,16 @@ impl Warden {
         if !self.session.heard(socket, now) {
             return;
         }
+        let print = self.session.is_doubled(socket).then(|| frame::fingerprint(text)).flatten();
+        if print.is_some() && self.session.event(socket, print, now) == Novelty::Repeat {
+            return self.count("recwarden_events_repeated_total");
+        }
         match frame::read(text) {
             Ok(Frame::Conversation(event)) => {
                 self.count("recwarden_events_total");
+                if print.is_none() {
+                    self.session.event(socket, None, now);
+                }
                 if !event.decoded.odd.is_empty() {
                     self.count("recwarden_odd_fields_total");
                 }
@@ -43,9 +50,13 @@ impl Warden {
                 self.note(Level::Info, "the platform will close the socket soon; a successor is brought up");
                 self.session.closing(socket, now);
             }
-            Ok(Frame::System { topic, .. }) => {
+            Ok(Frame::System { topic }) if frame::tells_of_the_list(&topic) => {
+                self.note(Level::Info, format!("the platform sent {topic}; the list of topics is read back"));
+                self.session.list_changed(socket, now);
+            }
+            Ok(Frame::System { topic }) => {
                 self.note(Level::Warn, format!("the platform sent {topic}; the channel is replaced"));
-                self.session.closing(socket, now);
+                self.session.distrust(socket, now);
             }
             Ok(Frame::Heartbeat | Frame::Pong) => {}
             Ok(Frame::Subscribed { .. } | Frame::Unknown { .. }) => {
@@ -208,6 +219,17 @@ impl Warden {
                     self.count("recwarden_gaps_total");
                     self.note(Level::Warn, format!("events may be missed from {from} on: {why}"));
                     self.open_gap(from, &why, now);
+                }
+                Effect::Deaf(slot) => {
+                    self.count("recwarden_deaf_subscriptions_total");
+                    let number = slot.0;
+                    let message =
+                        format!("channel {number} missed an event that its twin heard; it is replaced");
+                    self.note(Level::Warn, message);
+                }
+                Effect::Grown => {
+                    self.note(Level::Info, "topics were added; calls in progress there are read");
+                    self.survey.ask_for_round();
                 }
                 Effect::AllLive => {
                     self.note(Level::Info, "every topic is subscribed; calls in progress are read");

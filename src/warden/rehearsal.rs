@@ -380,6 +380,7 @@ pub(super) fn nobody_around(means: Means, directive_priority: i64) -> Settings {
             queues: Vec::new(),
             users: Vec::new(),
             topics: Vec::new(),
+            redundancy: crate::warden::session::Redundancy::Single,
             discover_every: Duration::MAX,
         },
         resync_every: Duration::MAX,

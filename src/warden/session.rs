@@ -1,24 +1,50 @@
 //! Keeps the subscription alive: channel → socket → subscribed → lost, with a deadline for each wait.
 //!
-//! Each pack of topics has a slot. A slot makes a channel, opens its socket, subscribes, reads the list
-//! back, and then listens. Silence is probed and then treated as a loss; a lost socket is opened again on
-//! the same channel as long as that exists (GENESYS.md, traps 9 to 12). Before a channel expires, and on a
-//! closing notice, a successor with the same topics is brought up first, and only then the old socket is
-//! closed.
+//! Topics lie in packs, one for each channel. Each pack has a slot, or two where topics are carried twice
+//! (`subscribe.redundancy`). A slot makes a channel, opens its socket, subscribes, reads the list back, and
+//! then listens. Where the topics of a pack change, the whole list is sent again on the live channel: no
+//! socket is closed for it. Silence is probed and then treated as a loss; a lost socket is opened again on the
+//! same channel as long as that exists (GENESYS.md, traps 9 to 11).
+//!
+//! # Make before break
+//!
+//! A channel that nears its end, that belongs to an old access token, or that may have gone deaf gets a
+//! successor: a channel of its own, subscribed and confirmed, before the old socket is closed, and that one is
+//! heard for [`LINGER`] longer, so that nothing on its way is lost. What both bring counts once.
+//!
+//! A closing notice is answered the same way. The official reaction is a second socket on the same channel
+//! (trap 12), yet "the first WebSocket disconnects" then, and nowhere is it said that no event falls between
+//! the two. A successor loses nothing by what is documented. It costs a channel, which lies unused until it
+//! expires and is the first to go ("channels without an active connection will be removed first"). Only when
+//! the channels made in one lifetime reach the platform's limit is the official way taken, so that a storm of
+//! notices never makes more of them; what may fall between is a gap then, unless a twin heard it.
+//!
+//! # Gaps
+//!
+//! A loss is a gap only where no other socket of the same pack has been heard without a break since the lost
+//! one was last heard itself.
 
+mod hearing;
+mod overlap;
+mod renewal;
 mod state;
+#[cfg(test)]
+mod tests;
+mod topics;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::model::ids::ChannelId;
 use crate::model::time::{Mono, Now, Wall};
 use crate::warden::backoff::Backoff;
-use crate::warden::dice::Dice;
 use crate::wire::reply::Channel;
 use crate::wire::request::Request;
-use crate::wire::topic::Topic;
+use crate::wire::topic::{CHANNELS_PER_CLIENT, PackId, Packs, Topic};
+pub use overlap::Novelty;
+use overlap::Overlap;
 pub use state::Effect;
-use state::{State, request_due};
+use state::{List, Open, Renewal, Service, State};
 
 /// Silence beyond this is probed: the heartbeat comes every 30 s (GENESYS.md 4.3), and a late one is no loss.
 pub const SILENCE: Duration = Duration::from_secs(40);
@@ -26,14 +52,18 @@ pub const SILENCE: Duration = Duration::from_secs(40);
 pub const PROBE_WAIT: Duration = Duration::from_secs(5);
 /// A socket that does not open within this is lost.
 pub const OPEN_WAIT: Duration = Duration::from_secs(15);
-/// A channel is replaced so long before it expires.
+/// A channel is replaced so long before it expires, or when three quarters of its life are over.
 pub const ROTATE_BEFORE: Duration = Duration::from_secs(3600);
 /// A channel lives at least so long before it is replaced, however soon the platform says it expires.
 pub const ROTATE_AT_MOST_EVERY: Duration = Duration::from_secs(60);
+/// A socket is heard so long after its successor was confirmed: frames on their way arrive.
+pub const LINGER: Duration = Duration::from_secs(5);
+/// No channel lives longer (GENESYS.md 4.2), whatever the clocks say.
+const LONGEST_LIFE: Duration = Duration::from_secs(86_400);
 /// The probe (GENESYS.md 4.3).
 pub const PING: &str = r#"{"message":"ping"}"#;
 
-/// One pack of topics and what keeps it subscribed.
+/// One channel for one pack of topics, and what keeps it subscribed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SlotId(pub u32);
 
@@ -41,13 +71,34 @@ pub struct SlotId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SocketId(pub u64);
 
+/// On how many channels each topic is carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Redundancy {
+    /// On one.
+    #[default]
+    Single,
+    /// On two: the sudden loss of either opens no gap.
+    Double,
+}
+
+/// What the platform's limit leaves out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shortfall {
+    /// Topics that are not subscribed at all.
+    pub topics: usize,
+    /// Packs that have one channel and should have two.
+    pub single_packs: usize,
+}
+
 #[derive(Clone, Debug)]
 struct Slot {
-    topics: Vec<Topic>,
+    pack: PackId,
     state: State,
     since: Now,
+    rotate_at: Mono,
     backoff: Backoff,
     replaces: Option<SlotId>,
+    renewal: Option<Renewal>,
 }
 
 /// One slot, for people.
@@ -63,34 +114,41 @@ pub struct SlotView {
     pub since: Wall,
 }
 
+/// Whether a resync is owed once every topic is heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Resync {
+    #[default]
+    Owed,
+    Done,
+}
+
 /// All slots.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
+    packs: Packs,
     slots: BTreeMap<SlotId, Slot>,
     next_slot: u32,
     next_socket: u64,
+    /// Channels made and not yet expired, by what we know; the platform counts them all.
+    made: Vec<(ChannelId, Mono)>,
+    overlap: Overlap,
+    rejected: BTreeMap<Topic, String>,
+    resync: Resync,
     effects: VecDeque<Effect>,
 }
 
 impl Session {
-    /// Subscribes these packs in place of whatever was subscribed before. Packs that stay are not touched.
-    pub fn subscribe(&mut self, packs: Vec<Vec<Topic>>, now: Now) {
-        let gone: Vec<SlotId> =
-            self.slots.iter().filter(|(_, slot)| !packs.contains(&slot.topics)).map(|(id, _)| *id).collect();
-        for id in gone {
-            self.drop_slot(id);
-        }
-        for topics in packs {
-            if !self.slots.values().any(|slot| slot.topics == topics) {
-                self.add(topics, None, now);
-            }
-        }
-    }
-
-    fn add(&mut self, topics: Vec<Topic>, replaces: Option<SlotId>, now: Now) {
+    fn add(&mut self, pack: PackId, replaces: Option<SlotId>, state: State, now: Now) {
         self.next_slot += 1;
-        let state = State::WantChannel { due: now.mono };
-        let slot = Slot { topics, state, since: now, backoff: Backoff::default(), replaces };
+        let slot = Slot {
+            pack,
+            state,
+            since: now,
+            rotate_at: now.mono + LONGEST_LIFE,
+            backoff: Backoff::default(),
+            replaces,
+            renewal: None,
+        };
         self.slots.insert(SlotId(self.next_slot), slot);
     }
 
@@ -107,10 +165,14 @@ impl Session {
         self.effects.pop_front()
     }
 
-    /// Whether every pack is live (there may be successors on their way).
+    /// Whether every topic is heard on one channel at least.
     pub fn is_live(&self) -> bool {
-        let live = |slot: &Slot| matches!(slot.state, State::Live { .. });
-        !self.slots.is_empty() && self.slots.values().all(|slot| live(slot) || slot.replaces.is_some())
+        self.every_pack_has(|slot| slot.state.live().is_some())
+    }
+
+    fn every_pack_has(&self, good: impl Fn(&Slot) -> bool) -> bool {
+        let has = |pack| self.slots.values().any(|slot| slot.pack == pack && good(slot));
+        !self.packs.is_empty() && self.packs.iter().all(|(id, _)| has(id))
     }
 
     /// The slots, for people.
@@ -118,7 +180,7 @@ impl Session {
         let view = |(id, slot): (&SlotId, &Slot)| SlotView {
             slot: *id,
             state: slot.state.name(),
-            topics: slot.topics.len(),
+            topics: self.packs.get(slot.pack).map_or(0, |pack| pack.topics.len()),
             since: slot.since.wall,
         };
         self.slots.iter().map(view).collect()
@@ -127,42 +189,56 @@ impl Session {
     /// A request that is due. The caller sends it; the slot asks for nothing more until its answer (or its
     /// failure) is told.
     pub fn next_request(&mut self, now: Mono) -> Option<(SlotId, Request)> {
-        let (id, slot) =
-            self.slots.iter_mut().find(|(_, slot)| request_due(&slot.state).is_some_and(|due| due <= now))?;
-        let state = std::mem::replace(&mut slot.state, State::Creating);
-        let (state, request) = match state {
+        let due = |slot: &Slot| slot.state.request_due().is_some_and(|due| due <= now);
+        let (id, slot) = self.slots.iter_mut().find(|(_, slot)| due(slot))?;
+        let pack = self.packs.get(slot.pack)?;
+        let request = match &mut slot.state {
+            State::WantChannel { .. } => {
+                slot.state = State::Creating;
+                Request::CreateChannel
+            }
             State::WantCheck { channel, .. } => {
+                let channel = channel.clone();
                 let request = Request::CheckChannel { channel: channel.id.clone() };
-                (State::Checking { channel }, Some(request))
+                slot.state = State::Checking { channel };
+                request
             }
-            State::WantSubscribe { channel, socket, .. } => {
-                let request = Request::Subscribe { channel: channel.id.clone(), topics: slot.topics.clone() };
-                (State::Subscribing { channel, socket }, Some(request))
+            State::Open(open) => {
+                let channel = open.channel.id.clone();
+                match open.list {
+                    List::Due(_) => {
+                        open.list = List::Sending(pack.revision);
+                        Request::Subscribe { channel, topics: pack.topics.iter().cloned().collect() }
+                    }
+                    List::ReadDue(revision, _) => {
+                        open.list = List::Reading(revision);
+                        Request::ReadSubscriptions { channel }
+                    }
+                    List::Sending(_) | List::Reading(_) | List::Held(_) => return None,
+                }
             }
-            State::WantReadBack { channel, socket, .. } => {
-                let request = Request::ReadSubscriptions { channel: channel.id.clone() };
-                (State::ReadingBack { channel, socket }, Some(request))
+            State::Creating | State::Checking { .. } | State::Opening { .. } | State::Retiring { .. } => {
+                return None;
             }
-            State::WantChannel { .. } => (State::Creating, Some(Request::CreateChannel)),
-            other @ (State::Creating
-            | State::Checking { .. }
-            | State::Opening { .. }
-            | State::Subscribing { .. }
-            | State::ReadingBack { .. }
-            | State::Live { .. }) => (other, None),
         };
-        slot.state = state;
-        request.map(|request| (*id, request))
+        Some((*id, request))
     }
 
     /// Whether a request is due.
     pub fn wants_request(&self, now: Mono) -> bool {
-        self.slots.values().any(|slot| request_due(&slot.state).is_some_and(|due| due <= now))
+        self.slots.values().any(|slot| slot.state.request_due().is_some_and(|due| due <= now))
     }
 
     /// A channel was made.
     pub fn channel_made(&mut self, id: SlotId, channel: Channel, now: Now) {
-        self.open(id, channel, now);
+        let life = channel.expires.since(now.wall).min(LONGEST_LIFE);
+        self.made.retain(|(_, until)| *until > now.mono);
+        self.made.push((channel.id.clone(), now.mono + life));
+        if let Some(slot) = self.slots.get_mut(&id) {
+            let rotate_after = life.saturating_sub(ROTATE_BEFORE).max(life * 3 / 4);
+            slot.rotate_at = now.mono + rotate_after.max(ROTATE_AT_MOST_EVERY);
+            self.open(id, channel, now);
+        }
     }
 
     /// The channel that was checked still exists.
@@ -182,140 +258,65 @@ impl Session {
         }
     }
 
-    /// The topics were taken; the list is read back next, since a topic can be missing from it.
-    pub fn subscribed(&mut self, id: SlotId, now: Now) {
-        if let Some(slot) = self.slots.get_mut(&id)
-            && let State::Subscribing { channel, socket } = &slot.state
-        {
-            slot.state = State::WantReadBack { channel: channel.clone(), socket: *socket, due: now.mono };
-        }
-    }
-
-    /// The topics a slot asked for.
-    pub fn topics(&self, id: SlotId) -> &[Topic] {
-        self.slots.get(&id).map_or(&[], |slot| &slot.topics)
-    }
-
-    /// The list was read back: events flow.
-    pub fn read_back(&mut self, id: SlotId, now: Now) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let State::ReadingBack { channel, socket } = &slot.state else { return };
-        slot.state = State::Live { channel: channel.clone(), socket: *socket, heard: now, probe: None };
-        slot.since = now;
-        slot.backoff.reset();
-        if let Some(old) = slot.replaces.take() {
-            self.drop_slot(old);
-        }
-        if self.is_live() {
-            self.effects.push_back(Effect::AllLive);
-        }
-    }
-
-    /// A request of the slot failed for now: it is tried again after a while.
-    pub fn failed(&mut self, id: SlotId, dice: &mut Dice, now: Now) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let due = now.mono + slot.backoff.fail(dice);
-        slot.state = match std::mem::replace(&mut slot.state, State::Creating) {
-            State::Checking { channel } => State::WantCheck { channel, due },
-            State::Subscribing { channel, socket } => State::WantSubscribe { channel, socket, due },
-            State::ReadingBack { channel, socket } => State::WantReadBack { channel, socket, due },
-            State::Creating => State::WantChannel { due },
-            other @ (State::WantChannel { .. }
-            | State::WantCheck { .. }
-            | State::Opening { .. }
-            | State::WantSubscribe { .. }
-            | State::WantReadBack { .. }
-            | State::Live { .. }) => other,
-        };
-    }
-
-    /// The channel is gone (404): a new one is made, and the socket of the old one closed.
-    pub fn channel_gone(&mut self, id: SlotId, dice: &mut Dice, now: Now) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let due = now.mono + slot.backoff.fail(dice);
-        if let Some(socket) = slot.state.socket() {
-            self.effects.push_back(Effect::Close(socket));
-        }
-        slot.state = State::WantChannel { due };
-    }
-
     /// A socket opened.
     pub fn opened(&mut self, socket: SocketId, now: Now) {
         if let Some(slot) = self.slot_of(socket)
             && let State::Opening { channel, .. } = &slot.state
         {
-            slot.state = State::WantSubscribe { channel: channel.clone(), socket, due: now.mono };
+            let (channel, list) = (channel.clone(), List::Due(now.mono));
+            let service = Service::Rising;
+            slot.state =
+                State::Open(Open { channel, socket, heard: now, probe: None, proved: now, list, service });
         }
     }
 
-    /// A text came: the socket is alive. Says whether the socket is one of ours.
-    pub fn heard(&mut self, socket: SocketId, now: Now) -> bool {
-        let Some(slot) = self.slot_of(socket) else { return false };
-        if let State::Live { heard, probe, .. } = &mut slot.state {
-            *heard = now;
-            *probe = None;
-        }
-        true
-    }
-
-    /// A closing notice: a successor is brought up while the socket still lives.
-    pub fn closing(&mut self, socket: SocketId, now: Now) {
-        let found =
-            self.slots.iter().find(|(_, slot)| slot.state.socket() == Some(socket)).map(|(id, _)| *id);
-        if let Some(id) = found {
-            self.succeed(id, now);
-        }
-    }
-
-    /// Brings up a successor for every live slot: its channel can't be trusted.
-    pub fn renew(&mut self, now: Now) {
-        let ids: Vec<SlotId> = self.slots.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.succeed(id, now));
-    }
-
-    fn succeed(&mut self, id: SlotId, now: Now) {
-        if self.slots.values().any(|slot| slot.replaces == Some(id)) {
-            return;
-        }
-        if let Some(slot) = self.slots.get(&id)
-            && matches!(slot.state, State::Live { .. })
+    /// The topics were taken; the list is read back next, since a topic can be missing from it.
+    pub fn subscribed(&mut self, id: SlotId, now: Now) {
+        if let Some(slot) = self.slots.get_mut(&id)
+            && let State::Open(open) = &mut slot.state
+            && let List::Sending(revision) = open.list
         {
-            let topics = slot.topics.clone();
-            self.add(topics, Some(id), now);
+            open.list = List::ReadDue(revision, now.mono);
         }
     }
 
-    /// A socket is lost, and why.
-    pub fn lost(&mut self, socket: SocketId, why: &str, dice: &mut Dice, now: Now) {
-        let Some((id, slot)) = self.slots.iter_mut().find(|(_, slot)| slot.state.socket() == Some(socket))
-        else {
-            return;
-        };
-        let id = *id;
-        let due = now.mono + slot.backoff.fail(dice);
-        let state = std::mem::replace(&mut slot.state, State::WantChannel { due });
-        match state {
-            State::Live { channel, heard, .. } => {
-                self.effects.push_back(Effect::Lost(heard.wall, why.to_owned()));
-                slot.state = State::WantCheck { channel, due };
-            }
-            State::Opening { channel, .. }
-            | State::WantSubscribe { channel, .. }
-            | State::Subscribing { channel, .. }
-            | State::WantReadBack { channel, .. }
-            | State::ReadingBack { channel, .. } => slot.state = State::WantCheck { channel, due },
-            State::WantChannel { .. }
-            | State::Creating
-            | State::WantCheck { .. }
-            | State::Checking { .. } => {}
+    /// The list was read back: events flow.
+    pub fn read_back(&mut self, id: SlotId, now: Now) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let State::Open(Open { list: List::Reading(revision), .. }) = slot.state else { return };
+        slot.backoff.reset();
+        let (pack, replaces) = (slot.pack, slot.replaces.take());
+        let unbroken = self.hand_over(replaces, now);
+        let current = self.packs.get(pack).map(|pack| (pack.revision, pack.grown));
+        let known = self.heard_revision(pack);
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        if let State::Open(open) = &mut slot.state {
+            let unbroken = match open.service {
+                Service::Rising => {
+                    slot.since = now;
+                    open.proved = now;
+                    unbroken.unwrap_or(now.mono)
+                }
+                Service::Live { unbroken, .. } => unbroken,
+            };
+            open.service = Service::Live { revision, unbroken };
+            open.list = match current {
+                Some((wanted, _)) if wanted != revision => List::Due(now.mono),
+                Some(_) | None => List::Held(revision),
+            };
         }
-        slot.since = now;
-        let successor = self.slots.iter().find(|(_, slot)| slot.replaces == Some(id)).map(|(at, _)| *at);
-        if let Some(successor) = successor {
-            self.slots.remove(&id);
-            if let Some(slot) = self.slots.get_mut(&successor) {
-                slot.replaces = None;
-            }
+        let grown = current.is_some_and(|(_, grown)| known < Some(grown) && grown <= revision);
+        if grown && self.resync == Resync::Done {
+            self.effects.push_back(Effect::Grown);
+        }
+        self.settle_resync();
+    }
+
+    fn settle_resync(&mut self) {
+        let sound = |slot: &Slot| slot.state.live().is_some() && slot.is_trusted();
+        if self.resync == Resync::Owed && self.every_pack_has(sound) {
+            self.resync = Resync::Done;
+            self.effects.push_back(Effect::AllLive);
         }
     }
 
@@ -323,71 +324,9 @@ impl Session {
         self.slots.values_mut().find(|slot| slot.state.socket() == Some(socket))
     }
 
-    /// Probes what is silent, gives up what did not open, replaces what expires.
-    pub fn tick(&mut self, dice: &mut Dice, now: Now) {
-        let mut lost = Vec::new();
-        let mut expiring = Vec::new();
-        for (id, slot) in &mut self.slots {
-            match &mut slot.state {
-                State::Opening { socket, deadline, .. } if *deadline <= now.mono => {
-                    lost.push((*socket, "the socket did not open in time"));
-                }
-                State::Live { socket, probe: Some(deadline), .. } if *deadline <= now.mono => {
-                    lost.push((*socket, "no heartbeat, and no answer to a ping"));
-                }
-                State::Live { socket, heard, probe: probe @ None, .. }
-                    if now.mono.since(heard.mono) >= SILENCE =>
-                {
-                    *probe = Some(now.mono + PROBE_WAIT);
-                    self.effects.push_back(Effect::Send(*socket, PING));
-                }
-                State::Live { channel, .. }
-                    if now.wall + ROTATE_BEFORE >= channel.expires
-                        && now.mono.since(slot.since.mono) >= ROTATE_AT_MOST_EVERY =>
-                {
-                    expiring.push(*id);
-                }
-                State::WantChannel { .. }
-                | State::Creating
-                | State::WantCheck { .. }
-                | State::Checking { .. }
-                | State::Opening { .. }
-                | State::WantSubscribe { .. }
-                | State::Subscribing { .. }
-                | State::WantReadBack { .. }
-                | State::ReadingBack { .. }
-                | State::Live { .. } => {}
-            }
-        }
-        for (socket, why) in lost {
-            self.effects.push_back(Effect::Close(socket));
-            self.lost(socket, why, dice, now);
-        }
-        for id in expiring {
-            self.succeed(id, now);
-        }
-    }
-
-    /// When [`Session::tick`] has something to do, or a request falls due.
-    pub fn next_wakeup(&self, now: Now) -> Option<Mono> {
-        let of = |slot: &Slot| match &slot.state {
-            State::Opening { deadline, .. } => Some(*deadline),
-            State::Live { probe: Some(deadline), .. } => Some(*deadline),
-            State::Live { heard, channel, .. } => {
-                let rotation = channel.expires - ROTATE_BEFORE;
-                let until = now.mono + rotation.since(now.wall).max(ROTATE_AT_MOST_EVERY);
-                Some((heard.mono + SILENCE).min(until))
-            }
-            other @ (State::WantChannel { .. }
-            | State::Creating
-            | State::WantCheck { .. }
-            | State::Checking { .. }
-            | State::WantSubscribe { .. }
-            | State::Subscribing { .. }
-            | State::WantReadBack { .. }
-            | State::ReadingBack { .. }) => request_due(other),
-        };
-        self.slots.values().filter_map(of).min()
+    /// Whether no channel can be made without pushing out one that is in use.
+    fn is_full(&self) -> bool {
+        self.slots.len() >= CHANNELS_PER_CLIENT
     }
 
     /// Closes every socket.
@@ -396,5 +335,11 @@ impl Session {
         for id in all {
             self.drop_slot(id);
         }
+    }
+}
+
+impl Slot {
+    fn is_retiring(&self) -> bool {
+        matches!(self.state, State::Retiring { .. })
     }
 }

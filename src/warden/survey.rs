@@ -128,6 +128,11 @@ impl Survey {
         self.again = Again::Yes;
     }
 
+    /// There is something to be found: a round begins now, or once more after the one that is running.
+    pub fn ask_for_round(&mut self) {
+        self.again = Again::Yes;
+    }
+
     /// While nothing is heard: the next round begins soon.
     pub fn poll(&mut self, now: Mono) {
         let at = self.begun.map_or(now, |begun| begun + POLL_EVERY);

@@ -112,4 +112,50 @@ mod tests {
         assert_eq!((list.len(), list.most_urgent(at(5))), (1, None));
         assert_eq!(list.next_due(), Some(at(9)));
     }
+
+    #[test]
+    fn nothing_is_urgent_before_it_is_due() {
+        let mut list = Worklist::default();
+        list.put(&id("one"), Action::Stop, at(0), at(5));
+        assert_eq!((list.most_urgent(at(4)), list.has_ready()), (None, false));
+        assert_eq!(list.next_due(), Some(at(5)));
+        assert_eq!((list.most_urgent(at(5)), list.has_ready()), (Some(id("one")), true));
+        assert_eq!(list.next_due(), None, "what is due is not waited for");
+    }
+
+    #[test]
+    fn what_is_urgent_stays_until_it_is_taken_off() {
+        let mut list = Worklist::default();
+        list.put(&id("one"), Action::Stop, at(0), at(0));
+        assert_eq!(list.most_urgent(at(1)), list.most_urgent(at(2)));
+        list.remove(&id("one"));
+        assert_eq!((list.most_urgent(at(3)), list.has_ready(), list.is_empty()), (None, false, true));
+    }
+
+    #[test]
+    fn a_stop_that_falls_due_overtakes_a_start_that_waits() {
+        let mut list = Worklist::default();
+        list.put(&id("start"), Action::Start, at(0), at(0));
+        list.put(&id("stop"), Action::Stop, at(9), at(9));
+        assert_eq!(list.most_urgent(at(8)), Some(id("start")));
+        assert_eq!(list.most_urgent(at(9)), Some(id("stop")));
+    }
+
+    #[test]
+    fn what_was_put_off_keeps_its_age() {
+        let mut list = Worklist::default();
+        list.put(&id("old"), Action::Stop, at(0), at(0));
+        list.put(&id("new"), Action::Stop, at(1), at(1));
+        list.put(&id("old"), Action::Stop, at(0), at(7));
+        assert_eq!(list.most_urgent(at(5)), Some(id("new")));
+        assert_eq!(list.most_urgent(at(7)), Some(id("old")));
+    }
+
+    #[test]
+    fn to_take_off_what_is_not_there_does_nothing() {
+        let mut list = Worklist::default();
+        list.put(&id("one"), Action::Stop, at(0), at(0));
+        list.remove(&id("other"));
+        assert_eq!((list.len(), list.next_due()), (1, Some(at(0))));
+    }
 }

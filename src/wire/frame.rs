@@ -1,6 +1,8 @@
 //! One text of the notification socket to what it means (GENESYS.md 4.3). Frames without a topic, unknown
 //! topics and unknown fields are borne; what is no JSON, too large or too deep is refused with a reason.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -139,6 +141,24 @@ pub fn read(text: &str) -> Result<Frame, FrameError> {
     }
 }
 
+/// Whether a system topic tells only that the list of topics was changed, as by our own request.
+pub fn tells_of_the_list(topic: &str) -> bool {
+    topic.to_ascii_lowercase().starts_with("v2.system.subscription_changed")
+}
+
+/// What the text of a conversation event comes down to, without what differs from one copy to the other (its
+/// correlation); none for any other frame.
+pub fn fingerprint(text: &str) -> Option<u64> {
+    let envelope: Envelope<'_> = serde_json::from_str(text).ok()?;
+    let topic = envelope.topic_name?.to_ascii_lowercase();
+    if !is_conversation_topic(&topic) {
+        return None;
+    }
+    let mut hasher = DefaultHasher::new();
+    (topic, envelope.event_body?.get()).hash(&mut hasher);
+    Some(hasher.finish())
+}
+
 /// `v2.{routing.queues,users}.{id}.conversations` and its media siblings; not `conversationsummary`, and
 /// not what lies below one conversation (`....conversations.{id}.recordings`).
 fn is_conversation_topic(lower: &str) -> bool {
@@ -206,5 +226,21 @@ mod tests {
         let text = r#"{"topicName":"v2.users.u.conversations.calls","version":"2","metadata":{"CorrelationId":"k"},"eventBody":{"id":"c","recordingState":"active"}}"#;
         let Ok(Frame::Conversation(event)) = read(text) else { panic!("not an event") };
         assert_eq!((event.correlation.as_str(), event.decoded.conversation.id.as_str()), ("k", "c"));
+    }
+
+    #[test]
+    fn copies_of_an_event_have_one_fingerprint_whatever_their_correlation() {
+        let frame = |topic: &str, body: &str, correlation: &str| {
+            format!(
+                r#"{{"topicName":"{topic}","eventBody":{body},"metadata":{{"CorrelationId":"{correlation}"}}}}"#
+            )
+        };
+        let topic = "v2.users.u.conversations";
+        let print = fingerprint(&frame(topic, r#"{"id":"c"}"#, "1"));
+        assert!(print.is_some());
+        assert_eq!(fingerprint(&frame("V2.Users.u.conversations", r#"{"id":"c"}"#, "2")), print);
+        assert_ne!(fingerprint(&frame(topic, r#"{"id":"d"}"#, "1")), print);
+        assert_eq!(fingerprint(&frame("channel.metadata", "{}", "1")), None);
+        assert_eq!(fingerprint("no json"), None);
     }
 }

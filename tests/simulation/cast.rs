@@ -10,6 +10,7 @@ use recwarden::sim::plan::Plan;
 use recwarden::sim::random::Chance;
 use recwarden::sim::stage::{Script, Stage};
 use recwarden::warden::plan::Means;
+use recwarden::warden::session::Redundancy;
 use recwarden::warden::{Enforcement, Settings, allowance, directory, sight};
 
 /// Requests a minute: above the platform's default since calls live faster than life here.
@@ -29,6 +30,7 @@ fn settings() -> Settings {
             queues: vec!["*".into()],
             users: Vec::new(),
             topics: Vec::new(),
+            redundancy: Redundancy::Single,
             discover_every: Duration::from_secs(60),
         },
         resync_every: Duration::from_secs(60),

@@ -1,8 +1,9 @@
 //! Where a slot stands and what it waits for, and what it wants done.
 
-use super::SocketId;
+use super::{SlotId, SocketId};
 use crate::model::time::{Mono, Now, Wall};
 use crate::wire::reply::Channel;
+use crate::wire::topic::Revision;
 
 /// What a slot is waiting for.
 #[derive(Clone, Debug)]
@@ -17,16 +18,69 @@ pub(super) enum State {
     Checking { channel: Channel },
     /// The socket is being opened.
     Opening { channel: Channel, socket: SocketId, deadline: Mono },
-    /// The socket is open; the topics have to be sent once it is due.
-    WantSubscribe { channel: Channel, socket: SocketId, due: Mono },
-    /// They are under way.
-    Subscribing { channel: Channel, socket: SocketId },
+    /// The socket is open.
+    Open(Open),
+    /// A successor has taken over; what is still on its way is heard out.
+    Retiring { socket: SocketId, until: Mono },
+}
+
+/// An open socket and its channel.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub(super) channel: Channel,
+    pub(super) socket: SocketId,
+    /// When anything was last heard.
+    pub(super) heard: Now,
+    /// Until when a ping has to be answered.
+    pub(super) probe: Option<Mono>,
+    /// When a conversation event last came: the only proof that the channel still gets any.
+    pub(super) proved: Now,
+    pub(super) list: List,
+    pub(super) service: Service,
+}
+
+/// Where the subscription list of a channel stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum List {
+    /// The topics have to be sent once it is due.
+    Due(Mono),
+    /// Those of this revision are under way.
+    Sending(Revision),
     /// The list has to be read back once it is due.
-    WantReadBack { channel: Channel, socket: SocketId, due: Mono },
+    ReadDue(Revision, Mono),
     /// That is under way.
-    ReadingBack { channel: Channel, socket: SocketId },
-    /// Events flow.
-    Live { channel: Channel, socket: SocketId, heard: Now, probe: Option<Mono> },
+    Reading(Revision),
+    /// The platform's list is that of this revision.
+    Held(Revision),
+}
+
+/// Whether events flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    /// No list was confirmed yet.
+    Rising,
+    /// Those of this revision do. Nothing was missed since `unbroken`, the time of predecessors included.
+    Live { revision: Revision, unbroken: Mono },
+}
+
+/// Why a live channel is to be replaced, the weightier the later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Why {
+    /// The platform is about to close its socket.
+    Closing,
+    /// Its time is nearly over.
+    Expiring,
+    /// There is a new access token, and the channel may end with the old one.
+    Token,
+    /// It may not hear what it should.
+    Doubted,
+}
+
+/// A replacement that is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Renewal {
+    pub(super) why: Why,
+    pub(super) due: Mono,
 }
 
 impl State {
@@ -35,12 +89,20 @@ impl State {
             Self::WantChannel { .. } | Self::Creating | Self::WantCheck { .. } | Self::Checking { .. } => {
                 None
             }
-            Self::Opening { socket, .. }
-            | Self::WantSubscribe { socket, .. }
-            | Self::Subscribing { socket, .. }
-            | Self::WantReadBack { socket, .. }
-            | Self::ReadingBack { socket, .. }
-            | Self::Live { socket, .. } => Some(*socket),
+            Self::Opening { socket, .. } | Self::Retiring { socket, .. } => Some(*socket),
+            Self::Open(open) => Some(open.socket),
+        }
+    }
+
+    /// The channel, where a socket of it is wanted or open.
+    pub(super) fn channel(&self) -> Option<&Channel> {
+        match self {
+            Self::Opening { channel, .. } | Self::Open(Open { channel, .. }) => Some(channel),
+            Self::WantChannel { .. }
+            | Self::Creating
+            | Self::WantCheck { .. }
+            | Self::Checking { .. }
+            | Self::Retiring { .. } => None,
         }
     }
 
@@ -49,27 +111,39 @@ impl State {
             Self::WantChannel { .. } | Self::Creating => "making a channel",
             Self::WantCheck { .. } | Self::Checking { .. } => "checking the channel",
             Self::Opening { .. } => "opening",
-            Self::WantSubscribe { .. }
-            | Self::Subscribing { .. }
-            | Self::WantReadBack { .. }
-            | Self::ReadingBack { .. } => "subscribing",
-            Self::Live { .. } => "live",
+            Self::Open(Open { service: Service::Rising, .. }) => "subscribing",
+            Self::Open(Open { service: Service::Live { .. }, .. }) => "live",
+            Self::Retiring { .. } => "retiring",
         }
     }
-}
 
-pub(super) fn request_due(state: &State) -> Option<Mono> {
-    match state {
-        State::WantChannel { due }
-        | State::WantCheck { due, .. }
-        | State::WantSubscribe { due, .. }
-        | State::WantReadBack { due, .. } => Some(*due),
-        State::Creating
-        | State::Checking { .. }
-        | State::Opening { .. }
-        | State::Subscribing { .. }
-        | State::ReadingBack { .. }
-        | State::Live { .. } => None,
+    /// The open socket, while events flow, and since when without a break.
+    pub(super) fn live(&self) -> Option<(&Open, Mono)> {
+        match self {
+            Self::Open(open) => match open.service {
+                Service::Live { unbroken, .. } => Some((open, unbroken)),
+                Service::Rising => None,
+            },
+            Self::WantChannel { .. }
+            | Self::Creating
+            | Self::WantCheck { .. }
+            | Self::Checking { .. }
+            | Self::Opening { .. }
+            | Self::Retiring { .. } => None,
+        }
+    }
+
+    /// When a request falls due.
+    pub(super) fn request_due(&self) -> Option<Mono> {
+        match self {
+            Self::WantChannel { due } | Self::WantCheck { due, .. } => Some(*due),
+            Self::Open(Open { list: List::Due(due) | List::ReadDue(_, due), .. }) => Some(*due),
+            Self::Open(Open { list: List::Sending(_) | List::Reading(_) | List::Held(_), .. })
+            | Self::Creating
+            | Self::Checking { .. }
+            | Self::Opening { .. }
+            | Self::Retiring { .. } => None,
+        }
     }
 }
 
@@ -84,6 +158,10 @@ pub enum Effect {
     Close(SocketId),
     /// Events may be missed from here on, and why.
     Lost(Wall, String),
-    /// Every slot is live again: what was missed can be made good.
+    /// A channel missed what its twin heard; it is replaced.
+    Deaf(SlotId),
+    /// Every topic is heard again: what was missed can be made good.
     AllLive,
+    /// Topics came to those that were heard before: what goes on there is not known yet.
+    Grown,
 }

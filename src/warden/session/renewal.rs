@@ -1,0 +1,355 @@
+//! What goes wrong with a channel, and what takes its place: failures, losses, doubts, successors.
+
+use super::state::{List, Open, Renewal, Service, State, Why};
+use super::{
+    Effect, LINGER, OPEN_WAIT, PING, PROBE_WAIT, ROTATE_AT_MOST_EVERY, Resync, SILENCE, Session, Slot,
+    SlotId, SocketId,
+};
+use crate::model::time::{Mono, Now, Wall};
+use crate::warden::dice::Dice;
+use crate::wire::reply::Channel;
+use crate::wire::topic::{CHANNELS_PER_CLIENT, PackId, Revision};
+
+/// How a successor comes by its channel.
+enum Way {
+    NewChannel,
+    SameChannel(Channel),
+}
+
+impl Session {
+    /// A request of the slot failed for now: it is tried again after a while.
+    pub fn failed(&mut self, id: SlotId, dice: &mut Dice, now: Now) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let due = now.mono + slot.backoff.fail(dice);
+        match &mut slot.state {
+            State::Creating => slot.state = State::WantChannel { due },
+            State::Checking { channel } => {
+                slot.state = State::WantCheck { channel: channel.clone(), due };
+            }
+            State::Open(open) => match open.list {
+                List::Sending(_) => open.list = List::Due(due),
+                List::Reading(revision) => open.list = List::ReadDue(revision, due),
+                List::Due(_) | List::ReadDue(..) | List::Held(_) => {}
+            },
+            State::WantChannel { .. }
+            | State::WantCheck { .. }
+            | State::Opening { .. }
+            | State::Retiring { .. } => {}
+        }
+    }
+
+    /// The channel is gone (404): another takes its place. While events still flow on it, only a successor ends it.
+    pub fn channel_gone(&mut self, id: SlotId, dice: &mut Dice, now: Now) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        if let State::Open(Open { list, service: Service::Live { revision, .. }, .. }) = &mut slot.state {
+            *list = List::Held(*revision);
+            return self.doubt(id, "the platform no longer knows the channel", now);
+        }
+        let due = now.mono + slot.backoff.fail(dice);
+        let state = std::mem::replace(&mut slot.state, State::WantChannel { due });
+        if let Some(socket) = state.socket() {
+            self.effects.push_back(Effect::Close(socket));
+        }
+        if let State::Checking { channel } | State::Open(Open { channel, .. }) = state {
+            self.made.retain(|(made, _)| *made != channel.id);
+        }
+    }
+
+    /// A closing notice: a successor is brought up while the socket still lives.
+    pub fn closing(&mut self, socket: SocketId, now: Now) {
+        self.plan_renewal(socket, Why::Closing, now);
+    }
+
+    /// The platform says something of the channel that makes it doubtful.
+    pub fn distrust(&mut self, socket: SocketId, now: Now) {
+        self.plan_renewal(socket, Why::Doubted, now);
+    }
+
+    fn plan_renewal(&mut self, socket: SocketId, why: Why, now: Now) {
+        if let Some(slot) = self.slot_of(socket)
+            && slot.state.live().is_some()
+        {
+            slot.plan(why, now.mono);
+        }
+    }
+
+    /// The platform's list may have changed: it is read back.
+    pub fn list_changed(&mut self, socket: SocketId, now: Now) {
+        if let Some(slot) = self.slot_of(socket)
+            && let State::Open(open) = &mut slot.state
+            && let List::Held(revision) = open.list
+        {
+            open.list = List::ReadDue(revision, now.mono);
+        }
+    }
+
+    /// No channel can be trusted: each gets a successor, and what they missed is made good after it.
+    pub fn renew(&mut self, now: Now) {
+        self.resync = Resync::Owed;
+        let live = self.slots.values_mut().filter(|slot| slot.state.live().is_some());
+        live.for_each(|slot| slot.plan(Why::Doubted, now.mono));
+    }
+
+    /// There is a new access token. Whether it may use a channel that was made with the old one is said nowhere
+    /// (GENESYS.md 4.3), and the channel may end with its token: each live one gets a successor, and what was not
+    /// live yet begins anew.
+    pub fn token_renewed(&mut self, now: Now) {
+        for slot in self.slots.values_mut() {
+            match &slot.state {
+                State::Open(Open { service: Service::Live { .. }, .. }) => slot.plan(Why::Token, now.mono),
+                State::WantChannel { .. } | State::Creating | State::Retiring { .. } => {}
+                State::WantCheck { .. }
+                | State::Checking { .. }
+                | State::Opening { .. }
+                | State::Open(Open { service: Service::Rising, .. }) => {
+                    self.effects.extend(slot.state.socket().map(Effect::Close));
+                    slot.state = State::WantChannel { due: now.mono };
+                    slot.since = now;
+                }
+            }
+        }
+    }
+
+    /// A live channel may not have heard everything since it last brought an event.
+    pub(super) fn doubt(&mut self, id: SlotId, why: &str, now: Now) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let Some((open, _)) = slot.state.live() else { return };
+        let proved = open.proved;
+        slot.plan(Why::Doubted, now.mono);
+        self.open_gap_unless_heard(id, proved, why);
+    }
+
+    fn open_gap_unless_heard(&mut self, id: SlotId, since: Now, why: &str) {
+        let Some(pack) = self.slots.get(&id).map(|slot| slot.pack) else { return };
+        let hears = self.slots.iter().any(|(other, slot)| {
+            *other != id
+                && slot.pack == pack
+                && slot.is_trusted()
+                && slot.state.live().is_some_and(|(_, unbroken)| unbroken <= since.mono)
+        });
+        if !hears {
+            self.lose(since.wall, why);
+        }
+    }
+
+    fn lose(&mut self, since: Wall, why: &str) {
+        self.effects.push_back(Effect::Lost(since, why.to_owned()));
+        self.resync = Resync::Owed;
+        self.settle_resync();
+    }
+
+    /// A socket is lost, and why.
+    pub fn lost(&mut self, socket: SocketId, why: &str, dice: &mut Dice, now: Now) {
+        let found = self.slots.iter().find(|(_, slot)| slot.state.socket() == Some(socket));
+        let Some(id) = found.map(|(id, _)| *id) else { return };
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let due = now.mono + slot.backoff.fail(dice);
+        let renewal = slot.renewal.take();
+        let heard = slot.state.live().map(|(open, _)| open.heard);
+        let state = std::mem::replace(&mut slot.state, State::WantChannel { due });
+        match state {
+            State::Retiring { .. } => {
+                self.slots.remove(&id);
+                return;
+            }
+            State::Opening { channel, .. } | State::Open(Open { channel, .. }) => {
+                // A channel that was to be replaced for more than its socket's sake is not used again.
+                if renewal.is_none_or(|renewal| renewal.why == Why::Closing) {
+                    slot.state = State::WantCheck { channel, due };
+                }
+            }
+            State::WantChannel { .. }
+            | State::Creating
+            | State::WantCheck { .. }
+            | State::Checking { .. } => {}
+        }
+        slot.since = now;
+        if let Some(heard) = heard {
+            self.open_gap_unless_heard(id, heard, why);
+        }
+        if let Some(successor) = self.successor_of(id) {
+            self.slots.remove(&id);
+            if let Some(slot) = self.slots.get_mut(&successor) {
+                slot.replaces = None;
+                slot.hurry(now.mono);
+            }
+        }
+    }
+
+    pub(super) fn successor_of(&self, id: SlotId) -> Option<SlotId> {
+        self.slots.iter().find(|(_, slot)| slot.replaces == Some(id)).map(|(at, _)| *at)
+    }
+
+    /// The newest list of a pack that some slot hears.
+    pub(super) fn heard_revision(&self, pack: PackId) -> Option<Revision> {
+        let revision = |open: &Open| match open.service {
+            Service::Live { revision, .. } => Some(revision),
+            Service::Rising => None,
+        };
+        let slots = self.slots.values().filter(|slot| slot.pack == pack);
+        slots.filter_map(|slot| slot.state.live()).filter_map(|(open, _)| revision(open)).max()
+    }
+
+    /// Lets the one that was replaced retire; since when events were heard without a break, where they still were.
+    pub(super) fn hand_over(&mut self, replaced: Option<SlotId>, now: Now) -> Option<Mono> {
+        let id = replaced?;
+        let slot = self.slots.get_mut(&id)?;
+        let Some((open, unbroken)) = slot.state.live() else {
+            self.drop_slot(id);
+            return None;
+        };
+        slot.state = State::Retiring { socket: open.socket, until: now.mono + LINGER };
+        slot.since = now;
+        Some(unbroken)
+    }
+
+    /// Probes what is silent, gives up what did not open, replaces what is to be replaced.
+    pub fn tick(&mut self, dice: &mut Dice, now: Now) {
+        let mut lost = Vec::new();
+        let mut over = Vec::new();
+        for (id, slot) in &mut self.slots {
+            match &mut slot.state {
+                State::Opening { socket, deadline, .. } if *deadline <= now.mono => {
+                    lost.push((*socket, "the socket did not open in time"));
+                }
+                State::Retiring { until, .. } if *until <= now.mono => over.push(*id),
+                State::Open(open) => match open.probe {
+                    Some(deadline) if deadline <= now.mono => {
+                        lost.push((open.socket, "no heartbeat, and no answer to a ping"));
+                    }
+                    None if now.mono.since(open.heard.mono) >= SILENCE => {
+                        open.probe = Some(now.mono + PROBE_WAIT);
+                        self.effects.push_back(Effect::Send(open.socket, PING));
+                    }
+                    Some(_) | None => {}
+                },
+                State::WantChannel { .. }
+                | State::Creating
+                | State::WantCheck { .. }
+                | State::Checking { .. }
+                | State::Opening { .. }
+                | State::Retiring { .. } => {}
+            }
+            if slot.rotate_at <= now.mono && slot.state.live().is_some() {
+                slot.plan(Why::Expiring, now.mono);
+            }
+        }
+        over.into_iter().for_each(|id| self.drop_slot(id));
+        for (socket, why) in lost {
+            self.effects.push_back(Effect::Close(socket));
+            self.lost(socket, why, dice, now);
+        }
+        self.overlap.overdue(now.mono).into_iter().for_each(|miss| self.take_miss(miss, now));
+        self.succeed(now);
+    }
+
+    /// Brings up the successors that are due, as far as channels are free.
+    fn succeed(&mut self, now: Now) {
+        self.made.retain(|(_, until)| *until > now.mono);
+        let due: Vec<SlotId> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.renewal.is_some_and(|renewal| renewal.due <= now.mono))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            let Some(pack) = self.slots.get(&id).map(|slot| slot.pack) else { continue };
+            match self.way_of_renewal(id) {
+                Some(Way::NewChannel) => self.add(pack, Some(id), State::WantChannel { due: now.mono }, now),
+                Some(Way::SameChannel(channel)) => self.move_socket(id, channel, now),
+                None => {}
+            }
+        }
+    }
+
+    /// How the planned successor of a live slot can be had; none where it has to wait, or is there.
+    fn way_of_renewal(&self, id: SlotId) -> Option<Way> {
+        let slot = self.slots.get(&id)?;
+        let (open, _) = slot.state.live()?;
+        let why = slot.renewal?.why;
+        if self.successor_of(id).is_some() {
+            return None;
+        }
+        let spent = self.is_full() || self.made.len() >= CHANNELS_PER_CLIENT;
+        if why == Why::Closing && spent {
+            // One at a time, so that its twin hears what may fall between the two sockets.
+            return (!self.is_moving(slot.pack)).then(|| Way::SameChannel(open.channel.clone()));
+        }
+        (!self.is_full()).then_some(Way::NewChannel)
+    }
+
+    /// Whether a slot of the pack moves to another socket on its channel.
+    fn is_moving(&self, pack: PackId) -> bool {
+        self.slots.values().filter(|slot| slot.pack == pack).any(|slot| {
+            let replaced = slot.replaces.and_then(|old| self.slots.get(&old));
+            let channel = slot.state.channel().map(|channel| &channel.id);
+            channel.is_some()
+                && replaced.is_some_and(|old| old.state.channel().map(|channel| &channel.id) == channel)
+        })
+    }
+
+    fn move_socket(&mut self, id: SlotId, channel: Channel, now: Now) {
+        let known = self.slots.get(&id).map(|slot| (slot.pack, slot.rotate_at));
+        let Some((pack, rotate_at)) = known else { return };
+        self.next_socket += 1;
+        let socket = SocketId(self.next_socket);
+        let deadline = now.mono + OPEN_WAIT;
+        self.add(pack, Some(id), State::Opening { channel: channel.clone(), socket, deadline }, now);
+        if let Some(slot) = self.slots.get_mut(&SlotId(self.next_slot)) {
+            slot.rotate_at = rotate_at;
+        }
+        self.effects.push_back(Effect::Open(socket, channel));
+    }
+
+    /// When [`Session::tick`] has something to do, or a request falls due.
+    pub fn next_wakeup(&self) -> Option<Mono> {
+        let of = |(id, slot): (&SlotId, &Slot)| match &slot.state {
+            State::Opening { deadline, .. } => Some(*deadline),
+            State::Retiring { until, .. } => Some(*until),
+            State::Open(open) => {
+                let silent = Some(open.probe.unwrap_or(open.heard.mono + SILENCE));
+                let live = slot.state.live().is_some();
+                let rotation = (live && slot.renewal.is_none()).then_some(slot.rotate_at);
+                let startable = |_: &Renewal| self.way_of_renewal(*id).is_some();
+                let renewal = slot.renewal.filter(startable).map(|renewal| renewal.due);
+                [silent, rotation, renewal, slot.state.request_due()].into_iter().flatten().min()
+            }
+            State::WantChannel { .. }
+            | State::Creating
+            | State::WantCheck { .. }
+            | State::Checking { .. } => slot.state.request_due(),
+        };
+        self.slots.iter().filter_map(of).chain(self.overlap.next_overdue()).min()
+    }
+}
+
+impl Slot {
+    /// Plans a successor. What doubts a channel or threatens its socket outranks what merely ages it.
+    fn plan(&mut self, why: Why, now: Mono) {
+        let due = match why {
+            Why::Closing | Why::Token => now,
+            Why::Expiring | Why::Doubted => now.max(self.since.mono + ROTATE_AT_MOST_EVERY),
+        };
+        self.renewal = Some(self.renewal.map_or(Renewal { why, due }, |planned| Renewal {
+            why: planned.why.max(why),
+            due: planned.due.min(due),
+        }));
+    }
+
+    /// Whether nothing speaks against its hearing everything.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.renewal.is_none_or(|renewal| renewal.why != Why::Doubted)
+    }
+
+    /// What waits for its next try goes at once.
+    fn hurry(&mut self, now: Mono) {
+        match &mut self.state {
+            State::WantChannel { due } | State::WantCheck { due, .. } => *due = now,
+            State::Creating
+            | State::Checking { .. }
+            | State::Opening { .. }
+            | State::Open(_)
+            | State::Retiring { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What is subscribed: topics onto slots, and the platform's word on each.
+
+use std::collections::BTreeSet;
+
+use super::state::{List, State};
+use super::{Redundancy, Session, Shortfall, SlotId};
+use crate::model::time::Now;
+use crate::wire::reply::Rejected;
+use crate::wire::topic::{CHANNELS_TO_FILL, PackId, Topic};
+
+impl Session {
+    /// Subscribes these topics in place of what was subscribed before; says what the platform's limit leaves
+    /// out. Each pack has its first channel before any has its second.
+    pub fn subscribe(&mut self, topics: &BTreeSet<Topic>, redundancy: Redundancy, now: Now) -> Shortfall {
+        let left_out = self.packs.settle(topics, CHANNELS_TO_FILL);
+        self.rejected.retain(|topic, _| topics.contains(topic));
+        let gone: Vec<SlotId> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| self.packs.get(slot.pack).is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        gone.into_iter().for_each(|id| self.drop_slot(id));
+        let packs: Vec<PackId> = self.packs.iter().map(|(id, _)| id).collect();
+        let twins = match redundancy {
+            Redundancy::Single => 0,
+            Redundancy::Double => (CHANNELS_TO_FILL - packs.len()).min(packs.len()),
+        };
+        for (place, pack) in packs.iter().enumerate() {
+            self.settle_replicas(*pack, if place < twins { 2 } else { 1 }, now);
+        }
+        for slot in self.slots.values_mut() {
+            let revision = self.packs.get(slot.pack).map(|pack| pack.revision);
+            if let State::Open(open) = &mut slot.state
+                && let List::Held(held) = open.list
+                && Some(held) != revision
+            {
+                open.list = List::Due(now.mono);
+            }
+        }
+        let wanted = if redundancy == Redundancy::Double { packs.len() } else { 0 };
+        Shortfall { topics: left_out, single_packs: wanted - twins }
+    }
+
+    fn settle_replicas(&mut self, pack: PackId, wanted: usize, now: Now) {
+        let mut have: Vec<SlotId> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.pack == pack && slot.replaces.is_none() && !slot.is_retiring())
+            .map(|(id, _)| *id)
+            .collect();
+        // Those that are heard stay.
+        have.sort_by_key(|id| self.slots.get(id).is_none_or(|slot| slot.state.live().is_none()));
+        for id in have.drain(wanted.min(have.len())..) {
+            let successor = self.successor_of(id);
+            self.drop_slot(id);
+            successor.into_iter().for_each(|one| self.drop_slot(one));
+        }
+        for _ in have.len()..wanted {
+            self.add(pack, None, State::WantChannel { due: now.mono }, now);
+        }
+    }
+
+    /// The topics that a slot asked for; none where they have changed since, so that another list follows.
+    pub fn asked(&self, id: SlotId) -> Option<Vec<Topic>> {
+        let slot = self.slots.get(&id)?;
+        let State::Open(open) = &slot.state else { return None };
+        let (List::Sending(sent) | List::ReadDue(sent, _) | List::Reading(sent) | List::Held(sent)) =
+            open.list
+        else {
+            return None;
+        };
+        let pack = self.packs.get(slot.pack).filter(|pack| pack.revision == sent)?;
+        Some(pack.topics.iter().cloned().collect())
+    }
+
+    /// Of the topics that the platform refuses, those that were not known to be refused: each is told once.
+    pub fn newly_rejected(&mut self, accepted: &[Topic], rejected: Vec<Rejected>) -> Vec<Rejected> {
+        accepted.iter().for_each(|topic| drop(self.rejected.remove(topic)));
+        let known = &mut self.rejected;
+        rejected
+            .into_iter()
+            .filter(|one| known.insert(one.topic.clone(), one.reason.clone()).is_none())
+            .collect()
+    }
+}

@@ -1,0 +1,134 @@
+//! Reading answers about the subscription: channels, lists of topics, and the platform's queues and users.
+
+use std::time::Duration;
+
+use super::{Level, Warden};
+use crate::model::time::Now;
+use crate::warden::directory::Progress;
+use crate::warden::session::{Shortfall, SlotId};
+use crate::wire::reply::{self, Fault, RawAnswer};
+use crate::wire::request::Request;
+use crate::wire::topic::{CHANNELS_PER_CLIENT, TOPICS_PER_CHANNEL};
+
+impl Warden {
+    pub(super) fn settle_slot(
+        &mut self,
+        slot: SlotId,
+        request: &Request,
+        answer: &RawAnswer,
+        fault: Option<Fault>,
+        now: Now,
+    ) {
+        let body = match (answer, fault) {
+            (RawAnswer::Answered { body, .. }, None) => body,
+            (_, Some(Fault::Gone { .. })) => return self.session.channel_gone(slot, &mut self.dice, now),
+            (_, fault) => {
+                let why = fault.map_or_else(|| "no answer".to_owned(), |fault| fault.to_string());
+                self.note(Level::Warn, format!("the subscription is not up yet, tried again: {why}"));
+                return self.session.failed(slot, &mut self.dice, now);
+            }
+        };
+        if matches!(request, Request::CreateChannel) {
+            match reply::channel(body) {
+                Ok(channel) => self.session.channel_made(slot, channel, now),
+                Err(error) => {
+                    self.note(Level::Error, format!("the new channel was not understood: {error}"));
+                    self.session.failed(slot, &mut self.dice, now);
+                }
+            }
+        } else if matches!(request, Request::CheckChannel { .. }) {
+            self.session.channel_there(slot, now);
+        } else if matches!(request, Request::Subscribe { .. }) {
+            // Here the platform says why a topic is refused; the list that is read back only lacks it.
+            self.report_rejected(slot, body);
+            self.session.subscribed(slot, now);
+        } else {
+            self.report_rejected(slot, body);
+            self.session.read_back(slot, now);
+        }
+    }
+
+    fn report_rejected(&mut self, slot: SlotId, body: &str) {
+        let Some(asked) = self.session.asked(slot) else { return };
+        match reply::subscriptions(body, &asked) {
+            Ok(answer) => {
+                for rejected in self.session.newly_rejected(&answer.accepted, answer.rejected) {
+                    let message = format!("topic {} is refused: {}", rejected.topic, rejected.reason);
+                    self.note(Level::Error, message);
+                    self.count("recwarden_topics_rejected_total");
+                }
+            }
+            Err(error) => {
+                self.note(Level::Error, format!("the subscription list was not understood: {error}"))
+            }
+        }
+    }
+
+    pub(super) fn settle_directory(
+        &mut self,
+        request: &Request,
+        answer: &RawAnswer,
+        fault: Option<Fault>,
+        now: Now,
+    ) {
+        let (RawAnswer::Answered { body, .. }, None) = (answer, &fault) else {
+            let why = fault.map_or_else(|| "no answer".to_owned(), |fault| fault.to_string());
+            self.note(
+                Level::Warn,
+                format!("the list of queues and users could not be read, tried again: {why}"),
+            );
+            return self.directory.failed(now.mono + Duration::from_secs(5));
+        };
+        let progress = if matches!(request, Request::ListUsers { .. }) {
+            reply::users(body).map(|page| self.directory.users_page(page.entities, page.pages, now.mono))
+        } else {
+            reply::queues(body).map(|page| self.directory.queues_page(page.entities, page.pages, now.mono))
+        };
+        match progress {
+            Ok(Progress::More) => {}
+            Ok(Progress::Complete) => self.take_directory(now),
+            Err(error) => {
+                self.note(Level::Error, format!("the list of queues and users was not understood: {error}"));
+                self.directory.failed(now.mono + Duration::from_secs(30));
+            }
+        }
+    }
+
+    fn take_directory(&mut self, now: Now) {
+        self.book.name_queues(self.directory.queue_names().clone());
+        let topics = self.directory.topics();
+        if topics.is_empty() && !self.settings.directory.is_nothing() {
+            self.note(Level::Error, "nothing is subscribed: no queue or user matches [subscribe]");
+        }
+        let redundancy = self.settings.directory.redundancy;
+        let shortfall = self.session.subscribe(&topics, redundancy, now);
+        self.report_shortfall(shortfall, topics.len());
+    }
+
+    /// The platform gives one client so many channels, and a channel so many topics: what that leaves out is
+    /// told once, and again when it changes.
+    fn report_shortfall(&mut self, shortfall: Shortfall, topics: usize) {
+        if std::mem::replace(&mut self.shortfall, shortfall) == shortfall {
+            return;
+        }
+        let limits = format!(
+            "the platform gives one OAuth client {CHANNELS_PER_CLIENT} channels of {TOPICS_PER_CHANNEL} topics, \
+             and one stays free for replacements"
+        );
+        if shortfall.topics > 0 {
+            let message = format!(
+                "{} of {topics} topics are not subscribed: {limits}. Name fewer queues in [subscribe], or run a \
+                 second daemon with a client of its own.",
+                shortfall.topics
+            );
+            self.alert("topics", message, None);
+        } else if shortfall.single_packs > 0 {
+            let message = format!(
+                "{} channels have no second one beside them, as subscribe.redundancy = 2 asks: {limits}. Name \
+                 fewer queues in [subscribe], or run a second daemon with a client of its own.",
+                shortfall.single_packs
+            );
+            self.alert("redundancy", message, None);
+        }
+    }
+}
