@@ -1,5 +1,6 @@
 //! The audit log: what is remembered, how it is written, linked and verified.
 
 pub mod record;
+pub mod redact;
 pub mod chain;
 pub mod history;

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use crate::audit::record::Record;
+use crate::audit::redact::Redaction;
 use crate::http::ask::{self, Ask};
 use crate::io::api::Api;
 use crate::io::clock::Clock;
@@ -69,6 +70,8 @@ pub struct Parts {
     pub warden: Warden,
     /// The audit log.
     pub journal: Journal,
+    /// What of a record the log may have.
+    pub redaction: Redaction,
     /// Facts, raw.
     pub facts: FactStore,
     /// The platform.
@@ -284,7 +287,8 @@ impl Daemon {
             error!("{text}");
             self.raise("audit log", text);
         }
-        for record in records {
+        for mut record in records {
+            self.parts.redaction.record(&mut record);
             self.parts.journal.append(now.wall, &record);
             self.watch(now.wall, record);
         }

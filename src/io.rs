@@ -5,6 +5,7 @@ pub mod clock;
 pub mod events;
 pub mod facts;
 pub mod journal;
+pub mod salt;
 pub mod signals;
 pub mod socket;
 pub mod supervisor;

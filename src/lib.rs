@@ -49,6 +49,7 @@
 //! | | `policy::example` * | rule tests as written to tests as meant |
 //! | | `policy::explain` * | why each rule matches or does not: what it saw and what it needed |
 //! | 3 audit | `audit::record` * | what is remembered and its written form |
+//! | | `audit::redact` * | which values the log has as salted hashes only |
 //! | | `audit::chain` * | link, sign, verify |
 //! | | `audit::history` * | what a log says is still in force, and the order promise |
 //! | 4 warden | `warden::dice` * | chance, from a seed: jitter and ids of decisions |
@@ -97,6 +98,7 @@
 //! | | `io::socket` | text in and out |
 //! | | `io::events` | event files, entry by entry |
 //! | | `io::facts` | keeps facts raw until their conversation ends |
+//! | | `io::salt` | the salt of redaction, made once |
 //! | | `io::journal` | appends durably, recovers at the start |
 //! | | `io::signals` | signals of the operating system |
 //! | | `io::supervisor` | word to systemd |

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use globset::Glob;
 
+use crate::audit::redact::Pattern;
 use crate::io::token::Secret;
 use crate::model::document::{Diagnostic, Document, Severity, Table, nearest};
 use crate::model::ids::QueueId;
@@ -48,7 +49,7 @@ pub struct Audit {
     /// When records are made durable.
     pub sync: Sync,
     /// Patterns of fields whose values are replaced by hashes.
-    pub redact: Vec<String>,
+    pub redact: Vec<Pattern>,
     /// The signing key.
     pub key_file: Option<PathBuf>,
     /// Records between two checkpoints.

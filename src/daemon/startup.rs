@@ -9,11 +9,13 @@ use tracing::{info, warn};
 use super::Parts;
 use crate::audit::history::Stopped;
 use crate::audit::record::{self, Record};
+use crate::audit::redact::Redaction;
 use crate::http::ask::Ask;
 use crate::io::api::{Api, SetupError, http_client};
 use crate::io::clock::{Clock, seed};
 use crate::io::facts::{self, FactStore, FactsError};
 use crate::io::journal::{self, Journal, JournalError};
+use crate::io::salt::{self, SaltError};
 use crate::io::signals::Signal;
 use crate::io::token::{TokenError, Tokens};
 use crate::model::time::Now;
@@ -30,6 +32,9 @@ pub enum StartError {
     /// The facts.
     #[error(transparent)]
     Facts(#[from] FactsError),
+    /// The salt of redaction.
+    #[error(transparent)]
+    Salt(#[from] SaltError),
     /// The HTTP client.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -98,6 +103,8 @@ pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
     let clock = Clock::start();
     let now = clock.now();
     let (mut journal, recovered) = Journal::open(journal_settings(&start.settings.audit), now.wall)?;
+    let salt = salt::salt(&start.settings.state_directory)?;
+    let redaction = Redaction::new(start.settings.audit.redact, salt);
     let (facts, kept) = FactStore::open(start.settings.state_directory.join(facts::FILE_NAME))?;
     let history = recovered.history;
     let started = Record::DaemonStarted(record::DaemonStarted {
@@ -149,6 +156,7 @@ pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
     Ok(Some(Parts {
         warden,
         journal,
+        redaction,
         facts,
         api,
         clock,

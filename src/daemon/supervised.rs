@@ -23,6 +23,7 @@ impl Daemon {
                     warn!("{warning}");
                 }
                 self.parts.named_queues = loaded.settings.named_queues;
+                self.parts.redaction.resettle(loaded.settings.audit.redact);
                 let mut settings = loaded.settings.warden;
                 settings.enforcement = self.parts.warden.enforcement();
                 vec![Input::Settings(Box::new(settings)), Input::Policy(loaded.policy)]

@@ -32,6 +32,17 @@ impl Clock {
     }
 }
 
+/// Random bytes that nobody can guess.
+///
+/// # Errors
+/// Where the system has none.
+pub fn entropy() -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    // Up to 256 bytes come whole.
+    if filled == bytes.len() { Ok(bytes) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) }
+}
+
 /// A seed that differs from run to run.
 pub fn seed() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish()

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Alert, Audit, Credentials, Settings, Source, Sync, Webhook, genesys, secrets};
+use crate::audit::redact::Pattern;
 use crate::model::document::Table;
 use crate::warden::plan::{Control, Means, StartFromNone, StopScope};
 use crate::warden::session::Redundancy;
@@ -157,9 +158,7 @@ fn audit(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Audit {
         rotate_size: 256 << 20,
         keep: DAY * 400,
         sync: Sync::Record,
-        redact: ["address", "ani", "dnis", "name", "attributes.*card*", "facts.*card*"]
-            .map(str::to_owned)
-            .to_vec(),
+        redact: Pattern::defaults(),
         key_file: None,
         checkpoint_every: 1000,
         witness: Vec::new(),
@@ -175,12 +174,12 @@ fn audit(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Audit {
         audit.rotate_size = size(table, "rotate_size").unwrap_or(audit.rotate_size);
         audit.keep = table.span("keep").unwrap_or(audit.keep);
         audit.sync = sync(table).unwrap_or(audit.sync);
-        audit.redact = table.list("redact").map_or_else(|| audit.redact.clone(), texts);
+        audit.redact = redact(table).unwrap_or_else(Pattern::defaults);
         audit.key_file = table.string("key_file").map(|name| folder.join(name));
         let every = table.integer("checkpoint_every", 1, i64::MAX);
         audit.checkpoint_every = every.and_then(|every| u64::try_from(every).ok()).unwrap_or(1000);
         audit.witness = table.list("witness").map(texts).unwrap_or_default();
-        let idle = ["keep", "sync", "redact", "key_file", "checkpoint_every", "witness"];
+        let idle = ["keep", "sync", "key_file", "checkpoint_every", "witness"];
         warn_without_effect(table, "audit", &idle);
     });
     audit
@@ -201,6 +200,22 @@ fn warn_without_effect(table: &mut Table<'_, '_>, name: &str, keys: &[&'static s
             table.document().warn(place, message, None);
         }
     }
+}
+
+fn redact(table: &mut Table<'_, '_>) -> Option<Vec<Pattern>> {
+    let mut patterns = Vec::new();
+    for (text, place) in table.list("redact")? {
+        match Pattern::read(&text) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(why) => {
+                let message = format!("'{text}' names no field: {why}");
+                let help =
+                    Some("write a key, as \"ani\", or the end of a path, as \"attributes.*card*\"".into());
+                table.document().mistake(place, message, help);
+            }
+        }
+    }
+    Some(patterns)
 }
 
 /// `record`, or `interval = "200ms"`.
