@@ -47,6 +47,7 @@ struct Typed {
 
 impl Typed {
     fn new(span: Range<usize>, kind: Kind, of: Type) -> Self {
+        let of = if of == Type::Nothing { Type::Dyn } else { of };
         Self { node: Node { span, kind }, of }
     }
 
@@ -63,6 +64,7 @@ impl Typed {
             Type::Text => Some("compare it with a string: `== \"...\"`".into()),
             Type::List(_) => Some("ask for one of it: `.exists(x, ...)`".into()),
             Type::Dyn
+            | Type::Nothing
             | Type::Null
             | Type::Bool
             | Type::Int
@@ -177,10 +179,16 @@ impl Checker<'_> {
         let name = select.field.as_str();
         let shape = match &of.of {
             Type::Object(shape) => *shape,
-            Type::Dyn => return Typed::new(span, Kind::Member(Box::new(of.node), name.into()), Type::Dyn),
-            Type::Map(_, value) => {
+            Type::Dyn | Type::Nothing => {
+                return Typed::new(span, Kind::Member(Box::new(of.node), name.into()), Type::Dyn);
+            }
+            Type::Map(key, value) if key.can_equal(&Type::Text) => {
                 let value = (**value).clone();
                 return Typed::new(span, Kind::Member(Box::new(of.node), name.into()), value);
+            }
+            Type::Map(key, _) => {
+                let mistake = Mistake::new(word, format!("the keys of this map are {}", many(key)));
+                return self.wrong(mistake.help("write `map[key]`"));
             }
             Type::Null
             | Type::Bool
@@ -220,10 +228,10 @@ impl Checker<'_> {
         let mut nodes = Vec::with_capacity(elements.len());
         for element in elements {
             let element = self.check(element);
-            of = Some(of.map_or(element.of.clone(), |of| of.join(element.of)));
+            of = Some(self.alike("the elements of a list", of, &element));
             nodes.push(element.node);
         }
-        let of = Type::list(of.unwrap_or(Type::Dyn));
+        let of = Type::list(of.unwrap_or(Type::Nothing));
         match nodes.iter().map(constant).collect::<Option<Vec<_>>>() {
             Some(values) => Typed::new(span, Kind::Constant(Value::List(List::Built(values.into()))), of),
             None => Typed::new(span, Kind::List(nodes), of),
@@ -241,20 +249,34 @@ impl Checker<'_> {
                 let message = format!("{} cannot be the key of a map", key.of);
                 self.mistake(key.span(), message);
             }
-            of = Some(match of {
-                None => (key.of, value.of),
-                Some((keys, values)) => (keys.join(key.of), values.join(value.of)),
-            });
+            let (keys, values) = of.unzip();
+            of = Some((
+                self.alike("the keys of a map", keys, &key),
+                self.alike("the values of a map", values, &value),
+            ));
             nodes.push([key.node, value.node]);
         }
         self.find_repeated_keys(&nodes);
-        let (keys, values) = of.unwrap_or((Type::Dyn, Type::Dyn));
+        let (keys, values) = of.unwrap_or((Type::Nothing, Type::Nothing));
         let pair = |[key, value]: &[Node; 2]| Some((constant(key)?, constant(value)?));
         let kind = match nodes.iter().map(pair).collect::<Option<Vec<_>>>() {
             Some(pairs) => Kind::Constant(Value::Map(Map::Built(pairs.into()))),
             None => Kind::Map(nodes),
         };
         Typed::new(span, kind, Type::map(keys, values))
+    }
+
+    /// The type of all so far and of one more. Where they differ, what is done with them later could fail
+    /// on some of them only; `dyn()` says that this is meant.
+    fn alike(&mut self, what: &str, all: Option<Type>, one: &Typed) -> Type {
+        let Some(all) = all else { return one.of.clone() };
+        if !all.joins(&one.of) {
+            let message = format!("{what} have one type; this is {} beside {all}", one.of);
+            let help = "write them all alike, or each in dyn() where they differ on purpose";
+            self.mistakes.push(Mistake::new(one.span(), message).help(help));
+            return Type::Dyn;
+        }
+        all.join(one.of.clone())
     }
 
     fn find_repeated_keys(&mut self, entries: &[[Node; 2]]) {
@@ -266,6 +288,13 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// The name of a type for several of it.
+fn many(of: &Type) -> String {
+    let name = of.to_string();
+    let name = name.trim_start_matches("an ").trim_start_matches("a ");
+    if matches!(of, Type::Null | Type::Dyn | Type::Nothing) { name.to_owned() } else { format!("{name}s") }
 }
 
 fn constant(node: &Node) -> Option<Value<'static>> {

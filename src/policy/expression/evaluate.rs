@@ -71,9 +71,13 @@ impl<'a, W: Watch> Evaluator<'a, '_, W> {
                 Ok(read::variable(self.subject, *variable))
             }
             Kind::Local(slot) => Ok(self.locals.get(*slot).cloned().unwrap_or(Value::Null)),
-            Kind::Field(of, field) => Ok(self.object(of)?.field(*field)),
+            Kind::Field(of, field) => {
+                Ok(self.object(of)?.map_or_else(|| read::empty(&field.of_type()), |one| one.field(*field)))
+            }
             Kind::Member(of, name) => self.member(of, name),
-            Kind::HasField(of, field) => Ok(Value::Bool(is_there(&self.object(of)?.field(*field)))),
+            Kind::HasField(of, field) => {
+                Ok(Value::Bool(self.object(of)?.is_some_and(|one| is_there(&one.field(*field)))))
+            }
             Kind::HasMember(of, name) => self.has_member(of, name),
             Kind::Index(parts) => self.index(parts),
             Kind::Not(part) => Ok(Value::Bool(!self.value(part)?.as_bool()?)),
@@ -113,9 +117,21 @@ impl<'a, W: Watch> Evaluator<'a, '_, W> {
         Ok((one, two))
     }
 
-    fn object(&mut self, node: &'a Node) -> Result<Object<'a>, EvaluationError> {
-        let value = self.value(node)?;
-        if let Value::Object(object) = value { Ok(object) } else { Err(value.wrong("a field")) }
+    /// None where it was looked for at a place that is not known: in a list, by a time that was left out.
+    fn object(&mut self, node: &'a Node) -> Result<Option<Object<'a>>, EvaluationError> {
+        match self.value(node)? {
+            Value::Object(object) => Ok(Some(object)),
+            Value::Null => Ok(None),
+            value @ (Value::Bool(_)
+            | Value::Int(_)
+            | Value::Uint(_)
+            | Value::Double(_)
+            | Value::Text(_)
+            | Value::Timestamp(_)
+            | Value::Duration(_)
+            | Value::List(_)
+            | Value::Map(_)) => Err(value.wrong("a field")),
+        }
     }
 
     fn member(&mut self, of: &'a Node, name: &'a str) -> Outcome<'a> {

@@ -9,6 +9,9 @@ use crate::model::conversation::Media;
 pub(super) enum Type {
     /// Known only when it is read: a fact.
     Dyn,
+    /// What an empty list or map written in a rule holds: it goes with every type. No part has this type by
+    /// itself, since nothing can be taken out.
+    Nothing,
     /// `null` itself.
     Null,
     Bool,
@@ -49,7 +52,7 @@ impl Type {
     /// Whether values of both types can be equal at all.
     pub(super) fn can_equal(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Dyn, _) | (_, Self::Dyn) => true,
+            (Self::Dyn | Self::Nothing, _) | (_, Self::Dyn | Self::Nothing) => true,
             (Self::Null, Self::Timestamp | Self::Null) | (Self::Timestamp, Self::Null) => true,
             (Self::List(one), Self::List(two)) => one.can_equal(two),
             (Self::Map(key, value), Self::Map(key2, value2)) => {
@@ -59,10 +62,22 @@ impl Type {
         }
     }
 
+    /// Whether something that is one or the other still has a type that is known before it is read.
+    pub(super) fn joins(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Dyn | Self::Nothing, _) | (_, Self::Dyn | Self::Nothing) => true,
+            (Self::Null, Self::Timestamp) | (Self::Timestamp, Self::Null) => true,
+            (Self::List(one), Self::List(two)) => one.joins(two),
+            (Self::Map(key, value), Self::Map(key2, value2)) => key.joins(key2) && value.joins(value2),
+            _ => self == other,
+        }
+    }
+
     /// The type of something that is one or the other.
     pub(super) fn join(self, other: Self) -> Self {
         match (self, other) {
             (one, two) if one == two => one,
+            (Self::Nothing, known) | (known, Self::Nothing) => known,
             (Self::Timestamp, Self::Null) | (Self::Null, Self::Timestamp) => Self::Timestamp,
             (Self::List(one), Self::List(two)) => Self::list(one.join(*two)),
             (Self::Map(key, value), Self::Map(key2, value2)) => {
@@ -76,7 +91,7 @@ impl Type {
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Dyn => f.write_str("any value"),
+            Self::Dyn | Self::Nothing => f.write_str("any value"),
             Self::Null => f.write_str("null"),
             Self::Bool => f.write_str("a bool"),
             Self::Int => f.write_str("an int"),

@@ -9,6 +9,7 @@ use crate::model::recording::RecorderState;
 use crate::model::time::Wall;
 
 mod mistakes;
+mod types;
 
 fn leg(purpose: &str, state: LegState) -> Participant {
     Participant { id: purpose.into(), purpose: purpose.into(), state, ..Participant::default() }

@@ -63,7 +63,7 @@ impl Checker<'_> {
         let element = match &over.of {
             Type::List(element) => (**element).clone(),
             Type::Map(key, _) => (**key).clone(),
-            Type::Dyn => Type::Dyn,
+            Type::Dyn | Type::Nothing => Type::Dyn,
             Type::Null
             | Type::Bool
             | Type::Int
@@ -89,11 +89,13 @@ impl Checker<'_> {
             [keep, give] => {
                 let keep = self.condition(keep, "the condition of `map`");
                 let give = self.check(give);
-                (Does::Map { keep: Some(keep.node), give: give.node }, Type::list(give.of))
+                let of = if element == Type::Nothing { element } else { give.of };
+                (Does::Map { keep: Some(keep.node), give: give.node }, Type::list(of))
             }
             [give, ..] if name == "map" => {
                 let give = self.check(give);
-                (Does::Map { keep: None, give: give.node }, Type::list(give.of))
+                let of = if element == Type::Nothing { element } else { give.of };
+                (Does::Map { keep: None, give: give.node }, Type::list(of))
             }
             _ => {
                 let place = format!("the condition of `{name}`");

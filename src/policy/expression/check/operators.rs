@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, operators};
 
-use super::{Checker, Typed};
+use super::{Checker, Typed, many};
 use crate::policy::expression::Mistake;
 use crate::policy::expression::schema::{Field, Type, Variable};
 use crate::policy::expression::suggest::did_you_mean;
@@ -124,9 +124,12 @@ impl Checker<'_> {
         let condition = self.condition(condition, "what stands before `?`");
         let (then, otherwise) = (self.check(then), self.check(otherwise));
         let span = around(&condition.node, &otherwise.node);
-        if !then.of.can_equal(&otherwise.of) {
+        if !then.of.joins(&otherwise.of) {
             let message = format!("one outcome of `? :` is {} and the other {}", then.of, otherwise.of);
-            self.mistake(around(&then.node, &otherwise.node), message);
+            let mixed = then.of.is_number() && otherwise.of.is_number();
+            let help = mixed.then(|| "convert one of them with int(), uint() or double()".to_owned());
+            self.mistakes
+                .push(Mistake { help, ..Mistake::new(around(&then.node, &otherwise.node), message) });
         }
         let parts = Box::new([condition.node, then.node, otherwise.node]);
         Typed::new(span, Kind::Choose(parts), then.of.join(otherwise.of))
@@ -136,7 +139,7 @@ impl Checker<'_> {
         let (of, at) = (self.check(of), self.check(at));
         let span = of.node.span.start..self.layout.behind_bracket(bracket.start);
         let (fits, element) = match &of.of {
-            Type::Dyn => (true, Type::Dyn),
+            Type::Dyn | Type::Nothing => (true, Type::Dyn),
             Type::List(element) => (matches!(at.of, Type::Int | Type::Uint | Type::Dyn), (**element).clone()),
             Type::Map(key, value) => (key.can_equal(&at.of), (**value).clone()),
             Type::Object(_) => {
@@ -166,12 +169,12 @@ impl Checker<'_> {
         let (one, of) = (self.check(one), self.check(of));
         let span = around(&one.node, &of.node);
         match &of.of {
-            Type::Dyn => {}
+            Type::Dyn | Type::Nothing => {}
             Type::List(element) | Type::Map(element, _) => {
                 if element.can_equal(&one.of) {
                     self.find_strange_words(&one.node, &of.node);
                 } else {
-                    let message = format!("{} is never in {} of {}", one.of, of.of, of_many(element));
+                    let message = format!("{} is never in {} of {}", one.of, of.of, many(element));
                     self.mistake(span.clone(), message);
                 }
             }
@@ -272,12 +275,6 @@ impl Checker<'_> {
     }
 }
 
-fn of_many(of: &Type) -> String {
-    let name = of.to_string();
-    let name = name.trim_start_matches("an ").trim_start_matches("a ");
-    if matches!(of, Type::Null | Type::Dyn) { name.to_owned() } else { format!("{name}s") }
-}
-
 fn never_equal(one: &Typed, two: &Typed, span: Range<usize>) -> Mistake {
     let mistake = Mistake::new(span, format!("{} is never equal to {}", one.of, two.of));
     let other = match (&one.of, &two.of) {
@@ -295,23 +292,38 @@ fn never_equal(one: &Typed, two: &Typed, span: Range<usize>) -> Mistake {
         Type::Object(_) => mistake.help("ask for a field that it would have: `has(agent.id)`"),
         Type::List(_) | Type::Map(..) => mistake.help("ask for its size: `size(...) == 0`"),
         Type::Bool => mistake.help("what the platform left out reads as false"),
-        Type::Dyn | Type::Null | Type::Int | Type::Uint | Type::Double | Type::Timestamp | Type::Duration => {
-            mistake
-        }
+        Type::Dyn
+        | Type::Nothing
+        | Type::Null
+        | Type::Int
+        | Type::Uint
+        | Type::Double
+        | Type::Timestamp
+        | Type::Duration => mistake,
     }
 }
+
+/// The types that a value known only later may turn out to have where an operator is to take it.
+const LATER: [Type; 6] = [Type::Int, Type::Uint, Type::Double, Type::Text, Type::Timestamp, Type::Duration];
 
 /// The type of a result; none where the operator does not take the sides.
 fn result(operator: Arithmetic, one: &Type, two: &Type) -> Option<Type> {
     use Arithmetic::{Add, Remainder, Subtract};
     match (one, two) {
-        (Type::Dyn, Type::Object(_) | Type::Bool | Type::Map(..) | Type::Null)
-        | (Type::Object(_) | Type::Bool | Type::Map(..) | Type::Null, Type::Dyn) => None,
-        (Type::Dyn, _) | (_, Type::Dyn) => Some(Type::Dyn),
+        (Type::Dyn, Type::Dyn) => Some(Type::Dyn),
+        (Type::Dyn, Type::List(_)) | (Type::List(_), Type::Dyn) => (operator == Add).then_some(Type::Dyn),
+        (Type::Dyn, known) => {
+            LATER.iter().find_map(|later| result(operator, later, known)).map(|_| Type::Dyn)
+        }
+        (known, Type::Dyn) => {
+            LATER.iter().find_map(|later| result(operator, known, later)).map(|_| Type::Dyn)
+        }
         (Type::Int, Type::Int) | (Type::Uint, Type::Uint) => Some(one.clone()),
         (Type::Double, Type::Double) if operator != Remainder => Some(Type::Double),
         (Type::Text, Type::Text) if operator == Add => Some(Type::Text),
-        (Type::List(_), Type::List(_)) if operator == Add => Some(one.clone().join(two.clone())),
+        (Type::List(first), Type::List(second)) if operator == Add && first.joins(second) => {
+            Some(one.clone().join(two.clone()))
+        }
         (Type::Timestamp, Type::Duration) if matches!(operator, Add | Subtract) => Some(Type::Timestamp),
         (Type::Duration, Type::Timestamp) if operator == Add => Some(Type::Timestamp),
         (Type::Timestamp, Type::Timestamp) if operator == Subtract => Some(Type::Duration),

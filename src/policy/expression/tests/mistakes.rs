@@ -160,3 +160,24 @@ fn too_long_and_too_deep_is_refused_before_it_is_parsed() {
     assert_eq!(mistakes(&deep), ["(: the expression is nested too deep here (split it into several rules)"]);
     assert!(Expression::compile(&" ".repeat(20_000)).is_err());
 }
+
+#[test]
+fn what_the_types_tell_is_told_before_an_event_comes() {
+    let alike = "write them all alike, or each in dyn() where they differ on purpose";
+    mistaken(
+        "[1, 'a'].exists(x, x == 1)",
+        &format!("'a': the elements of a list have one type; this is a string beside an int ({alike})"),
+    );
+    mistaken(
+        "{'a': 1, 'b': true}.a == 1",
+        &format!("true: the values of a map have one type; this is a bool beside an int ({alike})"),
+    );
+    mistaken("{1: 'a'}.b == 'a'", "b: the keys of this map are ints (write `map[key]`)");
+    mistaken(
+        "(flagged ? 1 : 1.5) + 1 > 2.0",
+        "1 : 1.5: one outcome of `? :` is an int and the other a double (convert one of them with int(), uint() or double())",
+    );
+    mistaken("facts.score % 1.5 > 1.0", "facts.score % 1.5: `%` does not work on any value and a double");
+    mistaken("facts.name - 'a' == 'b'", "facts.name - 'a': `-` does not work on any value and a string");
+    assert_eq!(mistakes("[dyn(1), dyn('a')].exists(x, x == 1) && facts.name + 'a' == 'b'"), [""; 0]);
+}
