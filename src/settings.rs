@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, the environment and the secrets, into each part's own settings, or all
 //! mistakes at once (PRODUCT.md 5). No part sees more than its own.
 
+mod files;
 mod genesys;
 mod read;
 mod region;
@@ -161,7 +162,7 @@ impl Source {
     /// Every mistake, in the order of the files.
     pub fn load(&self) -> Result<Loaded, Vec<Diagnostic>> {
         let name = self.path.display().to_string();
-        let text = std::fs::read_to_string(&self.path).map_err(|error| vec![unreadable(&name, &error)])?;
+        let text = files::text(&self.path).map_err(|why| vec![unreadable(&name, &why)])?;
         let folder = self.path.parent().map(Path::to_path_buf).unwrap_or_default();
         let mut document = Document::new(&name, text.as_str());
         let mut compiler = Compiler::default();
@@ -177,20 +178,13 @@ impl Source {
         };
         compiler.default_wish(policy.default.unwrap_or_default());
         compiler.add_rules(&mut document, rules);
-        let files = rule_files(&mut document, &folder, &policy.files);
+        let (texts, unreadable) = files::texts(&mut document, &self.path, &policy.files);
         let mut found = document.into_found();
+        found.extend(unreadable);
         let mut read = vec![PolicyFile { path: self.path.clone(), text: text.into() }];
-        for path in files {
-            let name = path.display().to_string();
-            match std::fs::read_to_string(&path) {
-                Ok(text) => {
-                    found.extend(compiler.add_file(&name, &text));
-                    read.push(PolicyFile { path, text: text.into() });
-                }
-                Err(error) => {
-                    found.push(Diagnostic::of_file(name, format!("the file cannot be read: {error}")));
-                }
-            }
+        for (path, text) in texts {
+            found.extend(compiler.add_file(&path.display().to_string(), &text));
+            read.push(PolicyFile { path, text: text.into() });
         }
         let (errors, warnings): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|one| one.severity == Severity::Error);
@@ -216,9 +210,9 @@ impl Source {
 }
 
 /// The main file cannot be read: perhaps another one is meant.
-fn unreadable(name: &str, error: &std::io::Error) -> Diagnostic {
+fn unreadable(name: &str, why: &str) -> Diagnostic {
     let help = "name the configuration with --config FILE or RECWARDEN_CONFIG".to_owned();
-    Diagnostic { help: Some(help), ..Diagnostic::of_file(name, format!("the file cannot be read: {error}")) }
+    Diagnostic { help: Some(help), ..Diagnostic::of_file(name, why) }
 }
 
 /// The queues and users that `[subscribe]` names, where it is written well; what is not is noted elsewhere.
@@ -236,37 +230,6 @@ fn subscribed(root: &mut Table<'_, '_>) -> (Vec<PlacedName>, Vec<PlacedName>) {
         all.into_iter().filter_map(placed).collect()
     };
     (named("queues"), named("users"))
-}
-
-/// The files that the globs of `policy.files` name, sorted, each once.
-fn rule_files(document: &mut Document, folder: &Path, globs: &[file::Placed]) -> Vec<PathBuf> {
-    let mut files = std::collections::BTreeSet::new();
-    for (pattern, place) in globs {
-        let path = folder.join(pattern);
-        if !pattern.contains(['*', '?', '[', '{']) {
-            files.insert(path);
-            continue;
-        }
-        let matcher = match Glob::new(&path.to_string_lossy()) {
-            Ok(glob) => glob.compile_matcher(),
-            Err(error) => {
-                document.mistake(place.clone(), format!("'{pattern}' is not a glob: {}", error.kind()), None);
-                continue;
-            }
-        };
-        let parent = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        match std::fs::read_dir(&parent) {
-            Ok(entries) => {
-                let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
-                files.extend(paths.filter(|path| matcher.is_match(path)));
-            }
-            Err(error) => {
-                let message = format!("the folder {} cannot be read: {error}", parent.display());
-                document.mistake(place.clone(), message, None);
-            }
-        }
-    }
-    files.into_iter().collect()
 }
 
 /// A queue that is named and not there; none where it is, or where the platform has none at all.

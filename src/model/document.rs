@@ -4,105 +4,39 @@
 //! kept, none stops the reading, so that a person sees all of them at once. Keys that nobody asked for are
 //! mistakes too, with the nearest known key.
 
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use toml_span::Value;
 
-/// How bad a diagnostic is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// The configuration is not used.
-    Error,
-    /// It is, but look at this.
-    Warning,
-    /// It goes with another one.
-    Note,
-}
+use crate::model::diagnostic::Excerpt;
+pub use crate::model::diagnostic::{Diagnostic, Severity};
+use crate::model::lookalike;
 
-/// One mistake, with its place. It prints as `FILE:LINE:COLUMN: error: ...`, then the source line with a
-/// caret, then `help: ...` where there is some.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// The file, as it was named.
-    pub file: String,
-    /// From 1.
-    pub line: usize,
-    /// In characters, from 1.
-    pub column: usize,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What is wrong.
-    pub message: String,
-    /// The line it stands in, and how many characters of it are meant; none where it stands nowhere.
-    pub source: Option<(String, usize)>,
-    /// Other places that have to do with it, each with its own line.
-    pub related: Vec<Diagnostic>,
-    /// What to do.
-    pub help: Option<String>,
-}
-
-impl Diagnostic {
-    /// The same place, with something to say about it.
-    pub fn saying(&self, severity: Severity, message: impl Into<String>) -> Self {
-        Self { severity, message: message.into(), ..self.clone() }
-    }
-
-    /// A mistake of a whole file.
-    pub fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            file: file.into(),
-            line: 1,
-            column: 1,
-            severity: Severity::Error,
-            message: message.into(),
-            source: None,
-            related: Vec::new(),
-            help: None,
-        }
-    }
-}
-
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Note => "note",
-        };
-        write!(f, "{}:{}:{}: {severity}: {}", self.file, self.line, self.column, self.message)?;
-        if let Some((line, width)) = &self.source {
-            let number = self.line.to_string();
-            let gutter = " ".repeat(number.len());
-            // Tabs stay tabs, so that the caret stands below what it means.
-            let lead = line.chars().take(self.column - 1);
-            let pad: String = lead.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            write!(f, "\n{number} | {line}\n{gutter} | {pad}{}", "^".repeat((*width).max(1)))?;
-        }
-        for one in &self.related {
-            write!(f, "\n{one}")?;
-        }
-        match &self.help {
-            Some(help) => write!(f, "\nhelp: {help}"),
-            None => Ok(()),
-        }
-    }
-}
+/// The longest line in bytes; one that holds the longest expression or thousands of ids is shorter.
+const LONGEST_LINE: usize = 256 * 1024;
+/// Mistakes of one file that are kept: nobody reads more, and a file of megabytes can hold a million.
+const MOST_FOUND: usize = 1_000;
 
 /// A file's text and the mistakes found in it.
 #[derive(Clone, Debug)]
 pub struct Document {
     file: String,
     text: Arc<str>,
+    /// Where each line begins.
+    lines: Vec<usize>,
     found: Vec<Diagnostic>,
+    /// How many were found beyond those kept.
+    more: usize,
 }
 
 impl Document {
     /// The text of `file`.
     pub fn new(file: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
-        Self { file: file.into(), text: text.into(), found: Vec::new() }
+        let text: Arc<str> = text.into();
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { file: file.into(), text, lines, found: Vec::new(), more: 0 }
     }
 
     /// The text.
@@ -113,24 +47,35 @@ impl Document {
     /// The mistakes found, in the order of their places.
     pub fn into_found(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|one| (one.line, one.column));
+        if self.more > 0 {
+            let message = format!("there are {} more mistakes, which are not shown", self.more);
+            self.found.push(Diagnostic::of_file(self.file, message));
+        }
         self.found
     }
 
     /// Whether a mistake was found so far.
     pub fn has_errors(&self) -> bool {
-        self.found.iter().any(|one| one.severity == Severity::Error)
+        self.more > 0 || self.found.iter().any(|one| one.severity == Severity::Error)
     }
 
     /// Notes a mistake at a place in the text, in bytes.
     pub fn mistake(&mut self, place: Range<usize>, message: impl Into<String>, help: Option<String>) {
-        let diagnostic = self.diagnostic(place, Severity::Error, message.into(), help);
-        self.found.push(diagnostic);
+        self.note(place, Severity::Error, message.into(), help);
     }
 
     /// Notes something to look at.
     pub fn warn(&mut self, place: Range<usize>, message: impl Into<String>, help: Option<String>) {
-        let diagnostic = self.diagnostic(place, Severity::Warning, message.into(), help);
-        self.found.push(diagnostic);
+        self.note(place, Severity::Warning, message.into(), help);
+    }
+
+    fn note(&mut self, place: Range<usize>, severity: Severity, message: String, help: Option<String>) {
+        if self.found.len() < MOST_FOUND {
+            let diagnostic = self.diagnostic(place, severity, message, help);
+            self.found.push(diagnostic);
+        } else if severity == Severity::Error {
+            self.more += 1;
+        }
     }
 
     /// `FILE:LINE:COLUMN` of a place.
@@ -152,20 +97,19 @@ impl Document {
         help: Option<String>,
     ) -> Diagnostic {
         let start = self.text.floor_char_boundary(place.start);
-        let before = &self.text[..start];
-        let begin = before.rfind('\n').map_or(0, |at| at + 1);
-        let end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
+        let number = self.lines.partition_point(|begin| *begin <= start);
+        let begin = self.lines[number - 1];
+        let end = self.lines.get(number).map_or(self.text.len(), |next| next - 1).max(start);
         let stop = self.text.floor_char_boundary(place.end.clamp(start, end));
+        let lead = self.text[begin..start].chars().count();
+        let line = self.text[begin..end].trim_end_matches('\r');
         Diagnostic {
             file: self.file.clone(),
-            line: before.matches('\n').count() + 1,
-            column: self.text[begin..start].chars().count() + 1,
+            line: number,
+            column: lead + 1,
             severity,
             message,
-            source: Some((
-                self.text[begin..end].trim_end_matches('\r').to_owned(),
-                self.text[start..stop].chars().count(),
-            )),
+            source: Some(Excerpt::new(line, lead, self.text[start..stop].chars().count())),
             related: Vec::new(),
             help,
         }
@@ -174,11 +118,21 @@ impl Document {
     /// Reads the text as TOML and hands its root table to `read`. A text that is no TOML is one mistake.
     pub fn read<T>(&mut self, read: impl FnOnce(&mut Table<'_, '_>) -> T) -> Option<T> {
         let text = Arc::clone(&self.text);
+        let ends = self.lines.iter().skip(1).copied().chain([text.len()]);
+        if let Some((begin, end)) =
+            self.lines.iter().zip(ends).find(|(begin, end)| end - *begin > LONGEST_LINE)
+        {
+            let message = format!("a line of {} bytes; {LONGEST_LINE} is the most", end - begin);
+            self.mistake(*begin..*begin, message, Some("break it into several".into()));
+            return None;
+        }
         let root = match toml_span::parse(&text) {
             Ok(root) => root,
             Err(error) => {
                 let place = Range::<usize>::from(error.span);
-                self.mistake(place, format!("not TOML: {}", error.kind_text()), None);
+                let line = text[text.floor_char_boundary(place.start)..].lines().next().unwrap_or_default();
+                let help = lookalike::find(line).map(|one| one.to_string());
+                self.mistake(place, format!("not TOML: {}", error.kind_text()), help);
                 return None;
             }
         };
@@ -346,7 +300,7 @@ impl<'d, 'v> Table<'d, 'v> {
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, meant)| *meant);
         if found.is_none() {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            let help = nearest(&text, known.iter().copied()).map(|word| format!("did you mean '{word}'?"));
+            let help = did_you_mean(&text, known.iter().copied());
             let message = format!("'{text}' is not a {key}; it must be one of: {}", known.join(", "));
             self.document.mistake(place, message, help);
         }
@@ -391,8 +345,7 @@ impl<'d, 'v> Table<'d, 'v> {
     fn finish(self) {
         for (key, value) in self.value.as_table().into_iter().flatten() {
             if !self.asked.contains(&&*key.name) && !self.asked.contains(&ANY) {
-                let near = nearest(&key.name, self.asked.iter().copied());
-                let help = near.map(|near| format!("did you mean '{near}'?"));
+                let help = did_you_mean(&key.name, self.asked.iter().copied());
                 let place: Range<usize> =
                     if key.span.is_empty() { value.span.into() } else { key.span.into() };
                 self.document.mistake(place, format!("unknown key '{}' in {}", key.name, self.name), help);
@@ -407,6 +360,13 @@ impl<'d, 'v> Table<'d, 'v> {
 }
 
 const ANY: &str = "*";
+
+/// The help that names the nearest known word, and the character that only looks like one of it.
+fn did_you_mean<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
+    let near = nearest(word, known)?;
+    let but = lookalike::find(word).map(|one| format!(" ({one})")).unwrap_or_default();
+    Some(format!("did you mean '{near}'?{but}"))
+}
 
 /// The known word nearest to one that is not known, where it is near enough to be meant.
 pub fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {

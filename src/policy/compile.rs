@@ -6,6 +6,7 @@ use globset::{Glob, GlobMatcher};
 use sha2::{Digest, Sha256};
 
 use crate::model::document::{Diagnostic, Document};
+use crate::model::lookalike;
 use crate::model::recording::{Action, Wish};
 use crate::policy::analysis::{self, Candidate, Setting};
 use crate::policy::decide::{Conditions, Pattern, Policy};
@@ -51,7 +52,7 @@ impl Compiler {
     pub fn add_file(&mut self, file: &str, text: &str) -> Vec<Diagnostic> {
         self.cover(text);
         let mut document = Document::new(file, text);
-        if let Some(rules) = document.read(file::rules) {
+        if let Some(rules) = document.read(file::rules_alone) {
             self.add_rules(&mut document, rules);
         }
         document.into_found()
@@ -65,7 +66,9 @@ impl Compiler {
     }
 
     fn add(&mut self, document: &mut Document, rule: WrittenRule) {
-        self.check_name(document, &rule);
+        if let Some(name) = &rule.name {
+            self.check_name(document, name);
+        }
         let when = rule.when.as_ref().and_then(|when| condition(document, when));
         let queue = rule
             .queue
@@ -78,15 +81,10 @@ impl Compiler {
                 (key.clone(), values.iter().filter_map(|one| pattern(document, one)).collect())
             })
             .collect();
-        for (list, key) in
-            [(rule.queue.as_ref().map(Vec::len), "queue"), (rule.media.as_ref().map(Vec::len), "media")]
-        {
-            if list == Some(0) {
-                let message = format!("'{key}' is an empty list, so the rule can never match");
-                document.mistake(rule.name.1.clone(), message, Some("leave the key out to match any".into()));
-            }
-        }
         self.note_queues(document, &rule);
+        for ((key, place), _) in &rule.attributes {
+            warn_of_lookalikes(document, "attribute", (key, place));
+        }
         let written = |list: &[file::Placed]| list.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
         let queues = rule.queue.as_deref().map(written);
         let values =
@@ -96,7 +94,8 @@ impl Compiler {
             let at = within(&document.text(), place, source, price.dearest.clone());
             (document.pointer(at), price)
         });
-        let place = document.pointer(rule.name.1.clone());
+        let (Some((name, place)), Some(action)) = (rule.name, rule.action) else { return };
+        let place = document.pointer(place);
         let conditions = Conditions {
             queue,
             attributes,
@@ -105,13 +104,13 @@ impl Compiler {
             media: rule.media,
             when,
         };
-        let on_release = rule.on_release.unwrap_or(match rule.action {
+        let on_release = rule.on_release.unwrap_or(match action {
             Action::Stop => OnRelease::Restore,
             Action::Start => OnRelease::Keep,
         });
         let terms = Terms {
-            name: rule.name.0,
-            action: rule.action,
+            name,
+            action,
             priority: rule.priority,
             until: rule.until,
             after: rule.after,
@@ -134,8 +133,7 @@ impl Compiler {
         });
     }
 
-    fn check_name(&mut self, document: &mut Document, rule: &WrittenRule) {
-        let (name, place) = &rule.name;
+    fn check_name(&mut self, document: &mut Document, (name, place): &file::Placed) {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let kebab = !name.is_empty()
             && name.chars().all(fits)
@@ -143,10 +141,16 @@ impl Compiler {
             && !name.ends_with('-')
             && !name.contains("--");
         if !kebab || name.len() > LONGEST_NAME {
-            let message = format!("'{name}' is not a rule name");
+            let mut message = format!("'{}' is not a rule name", name.escape_debug());
+            let mut at = place.clone();
+            if let Some(lookalike) = lookalike::find(name) {
+                let span = lookalike.at..lookalike.at + lookalike.found.len_utf8();
+                at = within(&document.text(), place, name, span);
+                message = format!("{message}: {lookalike}");
+            }
             let help =
                 "use lower-case letters a to z, digits and single hyphens, at most 100 of them".to_owned();
-            document.mistake(place.clone(), message, Some(help));
+            document.mistake(at, message, Some(help));
         }
         if [crate::policy::rule::DIRECTIVE, crate::policy::rule::DEFAULT].contains(&name.as_str()) {
             let message = format!("'{name}' stands for something else in records");
@@ -159,8 +163,9 @@ impl Compiler {
         }
     }
 
-    fn note_queues(&mut self, document: &Document, rule: &WrittenRule) {
+    fn note_queues(&mut self, document: &mut Document, rule: &WrittenRule) {
         for (text, place) in rule.queue.iter().flatten() {
+            warn_of_lookalikes(document, "queue", (text, place));
             let place = document.pointer(place.clone());
             self.queue_patterns.push(PlacedName { text: text.clone(), place });
         }
@@ -185,6 +190,18 @@ impl Compiler {
     pub fn finish(self) -> Policy {
         let rules = self.rules.into_iter().map(|one| (one.terms, one.conditions)).collect();
         Policy::new(self.default, rules, hex::encode(self.hash.finalize()))
+    }
+}
+
+/// A name on the platform may be written in any alphabet; one that mixes them in a word is seldom meant.
+fn warn_of_lookalikes(document: &mut Document, what: &str, (name, place): (&str, &Range<usize>)) {
+    if let Some(lookalike) = lookalike::find_among_ascii(name) {
+        let span = lookalike.at..lookalike.at + lookalike.found.len_utf8();
+        let at = within(&document.text(), place, name, span);
+        let help = "where the platform writes it with this character too, all is well";
+        let message =
+            format!("the {what} '{}' may be another than it seems: {lookalike}", name.escape_debug());
+        document.warn(at, message, Some(help.into()));
     }
 }
 

@@ -15,8 +15,8 @@ pub type Placed = (String, Range<usize>);
 /// One rule as written.
 #[derive(Clone, Debug)]
 pub struct WrittenRule {
-    /// Its name, and where that stands.
-    pub name: Placed,
+    /// Its name, and where that stands; none where that was a mistake.
+    pub name: Option<Placed>,
     /// Queue names, globs or ids.
     pub queue: Option<Vec<Placed>>,
     /// Attribute keys and the values that match, any of them.
@@ -29,8 +29,8 @@ pub struct WrittenRule {
     pub media: Option<Vec<Media>>,
     /// The CEL condition.
     pub when: Option<Placed>,
-    /// What it wants.
-    pub action: Action,
+    /// What it wants; none where that was a mistake.
+    pub action: Option<Action>,
     /// Its priority.
     pub priority: i64,
     /// How long it holds.
@@ -68,18 +68,30 @@ pub fn rules(root: &mut Table<'_, '_>) -> Vec<WrittenRule> {
     root.tables("rule", rule)
 }
 
+/// Reads a file that holds nothing but rules and tests: what includes other files is the main file alone, so
+/// that no circle can be.
+pub fn rules_alone(root: &mut Table<'_, '_>) -> Vec<WrittenRule> {
+    if let Some(policy) = root.raw("policy") {
+        let help =
+            "name every file in policy.files of the main file, and set policy.default there".to_owned();
+        root.document().mistake(policy.span.into(), "[policy] stands in the main file alone", Some(help));
+    }
+    rules(root)
+}
+
+/// A rule with a mistake in it is read all the same, so that those in its other keys are found too.
 fn rule(table: &mut Table<'_, '_>) -> Option<WrittenRule> {
     let whole = table.place();
     let name = table.text("name");
     // Documentation for people.
     table.string("description");
-    let queue = table.list("queue");
+    let queue = some_of(table, "queue");
     let attributes = table.table("attribute", attribute).unwrap_or_default();
     let flagged = table.truth("flagged");
     let direction = [("inbound", Direction::Inbound), ("outbound", Direction::Outbound)];
     let direction = table.word("direction", &direction);
     let media =
-        table.list("media").map(|words| words.iter().filter_map(|word| medium(table, word)).collect());
+        some_of(table, "media").map(|words| words.iter().filter_map(|word| medium(table, word)).collect());
     let when = table.text("when");
     let action = table.word("action", &[("start", Action::Start), ("stop", Action::Stop)]);
     let priority = table.integer("priority", -1_000_000, 1_000_000).unwrap_or_default();
@@ -103,14 +115,14 @@ fn rule(table: &mut Table<'_, '_>) -> Option<WrittenRule> {
         );
     }
     Some(WrittenRule {
-        name: name?,
+        name,
         queue,
         attributes,
         flagged,
         direction,
         media,
         when,
-        action: action?,
+        action,
         priority,
         until: until.unwrap_or_default(),
         after,
@@ -119,6 +131,17 @@ fn rule(table: &mut Table<'_, '_>) -> Option<WrittenRule> {
         mode: mode.unwrap_or_default(),
         reason,
     })
+}
+
+/// A list that must not be empty.
+fn some_of(table: &mut Table<'_, '_>, key: &'static str) -> Option<Vec<Placed>> {
+    let list = table.list(key)?;
+    let place = table.raw(key).map(|value| value.span.into()).unwrap_or_default();
+    if list.is_empty() && table.raw(key).and_then(|value| value.as_array()).is_some_and(Vec::is_empty) {
+        let message = format!("'{key}' is an empty list, so the rule can never match");
+        table.document().mistake(place, message, Some("leave the key out to match any".into()));
+    }
+    Some(list)
 }
 
 fn attribute(table: &mut Table<'_, '_>) -> Vec<(Placed, Vec<Placed>)> {
@@ -136,6 +159,11 @@ fn attribute(table: &mut Table<'_, '_>) -> Vec<(Placed, Vec<Placed>)> {
                     "a text, or a list of texts: the platform's attributes are texts",
                 ),
             }
+        }
+        if value.as_array().is_some_and(Vec::is_empty) {
+            let message = format!("'{key}' is an empty list, so the rule can never match");
+            let help = "leave the key out to match any value";
+            table.document().mistake(value.span.into(), message, Some(help.into()));
         }
         all.push(((key, place), values));
     }

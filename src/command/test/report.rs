@@ -112,8 +112,8 @@ impl Report {
             "{}:{}:{}: step {}, after {after}",
             place.file, place.line, place.column, failure.step
         )?;
-        if let Some((line, _)) = &place.source {
-            writeln!(out, "{} | {line}", place.line)?;
+        if let Some(source) = &place.source {
+            writeln!(out, "{} | {}", place.line, source.line)?;
         }
         for one in &failure.differs {
             let (expected, got) =

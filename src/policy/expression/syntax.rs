@@ -4,6 +4,8 @@ use cel::common::ast::{IdedExpr, SourceInfo};
 use cel::{Env, ParseError};
 
 use super::Mistake;
+use crate::model::lookalike;
+
 use super::layout::{BRACKETS, DEPTH, Layout};
 
 /// The stack that parser and checker get: `BRACKETS` times 200 KiB and `DEPTH` times 10 KiB in a debug
@@ -61,6 +63,9 @@ fn complaint(source: &str, layout: &Layout<'_>, error: &ParseError) -> Mistake {
         .any(|begin| text.starts_with(begin));
     if let Some(help) = instead_of(seen) {
         return mistake(format!("`{seen}` is not an operator")).help(help);
+    }
+    if let Some(lookalike) = lookalike::find(seen).filter(|one| one.at == 0) {
+        return mistake(format!("`{}` is unexpected here", seen.escape_debug())).help(lookalike.to_string());
     }
     if seen.is_empty() || text.starts_with("Incomplete `ExprContext`") {
         return Mistake::new(source.len()..source.len(), "the expression ends before it is complete");

@@ -1,0 +1,130 @@
+//! What is wrong, or odd, at a place in a file, as people see it.
+
+use std::fmt;
+
+/// How bad a diagnostic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The configuration is not used.
+    Error,
+    /// It is, but look at this.
+    Warning,
+    /// It goes with another one.
+    Note,
+}
+
+/// The characters of a line that are shown: of a longer one, those around the place.
+const SHOWN: usize = 200;
+
+/// A line, or as much of it as is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    /// What is shown.
+    pub line: String,
+    /// How many characters of it stand in front of the place.
+    pub lead: usize,
+    /// How many characters the place has.
+    pub width: usize,
+}
+
+impl Excerpt {
+    /// Of a line, with `lead` characters in front of a place of `width` characters.
+    pub fn new(line: &str, lead: usize, width: usize) -> Self {
+        if line.len() <= SHOWN {
+            return Self { line: line.to_owned(), lead, width };
+        }
+        let skipped = if lead < SHOWN * 3 / 4 { 0 } else { lead - SHOWN / 2 };
+        let shown: String = line.chars().skip(skipped).take(SHOWN).collect();
+        let rest = line.chars().nth(skipped + SHOWN).is_some();
+        let dots = if skipped > 0 { "..." } else { "" };
+        let lead = lead - skipped + dots.len();
+        Self {
+            line: format!("{dots}{shown}{}", if rest { "..." } else { "" }),
+            lead,
+            width: width.min((SHOWN + dots.len()).saturating_sub(lead)),
+        }
+    }
+}
+
+/// One mistake, with its place. It prints as `FILE:LINE:COLUMN: error: ...`, then the source line with a
+/// caret, then `help: ...` where there is some.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The file, as it was named.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// The line it stands in; none where it stands nowhere.
+    pub source: Option<Excerpt>,
+    /// Other places that have to do with it, each with its own line.
+    pub related: Vec<Diagnostic>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// The same place, with something to say about it.
+    pub fn saying(&self, severity: Severity, message: impl Into<String>) -> Self {
+        Self { severity, message: message.into(), ..self.clone() }
+    }
+
+    /// A mistake of a whole file.
+    pub fn of_file(file: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            line: 1,
+            column: 1,
+            severity: Severity::Error,
+            message: message.into(),
+            source: None,
+            related: Vec::new(),
+            help: None,
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        write!(f, "{}:{}:{}: {severity}: {}", self.file, self.line, self.column, self.message)?;
+        if let Some(Excerpt { line, lead, width }) = &self.source {
+            let number = self.line.to_string();
+            let gutter = " ".repeat(number.len());
+            // Tabs stay tabs, so that the caret stands below what it means.
+            let pad: String = line.chars().take(*lead).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            write!(f, "\n{number} | {line}\n{gutter} | {pad}{}", "^".repeat((*width).max(1)))?;
+        }
+        for one in &self.related {
+            write!(f, "\n{one}")?;
+        }
+        match &self.help {
+            Some(help) => write!(f, "\nhelp: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_line_only_what_is_around_the_place_is_shown() {
+        let line = format!("{}here{}", "a".repeat(1000), "b".repeat(1000));
+        let excerpt = Excerpt::new(&line, 1000, 4);
+        let shown: String = excerpt.line.chars().skip(excerpt.lead).take(excerpt.width).collect();
+        assert_eq!(shown, "here");
+        assert!(excerpt.line.len() <= SHOWN + 6, "{}", excerpt.line);
+        assert_eq!(Excerpt::new(&line, 10, 1990).width, SHOWN - 10);
+    }
+}

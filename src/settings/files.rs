@@ -1,0 +1,145 @@
+//! Which files `policy.files` names, and their texts, within bounds.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::model::document::{Diagnostic, Document};
+use crate::policy::file;
+
+/// The largest file in bytes: some ten thousand rules, read in a second or two.
+const LARGEST_FILE: u64 = 4 * 1024 * 1024;
+/// The largest configuration in bytes, all files together.
+const LARGEST_IN_ALL: usize = 16 * 1024 * 1024;
+/// The most files.
+const MOST_FILES: usize = 1_000;
+
+/// Reads one file.
+///
+/// # Errors
+/// Why it cannot be used.
+pub(super) fn text(path: &Path) -> Result<String, String> {
+    let read = |error: std::io::Error| format!("the file cannot be read: {error}");
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(read)?;
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(read)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(format!("the file is larger than {LARGEST_FILE} bytes; divide it, or join its rules"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        format!("the file is not UTF-8: see the byte at {}", error.utf8_error().valid_up_to() + 1)
+    })
+}
+
+/// The same, of a file that has to be one: a pipe that a glob matches would be waited for.
+fn text_of_rules(path: &Path) -> Result<String, String> {
+    match std::fs::metadata(path) {
+        Ok(kind) if !kind.is_file() => Err("this is not a file".into()),
+        Ok(_) | Err(_) => text(path),
+    }
+}
+
+/// The texts of the rule files, sorted by their paths, each once. What cannot be used is in the second.
+pub(super) fn texts(
+    document: &mut Document,
+    main: &Path,
+    globs: &[file::Placed],
+) -> (Vec<(PathBuf, String)>, Vec<Diagnostic>) {
+    let (mut texts, mut found, mut size) = (Vec::new(), Vec::new(), document.text().len());
+    for path in named(document, main, globs) {
+        let name = path.display().to_string();
+        match text_of_rules(&path) {
+            Ok(text) => {
+                size += text.len();
+                if size > LARGEST_IN_ALL {
+                    let message =
+                        format!("the configuration is larger than {LARGEST_IN_ALL} bytes from here on");
+                    found.push(Diagnostic::of_file(name, message));
+                    break;
+                }
+                texts.push((path, text));
+            }
+            Err(why) => found.push(Diagnostic::of_file(name, why)),
+        }
+    }
+    (texts, found)
+}
+
+fn named(document: &mut Document, main: &Path, globs: &[file::Placed]) -> Vec<PathBuf> {
+    let folder = main.parent().map(Path::to_path_buf).unwrap_or_default();
+    let this = std::fs::canonicalize(main).ok();
+    // By what they really are, so that a file with two names is read once.
+    let mut files: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+    for (pattern, place) in globs {
+        for path in matching(document, &folder, (pattern, place)) {
+            let real = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+            if Some(&real) == this.as_ref() {
+                let message = format!("'{pattern}' names this file itself, which would be part of itself");
+                let help = "keep rules in a folder of their own, as in files = [\"rules/*.toml\"]".to_owned();
+                document.mistake(place.clone(), message, Some(help));
+            } else if files.len() < MOST_FILES {
+                files.entry(real).or_insert(path);
+            } else {
+                document.mistake(place.clone(), format!("more than {MOST_FILES} files are named"), None);
+                return Vec::new();
+            }
+        }
+    }
+    let mut paths: Vec<PathBuf> = files.into_values().collect();
+    paths.sort();
+    paths
+}
+
+/// The paths that one pattern names.
+fn matching(document: &mut Document, folder: &Path, (pattern, place): (&str, &Range<usize>)) -> Vec<PathBuf> {
+    const SIGNS: [char; 4] = ['*', '?', '[', '{'];
+    let path = folder.join(pattern);
+    if !pattern.contains(SIGNS) {
+        if path.is_file() {
+            return vec![path];
+        }
+        let why = text_of_rules(&path).err().unwrap_or_else(|| "the file cannot be read".into());
+        document.mistake(place.clone(), format!("{}: {why}", path.display()), None);
+        return Vec::new();
+    }
+    let (within, name) = pattern.rsplit_once('/').map_or(("", pattern), |(within, name)| (within, name));
+    if within.contains(SIGNS) {
+        let message = format!("'{pattern}' has a glob for a folder");
+        let help = "name each folder by itself; only the last part can be a glob".to_owned();
+        document.mistake(place.clone(), message, Some(help));
+        return Vec::new();
+    }
+    let Some(matcher) = glob(document, name, place) else { return Vec::new() };
+    let parent = if pattern.starts_with('/') && within.is_empty() { "/".into() } else { folder.join(within) };
+    let shown = if parent.as_os_str().is_empty() { Path::new(".") } else { parent.as_path() };
+    match std::fs::read_dir(shown) {
+        Ok(entries) => {
+            let names = entries.filter_map(Result::ok).map(|entry| entry.file_name());
+            let mut paths: Vec<PathBuf> =
+                names.filter(|name| matcher.is_match(name)).map(|name| parent.join(name)).collect();
+            paths.sort();
+            if paths.is_empty() {
+                document.warn(place.clone(), format!("'{pattern}' matches no file"), None);
+            }
+            paths
+        }
+        Err(error) => {
+            let message = format!("the folder {} cannot be read: {error}", shown.display());
+            document.mistake(place.clone(), message, None);
+            Vec::new()
+        }
+    }
+}
+
+fn glob(document: &mut Document, name: &str, place: &Range<usize>) -> Option<GlobMatcher> {
+    match GlobBuilder::new(name).literal_separator(true).build() {
+        Ok(glob) => Some(glob.compile_matcher()),
+        Err(error) => {
+            document.mistake(place.clone(), format!("'{name}' is not a glob: {}", error.kind()), None);
+            None
+        }
+    }
+}
