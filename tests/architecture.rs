@@ -14,7 +14,7 @@ const MOST_LINES: usize = 400;
 /// Names that say nothing of what is inside.
 const VAGUE: [&str; 6] = ["common", "helper", "helpers", "misc", "util", "utils"];
 /// Files that were longer when this line was drawn. A file is taken off once it is divided, and none is put on.
-const STILL_TOO_LONG: [&str; 1] = ["model/document.rs"];
+const STILL_TOO_LONG: [&str; 0] = [];
 /// Paths, crates first, with which a module would reach the world outside.
 const OUTSIDE: [&str; 17] = [
     "axum",
