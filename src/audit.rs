@@ -2,5 +2,6 @@
 
 pub mod record;
 pub mod redact;
+pub mod tell;
 pub mod chain;
 pub mod history;

@@ -1,10 +1,12 @@
 //! The commands, one file each, and what they have in common: exit codes, the environment, logs.
 
 pub mod audit;
+pub mod capture;
 pub mod check;
 pub mod control;
 pub mod demo;
 pub mod doors;
+pub mod explain;
 pub mod replay;
 pub mod run;
 pub mod simulate;
@@ -54,6 +56,10 @@ pub enum Command {
     Test(test::Options),
     /// Run the policy over captured events, or compare two policies on them
     Replay(replay::Options),
+    /// Write live events to a file, redacted, for replay and rule tests
+    Capture(capture::Options),
+    /// Say why each rule matches a conversation or does not
+    Explain(explain::Options),
     /// Start the recording of one conversation, by hand
     Start(control::Options),
     /// Stop the recording of one conversation, by hand
@@ -150,6 +156,8 @@ pub fn main(out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
         Command::Check(options) => check::run(&options, out),
         Command::Test(options) => test::run(&options, out),
         Command::Replay(options) => replay::run(&options, out, complaints),
+        Command::Capture(options) => capture::run(&options, out, complaints),
+        Command::Explain(options) => explain::run(&options, out, complaints),
         Command::Start(options) => control::run(Wanted::Directive(Action::Start), &options, out),
         Command::Stop(options) => control::run(Wanted::Directive(Action::Stop), &options, out),
         Command::Status(options) => control::run(Wanted::Status, &options, out),

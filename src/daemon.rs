@@ -6,9 +6,11 @@
 
 mod callers;
 mod outward;
+pub mod listening;
 mod stalled;
 pub mod startup;
 mod supervised;
+mod wires;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use callers::Caller;
 pub use stalled::Unwritten;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
+use wires::Wires;
 
 use crate::audit::record::Record;
 use crate::audit::redact::Redaction;
@@ -26,14 +29,12 @@ use crate::io::clock::Clock;
 use crate::io::facts::FactStore;
 use crate::io::journal::{Journal, Removal};
 use crate::io::signals::Signal;
-use crate::io::socket::{self, SocketEvent};
+use crate::io::socket::SocketEvent;
 use crate::model::time::{Mono, Now, Wall};
 use crate::policy::compile::PlacedName;
 use crate::settings::{Alert, Source};
-use crate::warden::session::SocketId;
-use crate::warden::{Input, Level, Note, Output, RequestId, SocketOrder, Ticket, Warden};
+use crate::warden::{Input, Level, Note, Output, RequestId, Ticket, Warden};
 use crate::wire::reply::RawAnswer;
-use crate::wire::request::Request;
 
 /// Socket events that wait for the loop. Beyond it, reading from the socket waits.
 pub const EVENTS_WAITING: usize = 4096;
@@ -97,18 +98,12 @@ pub struct Parts {
 /// # Errors
 /// Where the audit log could not be written when it was told to stop.
 pub async fn run(parts: Parts) -> Result<Parts, Unwritten> {
-    let (socket_events_tx, socket_events) = mpsc::channel(EVENTS_WAITING);
-    let (answers_tx, answers) = mpsc::channel(ANSWERS_WAITING);
     let status_at = parts.clock.now().mono;
     let mut daemon = Daemon {
         parts,
-        sockets: BTreeMap::new(),
+        wires: Wires::new(),
         tickets: BTreeMap::new(),
         next_ticket: 0,
-        socket_events_tx,
-        socket_events,
-        answers_tx,
-        answers,
         status_at,
         told: Told::Nothing,
         stop_by: None,
@@ -127,13 +122,9 @@ enum Told {
 
 struct Daemon {
     parts: Parts,
-    sockets: BTreeMap<SocketId, mpsc::Sender<socket::SocketOrder>>,
+    wires: Wires,
     tickets: BTreeMap<Ticket, Caller>,
     next_ticket: u64,
-    socket_events_tx: mpsc::Sender<SocketEvent>,
-    socket_events: mpsc::Receiver<SocketEvent>,
-    answers_tx: mpsc::Sender<(RequestId, RawAnswer)>,
-    answers: mpsc::Receiver<(RequestId, RawAnswer)>,
     status_at: Mono,
     told: Told,
     /// When all must be over; none until the daemon is told to stop.
@@ -160,8 +151,9 @@ impl Daemon {
         let mut outputs = Vec::new();
         let mut turn = self.take(event, &mut outputs);
         for _ in 1..EVENTS_PER_TURN {
-            let more = self.socket_events.try_recv().map(Event::Socket).ok();
-            let more = more.or_else(|| self.answers.try_recv().map(|(id, one)| Event::Answer(id, one)).ok());
+            let more = self.wires.socket_events.try_recv().map(Event::Socket).ok();
+            let more =
+                more.or_else(|| self.wires.answers.try_recv().map(|(id, one)| Event::Answer(id, one)).ok());
             match more {
                 Some(event) if turn == Turn::On => turn = self.take(event, &mut outputs),
                 Some(_) | None => break,
@@ -184,8 +176,8 @@ impl Daemon {
             signal = self.parts.signals.recv(), if signals_open => {
                 Some(signal.map_or(Event::Wakeup, Event::Signal))
             }
-            answer = self.answers.recv() => answer.map(|(id, answer)| Event::Answer(id, answer)),
-            event = self.socket_events.recv() => event.map(Event::Socket),
+            answer = self.wires.answers.recv() => answer.map(|(id, answer)| Event::Answer(id, answer)),
+            event = self.wires.socket_events.recv() => event.map(Event::Socket),
             ask = self.parts.asks.recv(), if asks_open => Some(ask.map_or(Event::Wakeup, Event::Ask)),
             () = tokio::time::sleep_until(deadline) => {
                 let now = self.parts.clock.now().mono;
@@ -201,7 +193,7 @@ impl Daemon {
             Event::Socket(SocketEvent::Opened(socket)) => Input::SocketOpened(socket),
             Event::Socket(SocketEvent::Text(socket, text)) => Input::SocketText(socket, text),
             Event::Socket(SocketEvent::Lost(socket, why)) => {
-                self.sockets.remove(&socket);
+                self.wires.lost(socket);
                 Input::SocketLost(socket, why)
             }
             Event::Answer(id, answer) => Input::Answer(id, answer),
@@ -257,8 +249,8 @@ impl Daemon {
         let kept = self.keep_facts();
         for output in rest {
             match output {
-                Output::Request(id, request) => self.send(id, request),
-                Output::Socket(order) => self.order_socket(order),
+                Output::Request(id, request) => self.wires.send(&self.parts.api, id, request),
+                Output::Socket(order) => self.wires.order(order),
                 Output::Reply(ticket, reply) => {
                     if let Some(caller) = self.tickets.remove(&ticket) {
                         caller.answer(reply, kept);
@@ -318,38 +310,6 @@ impl Daemon {
         }
     }
 
-    fn send(&self, id: RequestId, request: Request) {
-        let (api, answers_tx) = (self.parts.api.clone(), self.answers_tx.clone());
-        tokio::spawn(async move {
-            let answer = api.send(&request).await;
-            // Where the loop is gone the log says that the attempt has no outcome.
-            answers_tx.send((id, answer)).await.ok();
-        });
-    }
-
-    fn order_socket(&mut self, order: SocketOrder) {
-        match order {
-            SocketOrder::Open(socket, channel) => {
-                let (orders_tx, orders) = mpsc::channel(socket::ORDERS_WAITING);
-                self.sockets.insert(socket, orders_tx);
-                tokio::spawn(socket::run(socket, channel.connect_uri, orders, self.socket_events_tx.clone()));
-            }
-            SocketOrder::Send(socket, text) => {
-                if let Some(orders_tx) = self.sockets.get(&socket)
-                    && orders_tx.try_send(socket::SocketOrder::Send(text)).is_err()
-                {
-                    debug!("a socket takes no more orders; its deadline will notice");
-                }
-            }
-            SocketOrder::Close(socket) => {
-                // Dropping the sender closes the socket too, should its orders be full.
-                if let Some(orders_tx) = self.sockets.remove(&socket) {
-                    orders_tx.try_send(socket::SocketOrder::Close).ok();
-                }
-            }
-        }
-    }
-
     fn take_ask(&mut self, ask: Ask) -> Option<Input> {
         let warden = &self.parts.warden;
         // Who asked and hung up does not wait for the answer.
@@ -363,6 +323,10 @@ impl Daemon {
             }
             Ask::Decision { id, answer } => {
                 answer.send(warden.decision(&id).map(outward::decision)).ok();
+            }
+            Ask::Explain { id, answer } => {
+                let now = self.parts.clock.now();
+                answer.send(warden.explain(&id, now).map(Box::new)).ok();
             }
             Ask::View { answer } => {
                 answer.send(self.view()).ok();

@@ -1,6 +1,7 @@
 //! The shell: thin, and the only place with clocks, sockets, files and signals.
 
 pub mod api;
+pub mod capturing;
 pub mod clock;
 pub mod events;
 pub mod facts;

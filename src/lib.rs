@@ -52,6 +52,7 @@
 //! | | `policy::explain` * | why each rule matches or does not: what it saw and what it needed |
 //! | 3 audit | `audit::record` * | what is remembered and its written form |
 //! | | `audit::redact` * | which values the log has as salted hashes only |
+//! | | `audit::tell` * | records in plain words |
 //! | | `audit::chain` * | link, sign, verify |
 //! | | `audit::history` * | what a log says is still in force, and the order promise |
 //! | 4 warden | `warden::dice` * | chance, from a seed: jitter and ids of decisions |
@@ -99,6 +100,7 @@
 //! | | `io::api` | sends one request |
 //! | | `io::socket` | text in and out |
 //! | | `io::events` | event files, entry by entry |
+//! | | `io::capturing` | the files of a capture |
 //! | | `io::facts` | keeps facts raw until their conversation ends |
 //! | | `io::salt` | the salt of redaction, made once |
 //! | | `io::journal` | appends durably, recovers at the start |

@@ -7,6 +7,8 @@ mod read;
 mod region;
 mod secrets;
 
+pub use read::bytes;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -19,6 +19,7 @@ pub mod book;
 mod deciding;
 pub mod dice;
 pub mod directory;
+mod explaining;
 mod facts;
 mod intake;
 mod judging;
@@ -39,6 +40,7 @@ pub mod worklist;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+pub use explaining::Explained;
 pub use facts::Keeping;
 pub use output::{Level, Note, Output, Reply, SocketOrder};
 pub use view::{CallView, DecisionView, Ended, LatestDecision, View};

@@ -117,7 +117,7 @@ fn directive(conversation: ConversationId, action: Action, options: &Options) ->
     DirectiveOrder { conversation, order, by, reason: options.reason.clone(), origin: Origin::Manual }
 }
 
-async fn call(socket: &Path, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+pub(super) async fn call(socket: &Path, path: &str, body: Option<Value>) -> Result<Value, Failure> {
     let client =
         reqwest::Client::builder().unix_socket(socket).build().map_err(|error| Failure::failed(&error))?;
     // The host is a name only: the socket is the address.

@@ -59,16 +59,11 @@ fn said(what: &str, listener: &TcpListener) {
 }
 
 async fn bind(address: &str, key: &str) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(address).await.map_err(|error| {
+    TcpListener::bind(address).await.map_err(|error| {
         Failure::Failed(format!(
             "{key}: cannot listen at {address}: {error}; stop what is there, or choose another port"
         ))
-    })?;
-    // With port 0 the system chooses: here it can be read.
-    if let Ok(chosen) = listener.local_addr() {
-        tracing::info!(address = %chosen, "{key}: listening");
-    }
-    Ok(listener)
+    })
 }
 
 impl Doors {

@@ -159,6 +159,10 @@ impl Daemon {
             Ask::Conversation { id, answer } => {
                 answer.send(self.parts.warden.call(&id).map(outward::call)).ok();
             }
+            Ask::Explain { id, answer } => {
+                let now = self.parts.clock.now();
+                answer.send(self.parts.warden.explain(&id, now).map(Box::new)).ok();
+            }
             Ask::Direct { answer, .. } => drop(answer),
             Ask::Facts { answer, .. } => drop(answer),
         }

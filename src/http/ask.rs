@@ -13,6 +13,7 @@ use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::{Action, Observed, Wish};
 use crate::model::time::Wall;
 use crate::policy::subject::Facts;
+use crate::warden::Explained;
 
 /// How many asks may wait for the loop. A loop that is further behind than this is better told
 /// about by 503 at once than by an answer that comes late.
@@ -47,6 +48,13 @@ pub enum Ask {
         id: DecisionId,
         /// Where the answer goes.
         answer: oneshot::Sender<Option<DecisionView>>,
+    },
+    /// Why each rule matches a conversation or does not; `None` where it is not in the book.
+    Explain {
+        /// Which conversation.
+        id: ConversationId,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Option<Box<Explained>>>,
     },
     /// Everything at a glance, for page, metrics and health.
     View {
@@ -346,6 +354,11 @@ impl Asks {
     /// Everything at a glance.
     pub async fn view(&self) -> Result<View, Unanswered> {
         self.ask(|answer| Ask::View { answer }).await
+    }
+
+    /// Why each rule matches a conversation or does not; `None` where it is not in the book.
+    pub async fn explain(&self, id: ConversationId) -> Result<Option<Box<Explained>>, Unanswered> {
+        self.ask(|answer| Ask::Explain { id, answer }).await
     }
 
     /// How one conversation stands; `None` where it is not in the book.

@@ -45,6 +45,7 @@ pub fn router(asks: Asks) -> Router {
         .route("/control/directive", post(directive))
         .route("/control/decisions/{id}", get(decision))
         .route("/control/conversations/{id}", get(conversation))
+        .route("/control/conversations/{id}/explanation", get(explanation))
         .fallback(refusal::no_such_path)
         .method_not_allowed_fallback(refusal::no_such_method)
         .with_state(asks)
@@ -62,4 +63,8 @@ async fn decision(State(asks): State<Asks>, Path(id): Path<String>) -> Result<Js
 
 async fn conversation(State(asks): State<Asks>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     Ok(Json(json!(asks.conversation(order::conversation_id(&id)?).await?)))
+}
+
+async fn explanation(State(asks): State<Asks>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+    Ok(Json(json!(asks.explain(order::conversation_id(&id)?).await?)))
 }

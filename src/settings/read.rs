@@ -234,6 +234,16 @@ fn sync(table: &mut Table<'_, '_>) -> Option<Sync> {
 /// A number of bytes as people write it: `256MiB`.
 fn size(table: &mut Table<'_, '_>, key: &'static str) -> Option<u64> {
     let (text, place) = table.text(key)?;
+    let bytes = bytes(&text);
+    if bytes.is_none() {
+        let help = Some("write it as \"256MiB\" or \"1GiB\"".to_owned());
+        table.document().mistake(place, format!("'{text}' is not a size"), help);
+    }
+    bytes
+}
+
+/// Reads a number of bytes as people write it, not zero: `256MiB`.
+pub fn bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
     let unit = match text[digits.len()..].trim() {
         "" | "B" => Some(1),
@@ -246,12 +256,7 @@ fn size(table: &mut Table<'_, '_>, key: &'static str) -> Option<u64> {
         _ => None,
     };
     let bytes = unit.zip(digits.parse::<u64>().ok()).and_then(|(unit, number)| number.checked_mul(unit));
-    if bytes.is_none_or(|bytes| bytes == 0) {
-        let help = Some("write it as \"256MiB\" or \"1GiB\"".to_owned());
-        table.document().mistake(place, format!("'{text}' is not a size"), help);
-        return None;
-    }
-    bytes
+    bytes.filter(|bytes| *bytes > 0)
 }
 
 fn listen(table: &mut Table<'_, '_>, default: &str) -> String {

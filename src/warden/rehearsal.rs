@@ -33,7 +33,7 @@ mod tape;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{Enforcement, Order, Output, Purpose, Settings, Ticket, Warden};
+use super::{Enforcement, Explained, Order, Output, Purpose, Settings, Ticket, Warden};
 use crate::audit::record::{ConfirmedBy, Record};
 use crate::model::conversation::Conversation;
 use crate::model::ids::ConversationId;
@@ -253,6 +253,14 @@ impl Rehearsal {
     pub fn natural(&self, id: &ConversationId) -> Option<Conversation> {
         let part = self.parts.get(id)?;
         self.conversation(id).map(|conversation| part.tape.natural(conversation))
+    }
+
+    /// Explains a conversation as the platform showed it, without what our calls would have made of it; none
+    /// once it ended.
+    pub fn explain(&self, id: &ConversationId) -> Option<Explained> {
+        let (call, natural) = (self.warden.book.get(id)?, self.natural(id)?);
+        let explained = self.warden.explain_as(call, &natural, self.now);
+        Some(Explained { claim: None, decision: None, ..explained })
     }
 
     /// What the governed recorder would report.

@@ -104,6 +104,11 @@ impl Process {
         rustix::process::kill_process(id, signal).expect("it is there");
     }
 
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("it can be asked").is_none()
+    }
+
     /// Ends it at once.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it is killed");
@@ -247,6 +252,13 @@ impl Site {
         command.args(["run", "--config", "recwarden.toml", "--log-format", "json"]);
         command.envs(environment.iter().copied()).stderr(Stdio::piped());
         Process::start(command, |child| Box::new(child.stderr.take().expect("its log")))
+    }
+
+    /// Starts a capture here; its lines are what it complains of.
+    pub(crate) fn capture(&self, arguments: &[&str]) -> Process {
+        let mut command = plain(self.path());
+        command.args(["capture", "--config", "recwarden.toml"]).args(arguments).stderr(Stdio::piped());
+        Process::start(command, |child| Box::new(child.stderr.take().expect("its complaints")))
     }
 
     /// `audit verify`: whether it is sound, and what it says.

@@ -66,6 +66,7 @@ fn answer(ask: Ask, view: &View, heard: &Heard) {
             });
             answer.send(known).unwrap();
         }
+        Ask::Explain { answer, .. } => answer.send(None).unwrap(),
         Ask::View { answer } => answer.send(view.clone()).unwrap(),
         Ask::Conversation { id, answer } => {
             answer.send(view.calls.iter().find(|call| call.conversation == id).cloned()).unwrap();

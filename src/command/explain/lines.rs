@@ -1,0 +1,132 @@
+//! An explanation, as JSON or for people.
+
+use std::io::{self, Write};
+
+use super::events::Told;
+use super::{Failure, Format, Options};
+use crate::model::recording::Observed;
+use crate::policy::explain::{Carried, Explanation, Fit};
+use crate::warden::Explained;
+
+/// A live conversation, as the daemon sees it.
+pub(super) fn live(explained: &Explained, options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
+    written(explained, options, out)
+}
+
+/// One that captured events tell of.
+pub(super) fn events(told: &Told, options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
+    written(&told.explained, options, out)?;
+    if let Some(ended) = told.ended.filter(|_| options.format == Format::Text) {
+        writeln!(out, "it had ended by {ended}: rules are judged while a customer or an agent is there")?;
+    }
+    Ok(())
+}
+
+fn written(explained: &Explained, options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
+    let wanted = |one: &&Explanation| options.rule.as_ref().is_none_or(|rule| *rule == one.rule);
+    match options.format {
+        Format::Json => {
+            let mut explained = explained.clone();
+            explained.rules.retain(|one| wanted(&one));
+            let line = serde_json::to_string(&explained).map_err(|error| Failure::failed(&error))?;
+            writeln!(out, "{line}")?;
+        }
+        Format::Text => {
+            head(explained, out)?;
+            if explained.rules.is_empty() {
+                writeln!(out, "the policy has no rules")?;
+            }
+            explained.rules.iter().filter(wanted).try_for_each(|one| rule(one, out))?;
+        }
+    }
+    Ok(())
+}
+
+fn head(one: &Explained, out: &mut dyn Write) -> io::Result<()> {
+    let queue =
+        if one.queue.is_empty() { "in no queue".to_owned() } else { format!("in queue {}", one.queue) };
+    let direction = if one.direction.is_empty() { String::new() } else { format!("{} ", one.direction) };
+    match one.seen {
+        Some(_) => writeln!(
+            out,
+            "{}: {direction}{}, {queue}; recording: {}; at {}",
+            one.conversation,
+            one.media,
+            recording(one.observed),
+            one.at
+        )?,
+        None => writeln!(out, "{}: not seen yet; at {}", one.conversation, one.at)?,
+    }
+    if let Some(said) = &one.verdict {
+        let reason = if said.reason.is_empty() { String::new() } else { format!(" ({})", said.reason) };
+        writeln!(out, "wanted: {}, by {}{reason}", said.wish, said.rule)?;
+    }
+    if let Some(order) = &one.directive {
+        let until =
+            order.until.map_or_else(|| "until it is released".to_owned(), |until| format!("until {until}"));
+        let reason = if order.reason.is_empty() { String::new() } else { format!(" ({})", order.reason) };
+        writeln!(out, "order: {} by {}{reason}, {until}", order.action, order.by)?;
+    }
+    if let Some(claim) = &one.claim {
+        writeln!(
+            out,
+            "changed by recwarden: it was {}, rule {} made it {}",
+            claim.before, claim.rule, claim.action
+        )?;
+    }
+    if let Some(open) = &one.decision {
+        let (action, rule, since, attempts) = (open.action, &open.rule, open.since, open.attempts);
+        writeln!(
+            out,
+            "open decision: {action} by {rule} since {since}, {attempts} attempts ({})",
+            open.decision
+        )?;
+    }
+    for (key, value) in &one.facts {
+        writeln!(out, "fact: {key} = {value}")?;
+    }
+    Ok(())
+}
+
+fn recording(observed: Observed) -> &'static str {
+    match observed {
+        Observed::Active => "active",
+        Observed::Paused => "paused (a secure pause)",
+        Observed::Suspended => "suspended by the platform itself",
+        Observed::None => "none",
+        Observed::Unknown => "not known",
+    }
+}
+
+fn rule(one: &Explanation, out: &mut dyn Write) -> io::Result<()> {
+    let mode = match one.mode {
+        Carried::Enforce => "",
+        Carried::Observe => ", observe mode",
+    };
+    let reason = if one.reason.is_empty() { String::new() } else { format!(" ({})", one.reason) };
+    let name = format!("{}: {}, priority {}{mode}{reason}", one.rule, one.action, one.priority);
+    match &one.fit {
+        Fit::Matched => writeln!(out, "  matches  {name}")?,
+        Fit::Differs { first } => {
+            writeln!(out, "  differs  {name}")?;
+            miss(first, out)?;
+        }
+        Fit::Failed { first } => {
+            writeln!(out, "  failed   {name} (counts as no match)")?;
+            miss(first, out)?;
+        }
+    }
+    if let Some(hold) = &one.hold {
+        writeln!(out, "           {hold}")?;
+    }
+    Ok(())
+}
+
+fn miss(first: &crate::policy::explain::Miss, out: &mut dyn Write) -> io::Result<()> {
+    match &first.part {
+        Some(part) => writeln!(out, "           {}: {part}", first.key)?,
+        None => writeln!(out, "           {}", first.key)?,
+    }
+    writeln!(out, "             saw:    {}", first.saw)?;
+    writeln!(out, "             needed: {}", first.needed)
+}

@@ -1,0 +1,129 @@
+//! `recwarden capture` against the simulator: redacted, bounded, replayable, and without a trace anywhere else.
+
+#[allow(dead_code, reason = "each file of tests uses its own part")]
+#[path = "processes/players.rs"]
+mod players;
+
+use std::collections::BTreeSet;
+
+use players::{Simulator, Site, said};
+use serde_json::Value;
+
+const RULES: &str = "[http]\nlisten = \"\"\n[[rule]]\nname = \"card\"\nqueue = [\"Payments\", \"Card *\", \"Collections\"]\n\
+    attribute = { pci = \"on\" }\naction = \"stop\"\n";
+
+fn capture(site: &Site, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = site.run(&[&["capture", "--config", "recwarden.toml"], arguments].concat());
+    (output.status.code(), said(&output))
+}
+
+fn lines(site: &Site, name: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(site.path().join(name)).expect("the file");
+    text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+}
+
+/// The files of a capture, in their order.
+fn files(site: &Site, first: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(site.path()).expect("the folder").filter_map(Result::ok);
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with(first)).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn events_are_captured_redacted_and_can_be_replayed_and_nothing_else_happens() {
+    let mut simulator = Simulator::start(&["--calls", "20", "--pace", "20"]);
+    let site = Site::new(&simulator, &simulator.api_url, RULES);
+    let (code, text) =
+        capture(&site, &["--output", "events.jsonl", "--for", "10s", "--rotate-size", "50KiB"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains(" events of ") && text.contains("events.jsonl to events.jsonl.00"), "{text}");
+
+    let names = files(&site, "events.jsonl");
+    assert!(names.len() > 1 && names[1] == "events.jsonl.0002", "{names:?}");
+    let all: Vec<Vec<Value>> = names.iter().map(|name| lines(&site, name)).collect();
+    for (name, lines) in names.iter().zip(&all) {
+        let queues = lines[0]["queues"].as_object();
+        assert!(
+            queues.is_some_and(|queues| !queues.is_empty()),
+            "{name} begins with the names: {}",
+            lines[0]
+        );
+    }
+    let frames: Vec<&Value> = all.iter().flatten().filter(|line| line["frame"].is_object()).collect();
+    assert!(frames.len() > 5, "{}", frames.len());
+    let mut seen = BTreeSet::new();
+    for line in frames {
+        assert!(line["at"].is_string() && line["frame"]["topicName"].is_string(), "{line}");
+        for participant in line["frame"]["eventBody"]["participants"].as_array().expect("participants") {
+            for key in ["name", "address", "ani", "dnis"] {
+                if let Some(value) = participant[key].as_str().filter(|value| !value.is_empty()) {
+                    assert!(value.starts_with("redacted:"), "{key}: {value}");
+                    seen.insert(key);
+                }
+            }
+        }
+    }
+    assert!(
+        seen.contains("name") && seen.contains("address"),
+        "the test must see what is redacted: {seen:?}"
+    );
+
+    let events: Vec<&str> = names.iter().map(String::as_str).collect();
+    let output = site.run(&[&["replay", "--config", "recwarden.toml", "--summary"], &events[..]].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout).expect("a summary");
+    assert!(summary["summary"]["events"].as_u64().is_some_and(|events| events > 5), "{summary}");
+
+    assert!(!site.audit().join("control.sock").exists(), "no daemon was begun");
+    let logs = std::fs::read_dir(site.audit()).expect("the folder of the salt");
+    let logs: Vec<_> = logs.filter_map(Result::ok).filter(|one| one.file_name() != ".state").collect();
+    assert!(logs.is_empty(), "nothing is journaled: {logs:?}");
+    let summary = simulator.summary();
+    let asked: Vec<&Value> = simulator.process.seen.iter().filter(|line| line["kind"] == "request").collect();
+    assert!(!asked.is_empty(), "the simulator tells what it is asked for");
+    let orders: Vec<&Value> = asked
+        .into_iter()
+        .filter(|line| {
+            let subject = line["subject"].as_str().unwrap_or_default();
+            subject.contains("recordingstate")
+                || subject.contains("snippet")
+                || subject.contains("recordings")
+        })
+        .collect();
+    assert!(orders.is_empty(), "no recording is touched: {orders:?} {summary}");
+}
+
+#[test]
+fn a_file_that_is_there_is_refused_before_anything_is_asked_of_the_platform_or_written() {
+    let simulator = Simulator::start(&["--calls", "2", "--pace", "1"]);
+    let site = Site::new(&simulator, &simulator.api_url, RULES);
+    site.write("events.jsonl", "{\"queues\":{}}\n");
+    let (code, text) = capture(&site, &["--output", "events.jsonl", "--for", "1s"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("events.jsonl is there already") && text.contains("--append"), "{text}");
+    assert_eq!(lines(&site, "events.jsonl").len(), 1);
+    let (code, text) = capture(&site, &["--output", "events.jsonl", "--for", "1s", "--append"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(lines(&site, "events.jsonl").len() > 1, "the names of the queues follow");
+    let (code, text) = capture(&site, &["--output", "x.jsonl", "--rotate-size", "many"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("256MiB"), "{text}");
+}
+
+#[test]
+fn told_to_stop_it_completes_its_file() {
+    let simulator = Simulator::start(&["--calls", "10", "--pace", "20"]);
+    let site = Site::new(&simulator, &simulator.api_url, RULES);
+    let mut capturing = site.capture(&["--output", "events.jsonl.zst"]);
+    let path = site.path().join("events.jsonl.zst");
+    while std::fs::metadata(&path).map_or(0, |file| file.len()) < 2000 {
+        assert!(capturing.is_running(), "it ended by itself: {:?}", capturing.seen);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(capturing.told_to_stop(), Some(0), "{:?}", capturing.seen);
+    let packed = std::fs::read(&path).expect("the file");
+    let text = String::from_utf8(zstd::decode_all(&*packed).expect("it is whole")).expect("text");
+    assert!(text.ends_with("}\n") && text.contains("\"topicName\""), "{}", text.len());
+}
