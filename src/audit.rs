@@ -5,3 +5,4 @@ pub mod redact;
 pub mod tell;
 pub mod chain;
 pub mod history;
+pub mod log;

@@ -272,7 +272,7 @@ impl Daemon {
         if records.is_empty() {
             return Ok(());
         }
-        if self.parts.journal.renew_if_removed(now.wall) == Removal::Noticed {
+        if self.parts.journal.renew_if_removed() == Removal::Noticed {
             let text = "the audit log was removed while it was written; a new file goes on with the chain, and what \
                         was removed is missing: find out who did it, and bring it back from a copy"
                 .to_owned();

@@ -55,6 +55,7 @@
 //! | | `audit::tell` * | records in plain words |
 //! | | `audit::chain` * | link, sign, verify |
 //! | | `audit::history` * | what a log says is still in force, and the order promise |
+//! | | `audit::log` * | the log as lines in files on any disk: framing, rotation, recovery |
 //! | 4 warden | `warden::dice` * | chance, from a seed: jitter and ids of decisions |
 //! | | `warden::backoff` * | when to try again |
 //! | | `warden::allowance` * | how many requests may go now |
@@ -72,6 +73,7 @@
 //! | | `warden::backtest` * | one policy, or two, over captured events |
 //! | 5 shell | `io::clock` | reads the clocks, and draws the seed of chance |
 //! | 5 simulator | `sim::random` * | chance, from a seed |
+//! | | `sim::disk` * | a disk that loses, tears, fills up, and fails to sync |
 //! | | `sim::web` * | requests and answers as values, and the platform's error body |
 //! | | `sim::agenda` * | what comes next, and when |
 //! | | `sim::faults` * | seeded misfortune |

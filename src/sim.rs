@@ -18,6 +18,7 @@ pub mod agenda;
 pub mod call;
 pub mod channels;
 pub mod desk;
+pub mod disk;
 pub mod doorway;
 pub mod faults;
 pub mod happening;

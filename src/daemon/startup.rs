@@ -102,7 +102,7 @@ pub fn journal_settings(audit: &settings::Audit) -> journal::Settings {
 pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
     let clock = Clock::start();
     let now = clock.now();
-    let (mut journal, recovered) = Journal::open(journal_settings(&start.settings.audit), now.wall)?;
+    let (mut journal, recovered) = Journal::open(journal_settings(&start.settings.audit))?;
     let salt = salt::salt(&start.settings.state_directory)?;
     let redaction = Redaction::new(start.settings.audit.redact, salt);
     let (facts, kept) = FactStore::open(start.settings.state_directory.join(facts::FILE_NAME))?;
