@@ -65,6 +65,7 @@
 //! | | `warden::book` * | every live conversation as it stands, with what holds on it |
 //! | | `warden::survey` * | the resync, and the gaps it closes |
 //! | | `warden::sight` * | whether anything is seen, and what follows where it is not |
+//! | | `warden::brake` * | how many changes may be made now |
 //! | | `warden::plan` * | verdict, observed state and attempts to the next step |
 //! | | `warden::worklist` * | one entry per conversation, stops first, due when allowed |
 //! | | `warden` * | `handle(input, now)`, `poll_output()`, `next_wakeup()` |

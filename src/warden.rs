@@ -15,7 +15,10 @@ pub mod allowance;
 mod answers;
 pub mod backoff;
 pub mod backtest;
+#[cfg(test)]
+mod bench;
 pub mod book;
+pub mod brake;
 mod deciding;
 pub mod dice;
 pub mod directory;
@@ -53,6 +56,7 @@ use crate::policy::decide::Policy;
 use crate::policy::subject::Facts;
 use crate::warden::allowance::Allowance;
 use crate::warden::book::Book;
+use crate::warden::brake::Brake;
 use crate::warden::dice::Dice;
 use crate::warden::directory::Directory;
 use crate::warden::plan::Means;
@@ -234,8 +238,7 @@ pub struct Warden {
     next_request: u64,
     permitted_at: Option<Mono>,
     forbidden: Option<Forbidden>,
-    changes: VecDeque<Mono>,
-    braked: Option<Mono>,
+    brake: Brake,
     failures: BTreeMap<String, (Mono, u64)>,
     shortfall: Shortfall,
     ended: Ended,
@@ -254,6 +257,7 @@ impl Warden {
             directory: Directory::new(settings.directory.clone(), now.mono),
             survey: Survey::new(settings.resync_every),
             sight: Sight::new(settings.sight, now.mono),
+            brake: Brake::new(settings.max_changes_per_minute),
             unheard_since: Some(last_heard.unwrap_or(now.wall)),
             settings,
             policy,
@@ -266,8 +270,6 @@ impl Warden {
             next_request: 0,
             permitted_at: None,
             forbidden: None,
-            changes: VecDeque::new(),
-            braked: None,
             failures: BTreeMap::new(),
             shortfall: Shortfall::default(),
             ended: Ended::default(),

@@ -2,11 +2,13 @@
 //! whether it kept its promise of order (PRODUCT.md 6): a decision before its attempts, each decision ended
 //! exactly once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
-use crate::audit::record::{Decision, Directive, GapOpened, Hold, HoldPhase, Record};
+use crate::audit::record::{Decision, Directive, GapOpened, Hold, HoldEnd, HoldPhase, Record};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::Wall;
+use crate::policy::rule::DIRECTIVE;
 
 /// An open decision.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,11 +21,29 @@ pub struct Open {
     pub attempts: u32,
 }
 
+/// Ended decisions that are remembered, to tell one that ends twice: a daemon writes for months, and some
+/// hundred thousand lie far beyond any retry.
+const ENDED_REMEMBERED: usize = 200_000;
+/// Attempts are remembered for so long after the last record: the window of any rate limit.
+const ATTEMPTS_REMEMBERED: Duration = Duration::from_secs(120);
+
+/// An attempt, for the rate that a daemon owes after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// When it was journaled, right before its request went out.
+    pub at: Wall,
+    /// Which attempt of its decision it was.
+    pub attempt: u32,
+}
+
 /// What is in force after the records read so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     open: BTreeMap<DecisionId, Open>,
     ended: BTreeSet<DecisionId>,
+    ended_order: VecDeque<DecisionId>,
+    ended_count: usize,
+    tried: VecDeque<Tried>,
     holds: BTreeMap<(ConversationId, String), Hold>,
     directives: BTreeMap<String, Directive>,
     gaps: BTreeMap<u64, GapOpened>,
@@ -49,7 +69,11 @@ impl History {
         match record {
             Record::Decision(one) => return self.open(one, at),
             Record::Attempt(one) => match self.open.get_mut(&one.decision) {
-                Some(open) => open.attempts = open.attempts.max(one.attempt),
+                Some(open) => {
+                    open.attempts = open.attempts.max(one.attempt);
+                    self.tried.retain(|tried| at.since(tried.at) < ATTEMPTS_REMEMBERED);
+                    self.tried.push_back(Tried { at, attempt: one.attempt });
+                }
                 None => {
                     return Some(format!(
                         "attempt {} of decision {} has no open decision before it",
@@ -69,7 +93,8 @@ impl History {
             Record::HoldEnded(one) => {
                 let key = (one.conversation.clone(), one.rule.clone());
                 // An expired hold stays until it has stopped matching, so that it does not count again.
-                if self.holds.get(&key).is_some_and(|hold| hold.phase != HoldPhase::Expired) {
+                let expires = self.holds.get(&key).is_some_and(|hold| hold.phase == HoldPhase::Expired);
+                if !(expires && one.why == HoldEnd::Expired) {
                     self.holds.remove(&key);
                 }
             }
@@ -78,6 +103,7 @@ impl History {
             }
             Record::DirectiveReleased(one) => {
                 self.directives.remove(&one.directive);
+                self.holds.remove(&(one.conversation.clone(), DIRECTIVE.to_owned()));
             }
             Record::GapOpened(one) => {
                 self.gaps.insert(one.gap, one.clone());
@@ -118,7 +144,14 @@ impl History {
 
     fn end(&mut self, decision: &DecisionId) -> Option<String> {
         if self.open.remove(decision).is_some() {
+            self.ended_count += 1;
             self.ended.insert(decision.clone());
+            self.ended_order.push_back(decision.clone());
+            if self.ended_order.len() > ENDED_REMEMBERED
+                && let Some(oldest) = self.ended_order.pop_front()
+            {
+                self.ended.remove(&oldest);
+            }
             return None;
         }
         Some(if self.ended.contains(decision) {
@@ -188,6 +221,11 @@ impl History {
         self.gaps.values()
     }
 
+    /// The attempts of the last two minutes, oldest first.
+    pub fn attempts(&self) -> impl Iterator<Item = Tried> {
+        self.tried.iter().copied()
+    }
+
     /// When the last record was written.
     pub fn last(&self) -> Option<Wall> {
         self.last
@@ -200,6 +238,53 @@ impl History {
 
     /// How many decisions ended.
     pub fn ended_count(&self) -> usize {
-        self.ended.len()
+        self.ended_count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::record::{self, HoldEnd, HoldEnded};
+    use crate::model::recording::Action;
+
+    fn at(seconds: i64) -> Wall {
+        Wall::from_micros(seconds * 1_000_000)
+    }
+
+    fn hold(phase: HoldPhase) -> Record {
+        let (conversation, rule) = (ConversationId::new("c"), "r".to_owned());
+        Record::Hold(Hold { conversation, rule, action: Action::Stop, since: at(0), phase, claim: None })
+    }
+
+    fn ended(why: HoldEnd) -> Record {
+        let (conversation, rule) = (ConversationId::new("c"), "r".to_owned());
+        Record::HoldEnded(HoldEnded { conversation, rule, why, restore: None })
+    }
+
+    #[test]
+    fn an_expired_hold_is_in_force_until_it_has_stopped_matching() {
+        let mut history = History::default();
+        for record in [hold(HoldPhase::Held), hold(HoldPhase::Expired), ended(HoldEnd::Expired)] {
+            assert_eq!(history.take(at(1), &record), None);
+        }
+        assert_eq!(history.holds().count(), 1);
+        assert_eq!(history.take(at(2), &ended(HoldEnd::Unmatched)), None);
+        assert_eq!(history.holds().count(), 0);
+    }
+
+    #[test]
+    fn an_open_gap_is_carried_into_the_next_file() {
+        let mut history = History::default();
+        let gap = record::GapOpened { gap: 4, topics: "t".into(), from: at(1), why: "w".into() };
+        history.take(at(2), &Record::GapOpened(gap.clone()));
+        let mut next = History::default();
+        for record in history.carried() {
+            assert_eq!(next.take(at(3), &record), None);
+        }
+        assert_eq!(next.open_gaps().collect::<Vec<_>>(), [&gap]);
+        let closed = record::GapClosed { gap: 4, from: at(1), to: at(4), conversations: 0 };
+        next.take(at(4), &Record::GapClosed(closed));
+        assert_eq!(next.open_gaps().count(), 0);
     }
 }

@@ -93,6 +93,10 @@ pub(super) fn view(from: warden::View) -> ask::View {
                 state: state(one.view.state),
             })
             .collect(),
+        sight: from.sight.to_owned(),
+        resync: from.resync.map(|one| ask::ResyncView { read: one.read, total: one.total }),
+        gaps: from.gaps,
+        braked: from.braked,
         // Counters of events stay far below 2^52, where a float would lose count.
         counters: from.counters.into_iter().map(|(name, count)| (name.to_owned(), count as f64)).collect(),
     }

@@ -68,8 +68,10 @@ impl Daemon {
         let open = warden.open_count();
         let calls = warden.call_count();
         let state = warden.not_ready().unwrap_or_else(|| "subscribed".into());
-        let status =
-            format!("{state}; {calls} calls, {open} decisions open, {used} of {limit} requests a minute");
+        let mut parts = vec![format!("{state}; {calls} calls"), format!("{open} decisions open")];
+        parts.push(format!("{used} of {limit} requests a minute"));
+        parts.extend(warden.busy_with(now));
+        let status = parts.join(", ");
         if self.told == Told::Nothing {
             self.told = Told::Ready;
             Supervisor.ready(&status);

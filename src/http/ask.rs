@@ -262,6 +262,15 @@ impl CallView {
     }
 }
 
+/// How far the round of the resync is that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResyncView {
+    /// Conversations read.
+    pub read: usize,
+    /// Conversations to read in all.
+    pub total: usize,
+}
+
 /// Everything at a glance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct View {
@@ -281,6 +290,15 @@ pub struct View {
     pub sockets: Vec<SocketView>,
     /// The latest decisions, newest first.
     pub decisions: Vec<LatestDecision>,
+    /// What is seen of the platform: `clear`; `dark` for a moment without a socket; `polling` where reads stand in
+    /// for events; `blind` where those fail too.
+    pub sight: String,
+    /// The round of the resync that runs; none where none does.
+    pub resync: Option<ResyncView>,
+    /// Gaps in what was heard that are not closed yet.
+    pub gaps: usize,
+    /// Changes that wait while the brake holds; none where it does not.
+    pub braked: Option<usize>,
     /// Counters by their Prometheus name with labels, as [`series`] writes it.
     pub counters: BTreeMap<String, f64>,
 }

@@ -56,6 +56,7 @@ async fn metrics(State(asks): State<Asks>) -> Result<Response, Refusal> {
 fn written(view: &View) -> String {
     let ready = if matches!(view.ready, Readiness::Ready) { 1.0 } else { 0.0 };
     let astray = view.calls.iter().filter(|call| call.is_astray()).count();
+    let left = view.resync.map_or(0, |round| round.total.saturating_sub(round.read));
     let gauges = [
         ("recwarden_ready", "1 where the daemon is subscribed and permitted to act", ready),
         ("recwarden_calls", "live conversations in the book", view.calls.len() as f64),
@@ -63,6 +64,19 @@ fn written(view: &View) -> String {
         ("recwarden_worklist", "conversations with something to do", view.worklist as f64),
         ("recwarden_requests_used", "requests of the last minute", f64::from(view.budget.used)),
         ("recwarden_requests_limit", "requests allowed in a minute", f64::from(view.budget.limit)),
+        (
+            "recwarden_polling",
+            "1 where reads stand in for events",
+            f64::from(u8::from(view.sight == "polling")),
+        ),
+        (
+            "recwarden_blind",
+            "1 where neither events nor reads get through",
+            f64::from(u8::from(view.sight == "blind")),
+        ),
+        ("recwarden_gaps_open", "gaps in what was heard that are not closed yet", view.gaps as f64),
+        ("recwarden_resync_left", "conversations that the resync has yet to read", left as f64),
+        ("recwarden_brake_waiting", "changes that the brake holds back", view.braked.unwrap_or(0) as f64),
     ];
     let mut text = String::new();
     // Writing to a String cannot fail.

@@ -88,7 +88,7 @@ pub struct Stage {
     life: u32,
     sockets: BTreeMap<SocketId, channels::SocketId>,
     orders: BTreeMap<RequestId, String>,
-    sent: VecDeque<Mono>,
+    sent: VecDeque<(Mono, promise::Trace)>,
     report: Report,
 }
 
@@ -236,7 +236,8 @@ impl Stage {
             self.platform.socket_gone(there, self.now);
         }
         self.orders.clear();
-        self.sent.clear();
+        // Of what the dead process sent, the log tells its orders alone.
+        self.sent.retain(|(_, trace)| *trace == promise::Trace::Logged);
         let seed = self.chance.bits();
         let last = self.history.last();
         self.warden = Warden::new(self.script.settings.clone(), self.policy.clone(), seed, self.now, last);

@@ -1,8 +1,14 @@
 //! How many requests may go now. One bucket of tokens per OAuth client governs every request; a token
 //! comes back a minute after it was taken, so that no window of 60 s ever sees more than the limit.
 //!
-//! Housekeeping may only use what `action_share` leaves, so that a resync never makes a stop wait. The
-//! platform's own word (a 429, its rate headers) always wins over our count.
+//! Housekeeping may only use what `action_share` leaves, so that a resync never makes a stop wait, and of
+//! that the resync leaves some to the subscription, so that it never makes a reconnect wait. The
+//! platform's own word (a 429, its rate headers) always wins over our count: what it counted beyond our own
+//! requests was sent by another user of the same client, or by us before a crash.
+//!
+//! A daemon that was restarted does not begin with a full bucket. The attempts of the last minute stand in the
+//! log, each with its time. Reads do not, so as many are supposed, and the whole share of housekeeping, until
+//! the platform's first word says how many there were, or a minute is over.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,14 +18,19 @@ use crate::model::time::Mono;
 /// A token is away this long: the platform's minute, and a second for the way there (its clock starts
 /// when the request arrives, ours when it leaves).
 pub const TOKEN_AWAY: Duration = Duration::from_secs(61);
+/// The platform's window.
+const WINDOW: Duration = Duration::from_secs(60);
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Starts, stops, and the reads that confirm them.
     Control,
-    /// Everything else.
+    /// Channels, subscriptions and the lists for them: without these nothing is heard, so that they may use every
+    /// slot that control may.
     Housekeeping,
+    /// Queries and reads of the resync.
+    Resync,
 }
 
 /// The bounds, from `[limits]`.
@@ -33,13 +44,22 @@ pub struct Settings {
     pub max_in_flight: usize,
 }
 
-/// The bucket.
+/// Requests that we did not send in this life, and until when they count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Others {
+    count: usize,
+    until: Mono,
+}
+
+/// The bucket. Each deque holds when its tokens come back.
 #[derive(Clone, Debug)]
 pub struct Allowance {
     settings: Settings,
     platform_limit: Option<u32>,
     taken: VecDeque<Mono>,
     housekeeping_taken: VecDeque<Mono>,
+    resync_taken: VecDeque<Mono>,
+    others: Option<Others>,
     in_flight: usize,
     silent_until: Mono,
 }
@@ -61,9 +81,19 @@ impl Allowance {
             platform_limit: None,
             taken: VecDeque::new(),
             housekeeping_taken: VecDeque::new(),
+            resync_taken: VecDeque::new(),
+            others: None,
             in_flight: 0,
             silent_until: Mono::default(),
         }
+    }
+
+    /// The daemon was restarted: its attempts of the last minute were sent so long ago, oldest first.
+    pub fn recall(&mut self, attempts: &[Duration], now: Mono) {
+        let back = |ago: &Duration| TOKEN_AWAY.checked_sub(*ago).map(|left| now + left);
+        self.taken.extend(attempts.iter().filter_map(back));
+        let count = self.taken.len() + self.housekeeping_limit();
+        self.others = Some(Others { count, until: now + TOKEN_AWAY });
     }
 
     /// New bounds after a reload; what was taken stays taken.
@@ -80,28 +110,46 @@ impl Allowance {
         if self.in_flight >= self.slots(class) {
             return Err(Refusal::InFlight);
         }
-        let limit = self.limit() as usize;
-        if self.taken.len() >= limit {
-            return Err(Refusal::Until(returned(self.taken.front(), now)));
+        let others = self.others.map_or(0, |others| others.count);
+        if self.taken.len() + others >= self.limit() as usize {
+            let back = self.taken.front().copied().into_iter().chain(self.others.map(|others| others.until));
+            return Err(Refusal::Until(back.min().unwrap_or(now + Duration::from_secs(1))));
         }
-        if class == Class::Housekeeping {
-            if self.housekeeping_taken.len() >= self.housekeeping_limit() {
-                return Err(Refusal::Until(returned(self.housekeeping_taken.front(), now)));
+        let share = self.housekeeping_limit();
+        // A quarter of the share stays free of the resync; of a share of one, none can.
+        let of_resync = if share > 1 { share - (share / 4).max(1) } else { share };
+        let bounds = [
+            (&self.housekeeping_taken, share, class != Class::Control),
+            (&self.resync_taken, of_resync, class == Class::Resync),
+        ];
+        for (taken, bound, concerned) in bounds {
+            if concerned && taken.len() >= bound {
+                return Err(Refusal::Until(taken.front().map_or(now + Duration::from_secs(1), |at| *at)));
             }
-            self.housekeeping_taken.push_back(now);
         }
-        self.taken.push_back(now);
+        self.each_of(class, |taken| taken.push_back(now + TOKEN_AWAY));
         self.in_flight += 1;
         Ok(())
     }
 
     /// Nothing was sent after all: the token just taken is put back.
     pub fn give_back(&mut self, class: Class) {
-        self.taken.pop_back();
-        if class == Class::Housekeeping {
-            self.housekeeping_taken.pop_back();
-        }
+        self.each_of(class, |taken| {
+            taken.pop_back();
+        });
         self.answered();
+    }
+
+    fn each_of(&mut self, class: Class, mut what: impl FnMut(&mut VecDeque<Mono>)) {
+        what(&mut self.taken);
+        match class {
+            Class::Control => {}
+            Class::Housekeeping => what(&mut self.housekeeping_taken),
+            Class::Resync => {
+                what(&mut self.housekeeping_taken);
+                what(&mut self.resync_taken);
+            }
+        }
     }
 
     /// An answer came (or the request failed): its slot is free.
@@ -116,17 +164,24 @@ impl Allowance {
 
     /// Heeds the `inin-ratelimit-*` headers: another user of the same client counts too.
     pub fn heed(&mut self, count: Option<u32>, allowed: Option<u32>, reset: Option<Duration>, now: Mono) {
-        if let Some(allowed) = allowed.filter(|allowed| *allowed > 0) {
-            self.platform_limit = Some(allowed);
-            if count.is_some_and(|count| count >= allowed) {
-                self.silence(reset.unwrap_or(Duration::from_secs(1)), now);
-            }
+        let Some(allowed) = allowed.filter(|allowed| *allowed > 0) else { return };
+        self.platform_limit = Some(allowed);
+        let Some(count) = count else { return };
+        if count >= allowed {
+            self.silence(reset.unwrap_or(Duration::from_secs(1)), now);
+        }
+        if let Some(reset) = reset {
+            // Ours in the platform's window, which began a minute before its reset.
+            let begun = now + reset + (TOKEN_AWAY - WINDOW);
+            let ours = self.taken.iter().filter(|back| **back >= begun).count();
+            let count = (count as usize).saturating_sub(ours);
+            self.others = (count > 0).then_some(Others { count, until: now + reset });
         }
     }
 
     /// Requests of the last minute, and the limit.
     pub fn used(&self, now: Mono) -> (u32, u32) {
-        let recent = self.taken.iter().filter(|at| now.since(**at) < TOKEN_AWAY).count();
+        let recent = self.taken.iter().filter(|back| **back > now).count();
         (u32::try_from(recent).unwrap_or(u32::MAX), self.limit())
     }
 
@@ -144,23 +199,21 @@ impl Allowance {
     }
 
     fn slots(&self, class: Class) -> usize {
+        let most = self.settings.max_in_flight.max(1);
         match class {
-            Class::Control => self.settings.max_in_flight.max(1),
-            Class::Housekeeping => (self.settings.max_in_flight * 3 / 4).max(1),
+            Class::Control | Class::Housekeeping => most,
+            Class::Resync => (most / 2).max(1),
         }
     }
 
     fn put_back(&mut self, now: Mono) {
-        for taken in [&mut self.taken, &mut self.housekeeping_taken] {
-            while taken.front().is_some_and(|at| now.since(*at) >= TOKEN_AWAY) {
+        for taken in [&mut self.taken, &mut self.housekeeping_taken, &mut self.resync_taken] {
+            while taken.front().is_some_and(|back| *back <= now) {
                 taken.pop_front();
             }
         }
+        self.others = self.others.filter(|others| others.until > now);
     }
-}
-
-fn returned(oldest: Option<&Mono>, now: Mono) -> Mono {
-    oldest.map_or(now + Duration::from_secs(1), |at| *at + TOKEN_AWAY)
 }
 
 #[cfg(test)]
@@ -241,12 +294,12 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_under_way_than_allowed_and_housekeeping_leaves_slots_free() {
+    fn no_more_are_under_way_than_allowed_and_the_resync_leaves_slots_free() {
         let mut allowance =
             Allowance::new(Settings { requests_per_minute: 100, action_share: 0.0, max_in_flight: 4 });
-        let kept = (0..10).filter(|_| allowance.take(Class::Housekeeping, at(0)).is_ok()).count();
-        assert_eq!(kept, 3);
-        assert!(allowance.take(Class::Control, at(0)).is_ok());
+        let kept = (0..10).filter(|_| allowance.take(Class::Resync, at(0)).is_ok()).count();
+        assert_eq!(kept, 2);
+        assert!((0..2).all(|_| allowance.take(Class::Control, at(0)).is_ok()));
         assert_eq!(allowance.take(Class::Control, at(0)), Err(Refusal::InFlight));
         allowance.answered();
         assert!(allowance.take(Class::Control, at(0)).is_ok());
@@ -294,5 +347,41 @@ mod tests {
         allowance.resettle(Settings { requests_per_minute: 5, action_share: 0.8, max_in_flight: 100 });
         assert_eq!(allowance.used(at(1)), (8, 5));
         assert_eq!(allowance.take(Class::Control, at(1)), Err(Refusal::Until(at(61))));
+    }
+
+    #[test]
+    fn the_resync_leaves_some_of_the_share_to_the_subscription() {
+        let settings = Settings { requests_per_minute: 300, action_share: 0.8, max_in_flight: 1000 };
+        let mut allowance = Allowance::new(settings);
+        let read = (0..300).filter(|_| allowance.take(Class::Resync, at(0)).is_ok()).count();
+        let kept = (0..300).filter(|_| allowance.take(Class::Housekeeping, at(0)).is_ok()).count();
+        assert_eq!((read, kept), (45, 15));
+    }
+
+    #[test]
+    fn after_a_restart_the_attempts_of_the_log_are_still_away() {
+        let mut allowance = bucket();
+        let ago = [50, 20, 3].map(Duration::from_secs);
+        allowance.recall(&ago, at(0));
+        // Of ten tokens three are away by the log, three reads are supposed, and two of housekeeping.
+        let sent = |allowance: &mut Allowance, now| {
+            (0..10).filter(|_| allowance.take(Class::Control, now).is_ok()).count()
+        };
+        assert_eq!(sent(&mut allowance, at(0)), 2);
+        allowance.heed(Some(3), Some(10), Some(Duration::from_secs(40)), at(1));
+        assert_eq!(sent(&mut allowance, at(1)), 5, "the platform counted ours alone");
+        assert_eq!(sent(&mut allowance, at(12)), 1);
+    }
+
+    #[test]
+    fn what_another_user_of_the_client_sends_counts_until_the_platforms_minute_is_over() {
+        let mut allowance = bucket();
+        assert!(allowance.take(Class::Control, at(0)).is_ok());
+        allowance.heed(Some(8), Some(10), Some(Duration::from_secs(30)), at(1));
+        assert!(
+            allowance.take(Class::Control, at(1)).is_ok() && allowance.take(Class::Control, at(1)).is_ok()
+        );
+        assert_eq!(allowance.take(Class::Control, at(1)), Err(Refusal::Until(at(31))));
+        assert!(allowance.take(Class::Control, at(31)).is_ok());
     }
 }

@@ -145,7 +145,7 @@ impl Warden {
                 now.mono
             }
             Some(Fault::Gone { message } | Fault::Refused { message }) => {
-                return self.abandon(id, &message);
+                return self.abandon(id, &message, now.mono);
             }
         };
         self.worklist.put(id, action, opened, due);

@@ -138,6 +138,8 @@ pub struct Call {
     pub latches: Latches,
     /// The directive in force.
     pub directive: Option<Directive>,
+    /// Until when something that was sent and not confirmed may come true yet.
+    pub unfinished_until: Option<Mono>,
     /// What would be given back.
     pub claim: Option<Claim>,
     /// The open decision.

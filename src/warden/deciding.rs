@@ -8,6 +8,7 @@ use crate::audit::record::{self, ConfirmedBy, Record};
 use crate::model::ids::ConversationId;
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
+use crate::policy::decide::Policy;
 use crate::warden::backoff::Backoff;
 use crate::warden::book::{Call, Claim, LetGo, Pursuit, Stage};
 use crate::warden::plan::{self, DEFAULT, Step, Verdict};
@@ -18,6 +19,9 @@ pub(super) const EPOCH: u64 = 1;
 const CONTEST_TIMES: usize = 3;
 /// See [`CONTEST_TIMES`].
 const CONTEST_WINDOW: Duration = Duration::from_secs(60);
+/// What was sent for a decision that ended unconfirmed can come true for so long: the longest wait for an
+/// answer, and what the platform takes to apply it.
+const UNFINISHED_FOR: Duration = Duration::from_secs(30);
 /// The first wait in a contest; it doubles up to [`CONTEST_LONGEST`] (PRODUCT.md 2).
 const CONTEST_FIRST: Duration = Duration::from_secs(2);
 /// See [`CONTEST_FIRST`].
@@ -81,7 +85,7 @@ impl Warden {
             self.alert("contested", message, Some(id));
         }
         match step {
-            Step::Refuse(why) if known => self.abandon(id, why),
+            Step::Refuse(why) if known => self.abandon(id, why, now.mono),
             Step::Refuse(_) | Step::Send(..) | Step::Wait | Step::Asked => {
                 self.worklist.put(id, action, now.mono, now.mono + wait.unwrap_or_default());
             }
@@ -95,15 +99,11 @@ impl Warden {
         match &mut call.claim {
             Some(_) if restored => call.claim = None,
             Some(claim) => claim.action = done.action,
-            None if matches!(done.observed, Observed::Unknown) || done.rule == DEFAULT => {}
-            None => {
-                let on_release = plan::release_of(&self.policy, &done.rule, done.action);
-                let (before, action, rule) = (done.observed, done.action, done.rule.clone());
-                call.claim = Some(Claim { before, action, rule, on_release, ended: LetGo::Released });
-            }
+            None => call.claim = claim_of(&self.policy, &done),
         }
         call.confirmed = Some(done.action);
         self.worklist.remove(id);
+        self.brake.forget(id);
         self.ended.confirmed(&done, id);
         self.count("recwarden_decisions_confirmed_total");
         self.journal_claim(id);
@@ -116,9 +116,22 @@ impl Warden {
         }));
     }
 
-    pub(super) fn supersede(&mut self, id: &ConversationId, why: &str) {
+    /// What was sent for a decision that ends unconfirmed may come true yet: it is claimed as a change of ours,
+    /// so that it is given back where nobody wants it any more.
+    fn claim_unfinished(&mut self, id: &ConversationId, done: &Pursuit, now: Mono) {
+        let Some(call) = self.book.get_mut(id).filter(|_| done.attempts > 0) else { return };
+        call.unfinished_until = Some(now + UNFINISHED_FOR);
+        if call.claim.is_none() {
+            call.claim = claim_of(&self.policy, done);
+            self.journal_claim(id);
+        }
+    }
+
+    pub(super) fn supersede(&mut self, id: &ConversationId, why: &str, now: Mono) {
         let Some(done) = self.book.get_mut(id).and_then(|call| call.pursuit.take()) else { return };
+        self.claim_unfinished(id, &done, now);
         self.worklist.remove(id);
+        self.brake.forget(id);
         self.ended.superseded(&done, id, why);
         self.count("recwarden_decisions_superseded_total");
         let (decision, conversation) = (done.decision, id.clone());
@@ -126,17 +139,29 @@ impl Warden {
     }
 
     /// Gives the open decision up; the same is not tried again before verdict or observed state change.
-    pub(super) fn abandon(&mut self, id: &ConversationId, why: &str) {
+    pub(super) fn abandon(&mut self, id: &ConversationId, why: &str, now: Mono) {
         let Some(call) = self.book.get_mut(id) else { return };
         let Some(done) = call.pursuit.take() else { return };
         let observed = plan::observed(&self.settings.means, &call.conversation);
         call.given_up = Some((done.action, observed));
+        self.claim_unfinished(id, &done, now);
         self.worklist.remove(id);
+        self.brake.forget(id);
         self.ended.abandoned(&done, id, why);
         self.count("recwarden_decisions_abandoned_total");
         let (decision, conversation) = (done.decision, id.clone());
         self.record(Record::Abandoned(record::Abandoned { decision, conversation, why: why.into() }));
     }
+}
+
+/// What a decision changes, and would give back; none where what was before is not known, or nobody would.
+fn claim_of(policy: &Policy, done: &Pursuit) -> Option<Claim> {
+    if matches!(done.observed, Observed::Unknown) || done.rule == DEFAULT {
+        return None;
+    }
+    let on_release = plan::release_of(policy, &done.rule, done.action);
+    let (before, action, rule) = (done.observed, done.action, done.rule.clone());
+    Some(Claim { before, action, rule, on_release, ended: LetGo::Released })
 }
 
 /// How long to wait where somebody keeps undoing the verdict.

@@ -2,7 +2,7 @@
 //! was still in force when the daemon last stopped.
 
 use super::{Level, Order, Output, Reply, SocketOrder, Ticket, Warden, What};
-use crate::audit::history::History;
+use crate::audit::history::{History, Tried};
 use crate::audit::record::{self, ConfirmedBy, Record};
 use crate::model::conversation::Conversation;
 use crate::model::ids::{ConversationId, DecisionId};
@@ -194,6 +194,7 @@ impl Warden {
         }
         self.sight.resettle(settings.sight);
         self.settings = settings;
+        self.release_brake(now.mono);
         self.align_outlooks(now);
         self.judge_all(now);
     }
@@ -241,6 +242,14 @@ impl Warden {
 
     /// Takes up all that a log says was in force when it ended.
     pub fn recover(&mut self, history: &History, now: Now) {
+        if history.last().is_some() {
+            let attempts: Vec<Tried> = history.attempts().filter(|one| one.at <= now.wall).collect();
+            let ago = |one: &Tried| now.wall.since(one.at);
+            self.allowance.recall(&attempts.iter().map(ago).collect::<Vec<_>>(), now.mono);
+            for first in attempts.iter().filter(|one| one.attempt == 1) {
+                self.brake.recall(ago(first), now.mono);
+            }
+        }
         for gap in history.open_gaps() {
             self.survey.recover_gap(Gap { gap: gap.gap, from: gap.from });
         }

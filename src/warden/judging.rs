@@ -30,16 +30,14 @@ impl Warden {
             return;
         }
         let ended = self.settle(id, now);
+        let Some(mut verdict) = self.verdict_of(id) else { return };
+        let sent =
+            |call: &Call| call.pursuit.as_ref().filter(|open| open.attempts > 0).map(|open| open.action);
+        if self.book.get(id).and_then(sent).is_some_and(|action| verdict.action != Some(action)) {
+            self.supersede(id, "the policy wants something else now", now.mono);
+            verdict = self.verdict_of(id).unwrap_or(verdict);
+        }
         let Some(call) = self.book.get_mut(id) else { return };
-        let priority = self.settings.directive_priority;
-        let verdict = plan::verdict(
-            &self.policy,
-            &call.latches,
-            call.directive.as_ref(),
-            priority,
-            call.claim.as_ref(),
-        );
-        let verdict = if call.outlook == Outlook::Blind { plan::unseen(verdict) } else { verdict };
         call.verdict = (verdict.action, verdict.rule.clone());
         self.journal_ended_holds(id, ended, &verdict);
         self.hand_claim_over(id, &verdict);
@@ -47,6 +45,13 @@ impl Warden {
         self.report_residual(id, &verdict);
         self.pursue(id, &verdict, by, now);
         self.rearm(id, now);
+    }
+
+    fn verdict_of(&self, id: &ConversationId) -> Option<Verdict> {
+        let call = self.book.get(id)?;
+        let (directive, priority) = (call.directive.as_ref(), self.settings.directive_priority);
+        let verdict = plan::verdict(&self.policy, &call.latches, directive, priority, call.claim.as_ref());
+        Some(if call.outlook == Outlook::Blind { plan::unseen(verdict) } else { verdict })
     }
 
     /// Matches the rules and settles the latches; answers the holds that ended, to be journaled once the
@@ -230,17 +235,24 @@ impl Warden {
         if let Some(open) = &call.pursuit {
             let action = open.action;
             match (verdict.action == Some(action), satisfied(call, action)) {
-                (true, false) => return,
+                (true, false) => {
+                    let (action, opened) = (action, open.opened.mono);
+                    if super::sending::passes_brake(call, action) && self.brake.forget(id) {
+                        self.worklist.put(id, action, opened, now.mono);
+                    }
+                    return;
+                }
                 (true, true) if open.attempts > 0 => self.confirm(id, by, now),
-                (true, true) => self.supersede(id, "the wanted state came true by itself"),
-                (false, _) => self.supersede(id, "the policy wants something else now"),
+                (true, true) => self.supersede(id, "the wanted state came true by itself", now.mono),
+                (false, _) => self.supersede(id, "the policy wants something else now", now.mono),
             }
         }
         let Some(call) = self.book.get_mut(id) else { return };
         let Some(action) = verdict.action else { return };
         if satisfied(call, action) {
             call.given_up = None;
-            if verdict.source == Source::GivingBack {
+            call.unfinished_until = call.unfinished_until.filter(|until| now.mono < *until);
+            if verdict.source == Source::GivingBack && call.unfinished_until.is_none() {
                 call.claim = None;
             }
             return;
@@ -252,7 +264,7 @@ impl Warden {
 
     /// The conversation is over: nothing is owed to it any more.
     pub(super) fn finish(&mut self, id: &ConversationId, why: &str, now: Now) {
-        self.abandon(id, why);
+        self.abandon(id, why, now.mono);
         let begun = self.book.get(id).and_then(|call| call.conversation.start_time);
         self.survey.ended(id, begun, now);
         let Some(mut call) = self.book.close(id) else { return };
@@ -289,8 +301,9 @@ impl Warden {
         }
         let directive = call.directive.as_ref().and_then(|one| one.until);
         let next = call.latches.next_change(&self.policy).into_iter().chain(directive).min();
-        if let Some(at) = next {
-            let timer = now.mono + at.since(now.wall);
+        let next = next.map(|at| now.mono + at.since(now.wall));
+        let unfinished = call.unfinished_until.filter(|until| now.mono < *until);
+        if let Some(timer) = next.into_iter().chain(unfinished).min() {
             call.timer = Some(timer);
             self.timers.insert((timer, id.clone()));
         }

@@ -29,7 +29,8 @@ pub struct Hold {
 pub enum Change {
     /// A hold began, or went into its next phase.
     Held(String, Hold),
-    /// A hold ended.
+    /// A hold ended. An expired one is said once more when it has stopped matching or its conversation is over,
+    /// since it counts again from then on.
     Ended(String, HoldEnd),
 }
 
@@ -49,15 +50,13 @@ impl Latches {
     pub fn settle(&mut self, policy: &Policy, matched: &[RuleIndex], now: Wall) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut concerned = Rules::from_slice(matched);
-        self.holds.retain(|rule, hold| match policy.named(rule) {
+        self.holds.retain(|rule, _| match policy.named(rule) {
             Some((known, _)) => {
                 concerned.push(known);
                 true
             }
             None => {
-                if hold.phase != HoldPhase::Expired {
-                    changes.push(Change::Ended(rule.clone(), HoldEnd::Policy));
-                }
+                changes.push(Change::Ended(rule.clone(), HoldEnd::Policy));
                 false
             }
         });
@@ -77,11 +76,9 @@ impl Latches {
         let before = self.holds.get(&terms.name).copied();
         let after = next_phase(terms, before, now_is, now);
         match (before, after) {
-            (Some(old), None) => {
+            (Some(_), None) => {
                 self.holds.remove(&terms.name);
-                if old.phase != HoldPhase::Expired {
-                    changes.push(Change::Ended(terms.name.clone(), HoldEnd::Unmatched));
-                }
+                changes.push(Change::Ended(terms.name.clone(), HoldEnd::Unmatched));
             }
             (_, Some(new)) if before != after => {
                 self.holds.insert(terms.name.clone(), new);
@@ -119,7 +116,6 @@ impl Latches {
     pub fn end_all(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.holds)
             .into_iter()
-            .filter(|(_, hold)| hold.phase != HoldPhase::Expired)
             .map(|(rule, _)| Change::Ended(rule, HoldEnd::Ended))
             .collect()
     }

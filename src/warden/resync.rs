@@ -155,6 +155,8 @@ impl Warden {
             let told = (plan::observed(means, &call.conversation), call.conversation.is_flagged());
             Some((call.version, told, particulars(&call.conversation)))
         };
+        // What came while nothing was heard, no event could tell.
+        let owed = self.survey.owes_look(id);
         let before = looks(self);
         self.take_body(id, version, answer, now)?;
         let Some((version_now, told_now, particulars_now)) = looks(self) else { return Ok(()) };
@@ -164,7 +166,8 @@ impl Warden {
         // Events of some families leave out what a read tells, so particulars count only where they differ
         // from the last read too.
         let news = particulars != particulars_now && read_before.is_some_and(|read| read != particulars_now);
-        if told_version == version && version_now != version && (told != told_now || news) {
+        let expected = owed || !self.session.is_live();
+        if !expected && told_version == version && version_now != version && (told != told_now || news) {
             self.survey.changed_in_silence(id, now.mono);
         }
         Ok(())
@@ -191,4 +194,163 @@ fn particulars(conversation: &Conversation) -> u64 {
     }
     conversation.queue().map(|queue| queue.id.as_str()).hash(&mut digest);
     digest.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::recording::RecorderState;
+    use crate::warden::bench::{Bench, PCI, Way, id, settings};
+    use crate::warden::sight;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn live(calls: usize) -> Bench {
+        let mut bench = Bench::new(settings(), PCI).with_calls(calls, "off");
+        bench.feed(super::super::Input::Timeout);
+        bench.pass(SECOND * 10);
+        assert_eq!((bench.kinds("gap.opened"), bench.kinds("gap.closed")), (1, 1));
+        bench
+    }
+
+    fn stops_when_blind() -> Bench {
+        let sight = sight::Settings { when_blind: WhenBlind::Stop, ..sight::Settings::default() };
+        let settings = super::super::Settings { sight, ..settings() };
+        let mut bench = Bench::new(settings, PCI).with_calls(2, "off");
+        bench.feed(super::super::Input::Timeout);
+        bench.pass(SECOND * 10);
+        bench
+    }
+
+    #[test]
+    fn polling_takes_over_while_no_socket_can_be_had_and_what_it_finds_is_judged() {
+        let mut bench = live(2);
+        bench.sockets = Way::Shut;
+        bench.lose_socket();
+        bench.pass(SECOND * 29);
+        assert_eq!(bench.alerts("blind").len(), 0);
+        bench.set(1, "on");
+        bench.pass(SECOND * 10);
+        assert_eq!(bench.alerts("blind").len(), 1);
+        assert_eq!(bench.state(1), RecorderState::Paused);
+        assert_eq!(bench.kinds("confirmed"), 1);
+        assert!(bench.warden.not_ready().is_some_and(|why| why.contains("read in turn")), "not ready");
+        assert_eq!(bench.kinds("gap.closed"), 1, "the gap is open while nothing is heard");
+        bench.sockets = Way::Open;
+        bench.pass(SECOND * 60);
+        assert_eq!((bench.kinds("gap.opened"), bench.kinds("gap.closed")), (2, 2));
+        assert_eq!(bench.alerts("sight").len(), 1);
+        assert_eq!(bench.warden.not_ready(), None);
+    }
+
+    #[test]
+    fn where_polling_fails_too_the_live_are_stopped_and_given_back_once_seen() {
+        let mut bench = stops_when_blind();
+        (bench.sockets, bench.reads) = (Way::Shut, Way::Shut);
+        bench.lose_socket();
+        bench.pass(SECOND * 59);
+        assert_eq!(bench.decisions(), []);
+        bench.pass(SECOND * 10);
+        let stop = ("when_blind".to_owned(), Action::Stop, "blind".to_owned());
+        assert_eq!(bench.decisions(), [stop.clone(), stop]);
+        assert_eq!((bench.kinds("hold"), bench.alerts("blind").len()), (2, 2));
+        assert_eq!((bench.state(0), bench.state(1)), (RecorderState::Paused, RecorderState::Paused));
+        bench.reads = Way::Open;
+        bench.pass(SECOND * 90);
+        let back = ("when_blind".to_owned(), Action::Start, "released".to_owned());
+        assert_eq!(bench.decisions()[2..], [back.clone(), back]);
+        assert_eq!(bench.kinds("hold.ended"), 2);
+        assert_eq!((bench.state(0), bench.state(1)), (RecorderState::Active, RecorderState::Active));
+        assert_eq!(bench.kinds("decision"), bench.kinds("confirmed") + bench.kinds("superseded"));
+    }
+
+    #[test]
+    fn a_blind_stop_that_no_call_got_through_for_is_superseded_by_the_first_look() {
+        let mut bench = stops_when_blind();
+        (bench.sockets, bench.api) = (Way::Shut, Way::Shut);
+        bench.lose_socket();
+        bench.pass(SECOND * 120);
+        assert_eq!((bench.kinds("decision"), bench.kinds("confirmed")), (2, 0));
+        bench.api = Way::Open;
+        bench.pass(SECOND * 120);
+        assert_eq!((bench.state(0), bench.state(1)), (RecorderState::Active, RecorderState::Active));
+        assert_eq!(bench.kinds("decision"), bench.kinds("confirmed") + bench.kinds("superseded"));
+    }
+
+    #[test]
+    fn by_default_the_blind_leave_recordings_as_they_are() {
+        let mut bench = live(2);
+        (bench.sockets, bench.api) = (Way::Shut, Way::Shut);
+        bench.lose_socket();
+        bench.pass(SECOND * 300);
+        assert_eq!(bench.alerts("blind").len(), 2);
+        assert_eq!(bench.decisions(), []);
+    }
+
+    #[test]
+    fn a_persons_order_stands_while_blind() {
+        let mut bench = stops_when_blind();
+        let order = super::super::Order {
+            conversation: id(0),
+            what: super::super::What::Set(Action::Start, None),
+            by: "ada".into(),
+            reason: "court order".into(),
+            origin: record::DirectiveOrigin::Webhook,
+        };
+        bench.feed(super::super::Input::Order(super::super::Ticket(1), order));
+        (bench.sockets, bench.api) = (Way::Shut, Way::Shut);
+        bench.lose_socket();
+        bench.pass(SECOND * 90);
+        assert_eq!(bench.decisions().len(), 1);
+        assert_eq!(bench.warden.call(&id(0)).map(|call| call.rule), Some("directive".into()));
+    }
+
+    #[test]
+    fn a_conversation_that_cannot_be_read_keeps_the_gap_open_and_is_named() {
+        let mut bench = live(3);
+        bench.unreadable.insert(id(1));
+        bench.lose_socket();
+        bench.pass(SECOND * 200);
+        assert_eq!((bench.kinds("gap.opened"), bench.kinds("gap.closed")), (2, 1));
+        bench.pass(SECOND * 400);
+        let named = |bench: &Bench| {
+            bench
+                .notes
+                .iter()
+                .any(|note| note.message.contains("stays open") && note.message.contains(id(1).as_str()))
+        };
+        assert!(named(&bench), "{:?}", bench.notes);
+        bench.tell(1);
+        assert_eq!(bench.kinds("gap.closed"), 2, "an event tells what no read could");
+    }
+
+    #[test]
+    fn blind_seconds_count_each_conversation_from_the_gaps_begin_until_it_is_judged() {
+        let mut bench = live(2);
+        let before = bench.warden.survey.blind_for(bench.now.mono);
+        bench.sockets = Way::Shut;
+        bench.lose_socket();
+        bench.pass(SECOND * 20);
+        let after = bench.warden.survey.blind_for(bench.now.mono) - before;
+        assert!((SECOND * 40..SECOND * 80).contains(&after), "{after:?}");
+        bench.sockets = Way::Open;
+        bench.pass(SECOND * 60);
+        let closed = bench.warden.survey.blind_for(bench.now.mono);
+        bench.pass(SECOND * 60);
+        assert_eq!(bench.warden.survey.blind_for(bench.now.mono), closed);
+    }
+
+    #[test]
+    fn participant_data_that_changes_in_silence_shows_a_deaf_subscription() {
+        let mut bench = live(2);
+        bench.pass(SECOND * 310);
+        bench.set(1, "on");
+        bench.pass(SECOND * 330);
+        assert_eq!(bench.state(1), RecorderState::Paused);
+        let deaf = |record: &Record| matches!(record, Record::GapOpened(gap) if gap.why.contains("without its event"));
+        assert_eq!(bench.records.iter().filter(|record| deaf(record)).count(), 1);
+        assert_eq!((bench.kinds("gap.opened"), bench.kinds("gap.closed")), (2, 2));
+    }
 }

@@ -1,20 +1,21 @@
 //! Sending: the most urgent work that the allowance permits. Control first (stops, then starts), and what
-//! housekeeping's share leaves after it: channels, lists, the resync.
+//! housekeeping's share leaves after it: channels, lists, the resync. Only while the subscription is down its
+//! few requests go before control: without them a long worklist would keep the daemon blind.
 
 use std::time::Duration;
 
-use super::{Forbidden, Output, Purpose, RequestId, UnderWay, Warden};
+use super::{Forbidden, Level, Output, Purpose, RequestId, UnderWay, Warden};
 use crate::audit::record::{self, Record};
 use crate::model::ids::ConversationId;
+use crate::model::recording::Action;
 use crate::model::time::{Mono, Now};
+use crate::policy::rule::WHEN_BLIND;
 use crate::warden::allowance::{Class, Refusal};
-use crate::warden::book::{Busy, Stage};
-use crate::warden::plan::{self, Step};
+use crate::warden::book::{Busy, Call, Claim, Stage};
+use crate::warden::brake::Admission;
+use crate::warden::plan::{self, DIRECTIVE, Step};
 use crate::warden::survey::Ask;
 use crate::wire::request::Request;
-
-/// Changes are counted over this window for `max_changes_per_minute`.
-const BRAKE_WINDOW: Duration = Duration::from_secs(60);
 
 /// How often it is looked again whether a slot is free while all are taken.
 const SLOTS_ASKED_EVERY: Duration = Duration::from_secs(1);
@@ -23,6 +24,9 @@ impl Warden {
     /// Sends what may go now.
     pub(super) fn dispatch(&mut self, now: Now) {
         self.permitted_at = None;
+        if !self.session.is_live() {
+            self.dispatch_errands(now);
+        }
         while let Some(id) = self.worklist.most_urgent(now.mono) {
             if self.book.get(&id).is_none_or(|call| call.pursuit.is_none() || !call.is_idle()) {
                 self.worklist.remove(&id);
@@ -40,13 +44,21 @@ impl Warden {
     }
 
     fn dispatch_housekeeping(&mut self, now: Now) {
-        loop {
-            let wanted = self.session.wants_request(now.mono)
-                || self.survey.wants(now.mono)
-                || self.directory.next_wakeup().is_some_and(|at| at <= now.mono);
-            if !wanted || !self.may_take(Class::Housekeeping, now.mono) {
-                return;
+        self.dispatch_errands(now);
+        while self.survey.wants(now.mono) && self.may_take(Class::Resync, now.mono) {
+            match self.next_look(now.mono) {
+                Some((purpose, request)) => self.send(purpose, request, now.mono),
+                None => return self.allowance.give_back(Class::Resync),
             }
+        }
+    }
+
+    /// What the subscription needs: channels, and the lists of what to subscribe.
+    fn dispatch_errands(&mut self, now: Now) {
+        let listed = |warden: &Self| warden.directory.next_wakeup().is_some_and(|at| at <= now.mono);
+        while (self.session.wants_request(now.mono) || listed(self))
+            && self.may_take(Class::Housekeeping, now.mono)
+        {
             match self.next_errand(now.mono) {
                 Some((purpose, request)) => self.send(purpose, request, now.mono),
                 None => return self.allowance.give_back(Class::Housekeeping),
@@ -58,9 +70,10 @@ impl Warden {
         if let Some((slot, request)) = self.session.next_request(now) {
             return Some((Purpose::Slot(slot), request));
         }
-        if let Some(request) = self.directory.next_request(now) {
-            return Some((Purpose::Directory, request));
-        }
+        self.directory.next_request(now).map(|request| (Purpose::Directory, request))
+    }
+
+    fn next_look(&mut self, now: Mono) -> Option<(Purpose, Request)> {
         match self.survey.next_ask(&self.book, now)? {
             Ask::Query(request) => Some((Purpose::Activity, request)),
             Ask::Read(conversation) => {
@@ -99,9 +112,15 @@ impl Warden {
     fn prepare(&mut self, id: &ConversationId, now: Now) -> Option<(Purpose, Request)> {
         let give_up_after = self.settings.give_up_after;
         let open = self.book.get(id)?.pursuit.as_ref()?;
-        if now.wall.since(open.opened.wall) >= give_up_after {
+        // What waits unsent (for the brake, for the rate, behind other calls) has not failed.
+        let failing = match open.first_sent {
+            Some(first) => now.mono.since(first),
+            None if open.stage == Stage::ToRead => now.wall.since(open.opened.wall),
+            None => Duration::ZERO,
+        };
+        if failing >= give_up_after {
             let span = humantime::format_duration(give_up_after);
-            self.abandon(id, &format!("it did not come true within {span}"));
+            self.abandon(id, &format!("it did not come true within {span}"), now.mono);
             return None;
         }
         match open.stage {
@@ -124,7 +143,7 @@ impl Warden {
     }
 
     pub(super) fn prepare_attempt(&mut self, id: &ConversationId, now: Now) -> Option<(Purpose, Request)> {
-        if let Some(at) = self.held_back_until(now.mono) {
+        if let Some(at) = self.held_back_until(id, now.mono) {
             let open = self.book.get(id)?.pursuit.as_ref()?;
             let (action, opened) = (open.action, open.opened.mono);
             self.worklist.put(id, action, opened, at);
@@ -142,7 +161,6 @@ impl Warden {
                 call.busy = Busy::Sending;
                 let (decision, attempt) = (open.decision.clone(), open.attempts);
                 self.worklist.remove(id);
-                self.changes.push_back(now.mono);
                 self.record(Record::Attempt(record::Attempt {
                     decision: decision.clone(),
                     conversation: id.clone(),
@@ -161,36 +179,185 @@ impl Warden {
                 None
             }
             Step::Refuse(why) => {
-                self.abandon(id, why);
+                self.abandon(id, why, now.mono);
                 None
             }
         }
     }
 
     /// Where no attempt may be sent: a missing permission is probed slowly, and the brake holds.
-    fn held_back_until(&mut self, now: Mono) -> Option<Mono> {
+    fn held_back_until(&mut self, id: &ConversationId, now: Mono) -> Option<Mono> {
         if let Some(Forbidden { probe_at, .. }) = &mut self.forbidden {
             if *probe_at > now {
                 return Some(*probe_at);
             }
             *probe_at = now + super::answers::PROBE_EVERY;
         }
-        while self.changes.front().is_some_and(|at| now.since(*at) >= BRAKE_WINDOW) {
-            self.changes.pop_front();
-        }
-        let bound = self.settings.max_changes_per_minute as usize;
-        if bound == 0 || self.changes.len() < bound {
-            self.braked = None;
+        let call = self.book.get(id)?;
+        let open = call.pursuit.as_ref()?;
+        if open.first_sent.is_some() || passes_brake(call, open.action) {
             return None;
         }
-        let until = self.changes.front().map_or(now, |at| *at) + BRAKE_WINDOW;
-        if self.braked.replace(until).is_none() {
-            let message = format!(
-                "the policy asks for more than {bound} changes a minute (safety.max_changes_per_minute); \
-                 the others wait. Look for a rule that matches too much."
-            );
-            self.alert("brake", message, None);
+        let bound = self.settings.max_changes_per_minute;
+        match self.brake.admit(id, now) {
+            Admission::Goes => None,
+            Admission::Waits(until) => Some(until),
+            Admission::TripsAgain(until) => {
+                self.note(Level::Warn, format!("the brake holds again: more than {bound} changes a minute"));
+                Some(until)
+            }
+            Admission::Trips(until) => {
+                let message = format!(
+                    "the policy asks for more than {bound} changes a minute (safety.max_changes_per_minute): \
+                     enforcing pauses for a minute, and the changes wait. It goes on by itself then, {bound} \
+                     changes a minute, or at once when the configuration is reloaded. Look for a rule that \
+                     matches too much."
+                );
+                self.count("recwarden_brake_trips_total");
+                self.alert("brake", message, None);
+                Some(until)
+            }
         }
-        Some(until)
+    }
+
+    /// Whoever waited for the brake may go: somebody looked.
+    pub(super) fn release_brake(&mut self, now: Mono) {
+        let waited = self.brake.release(self.settings.max_changes_per_minute);
+        for id in waited {
+            if let Some(open) = self.book.get(&id).and_then(|call| call.pursuit.as_ref())
+                && open.stage == Stage::Due
+            {
+                self.worklist.put(&id, open.action, open.opened.mono, now);
+            }
+        }
+    }
+}
+
+/// Whether a change is none that the brake is for: a directive, a stop of `when_blind`, or recording that is
+/// given back.
+pub(super) fn passes_brake(call: &Call, action: Action) -> bool {
+    let (_, rule) = &call.verdict;
+    let returns = |claim: &Claim| claim.rule == *rule && claim.gives_back() == action;
+    let given_back = action == Action::Start && call.claim.as_ref().is_some_and(returns);
+    given_back || rule == DIRECTIVE || rule == WHEN_BLIND
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::record::DirectiveOrigin;
+    use crate::model::recording::RecorderState;
+    use crate::warden::bench::{Bench, PCI, Way, id, settings};
+    use crate::warden::{Input, Order, Settings, Ticket, What};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn braked(bound: u32, calls: usize) -> Bench {
+        let settings = Settings { max_changes_per_minute: bound, ..settings() };
+        let mut bench = Bench::new(settings, PCI).with_calls(calls, "on");
+        bench.feed(Input::Timeout);
+        bench.pass(SECOND * 10);
+        bench
+    }
+
+    fn paused(bench: &Bench) -> usize {
+        bench.calls.values().filter(|there| there.state == RecorderState::Paused).count()
+    }
+
+    #[test]
+    fn beyond_the_bound_enforcing_pauses_and_goes_on_by_itself_until_every_decision_is_closed() {
+        let mut bench = braked(2, 5);
+        assert_eq!((bench.kinds("decision"), paused(&bench)), (5, 2));
+        assert_eq!(bench.alerts("brake").len(), 1);
+        assert!(bench.alerts("brake")[0].contains("goes on by itself"), "it says how to go on");
+        bench.pass(SECOND * 60);
+        assert_eq!(paused(&bench), 4);
+        bench.pass(SECOND * 60);
+        assert_eq!((paused(&bench), bench.kinds("confirmed")), (5, 5));
+        assert_eq!(bench.alerts("brake").len(), 1, "one spell, one alert");
+    }
+
+    #[test]
+    fn what_waits_for_the_brake_is_not_given_up() {
+        let mut bench = braked(1, 20);
+        bench.pass(SECOND * 60 * 25);
+        assert_eq!((bench.kinds("abandoned"), paused(&bench)), (0, 20));
+    }
+
+    #[test]
+    fn a_reload_lets_the_changes_go_and_a_new_policy_takes_back_those_that_wait() {
+        let mut bench = braked(2, 5);
+        bench.feed(Input::Settings(Box::new(Settings { max_changes_per_minute: 0, ..settings() })));
+        bench.pass(SECOND * 10);
+        assert_eq!(paused(&bench), 5);
+        let mut bench = braked(2, 5);
+        bench.feed(Input::Policy(crate::warden::bench::policy("")));
+        bench.pass(SECOND * 10);
+        assert_eq!((bench.kinds("superseded"), bench.kinds("confirmed")), (3, 4));
+        assert_eq!(paused(&bench), 0, "what the rule changed is given back");
+    }
+
+    #[test]
+    fn a_persons_order_passes_the_brake() {
+        let mut bench = braked(2, 5);
+        let last =
+            (0..5).map(id).find(|id| bench.calls[id].state == RecorderState::Active).expect("one waits");
+        let order = Order {
+            conversation: last.clone(),
+            what: What::Set(Action::Stop, None),
+            by: "ada".into(),
+            reason: "card".into(),
+            origin: DirectiveOrigin::Manual,
+        };
+        bench.feed(Input::Order(Ticket(1), order));
+        bench.pass(SECOND);
+        assert_eq!(bench.calls[&last].state, RecorderState::Paused);
+    }
+
+    #[test]
+    fn with_a_slow_platform_and_thousands_waiting_stops_go_first_and_little_is_under_way() {
+        let rules = format!(
+            "{PCI}\n[[rule]]\nname = \"must\"\nattribute = {{ pci = \"must\" }}\naction = \"start\"\n"
+        );
+        let mut bench = Bench::new(settings(), &rules);
+        bench.feed(Input::Timeout);
+        bench.pass(SECOND * 10);
+        bench = bench.with_calls(5000, "must");
+        for number in 0..5000 {
+            if number % 2 == 0 {
+                bench.set(number, "on");
+            } else if let Some(there) = bench.calls.get_mut(&id(number)) {
+                there.state = RecorderState::Paused;
+            }
+        }
+        bench.answers_after = SECOND * 30;
+        let from = bench.sent.len();
+        (0..5000).rev().for_each(|number| bench.tell(number));
+        bench.pass(SECOND * 60 * 20);
+        let orders = bench.sent[from..].iter().filter_map(|(_, request)| match request {
+            Request::SetRecordingState { state, .. } => Some(*state),
+            _ => None,
+        });
+        // The very first went out when only starts were known.
+        let late: Vec<RecorderState> = orders.skip(8).collect();
+        assert!(late.len() > 100, "{}", late.len());
+        assert!(late.iter().all(|state| *state == RecorderState::Paused));
+        assert_eq!(bench.kinds("abandoned"), 0);
+        assert!(bench.warden.under_way.len() <= 8 && bench.warden.outputs.is_empty());
+    }
+
+    #[test]
+    fn a_long_worklist_does_not_keep_the_subscription_down() {
+        let mut bench = Bench::new(settings(), PCI);
+        bench.feed(Input::Timeout);
+        bench.pass(SECOND * 10);
+        bench = bench.with_calls(500, "on");
+        bench.answers_after = SECOND * 5;
+        (0..500).for_each(|number| bench.tell(number));
+        bench.lose_socket();
+        bench.pass(SECOND * 60);
+        assert!(bench.warden.session.is_live(), "{:?}", bench.warden.session.view());
+        assert!(bench.warden.worklist.len() > 300);
+        assert_eq!(bench.sockets, Way::Open);
     }
 }

@@ -343,6 +343,11 @@ impl Survey {
         ))
     }
 
+    /// Whether a gap owes this conversation a look.
+    pub fn owes_look(&self, id: &ConversationId) -> bool {
+        self.gaps.owes_look(id)
+    }
+
     /// How many gaps are open.
     pub fn gap_count(&self) -> usize {
         self.gaps.len()

@@ -9,6 +9,7 @@ use crate::model::time::{Now, Wall};
 use crate::warden::book::{Call, Pursuit};
 use crate::warden::plan;
 use crate::warden::session::SlotView;
+use crate::warden::survey::Progress;
 
 /// How many closed decisions are remembered for `GET /webhook/decisions/{id}` and the page: the log has
 /// them all.
@@ -80,6 +81,14 @@ pub struct View {
     pub slots: Vec<SlotView>,
     /// The latest decisions, newest first.
     pub decisions: Vec<LatestDecision>,
+    /// What is seen of the platform: `clear`, `dark`, `polling` or `blind`.
+    pub sight: &'static str,
+    /// The round of the resync that runs; none where none does.
+    pub resync: Option<Progress>,
+    /// Gaps that are open.
+    pub gaps: usize,
+    /// Changes that wait while the brake holds; none where it does not.
+    pub braked: Option<usize>,
     /// Counters, by metric name.
     pub counters: BTreeMap<&'static str, u64>,
 }
@@ -174,7 +183,15 @@ impl Warden {
         if let Some(message) = self.forbidden_message() {
             return Some(message.to_owned());
         }
-        (!self.session.is_live()).then(|| "the subscription is not up".to_owned())
+        let unseen = match self.sight.as_str() {
+            "polling" => {
+                "no working subscription: events are missed, and live conversations are read in turn"
+            }
+            "blind" => "nothing is seen of the platform: neither events nor reads get through",
+            _ if !self.session.is_live() => "the subscription is not up",
+            _ => return None,
+        };
+        Some(unseen.to_owned())
     }
 
     /// Everything that people may look at; `latest` decisions at most.
@@ -186,6 +203,8 @@ impl Warden {
         decisions.sort_by(|one, other| other.view.decision.cmp(&one.view.decision));
         decisions.truncate(latest);
         let seen = self.book.iter().filter(|(_, call)| call.seen.is_some());
+        let mut counters = self.counters.clone();
+        counters.insert("recwarden_blind_seconds_total", self.survey.blind_for(now.mono).as_secs());
         View {
             not_ready: self.not_ready(),
             started: self.started.wall,
@@ -195,7 +214,11 @@ impl Warden {
             budget: self.allowance.used(now.mono),
             slots: self.session.view(),
             decisions,
-            counters: self.counters.clone(),
+            sight: self.sight.as_str(),
+            resync: self.survey.progress(),
+            gaps: self.survey.gap_count(),
+            braked: self.brake.holds(now.mono),
+            counters,
         }
     }
 
@@ -207,6 +230,15 @@ impl Warden {
     /// How many calls are in the book.
     pub fn call_count(&self) -> usize {
         self.book.len()
+    }
+
+    /// What keeps it busy beside calls, for the status line: the resync, open gaps, the brake.
+    pub fn busy_with(&self, now: Now) -> Vec<String> {
+        let resync = self.survey.progress().map(|one| format!("resync {} of {}", one.read, one.total));
+        let gaps = self.survey.gap_count();
+        let gaps = (gaps > 0).then(|| format!("{gaps} gaps open"));
+        let braked = self.brake.holds(now.mono).map(|count| format!("the brake holds {count} changes"));
+        [resync, gaps, braked].into_iter().flatten().collect()
     }
 
     /// Requests of the last minute, and the limit.

@@ -114,6 +114,10 @@ pub(crate) fn sample_view() -> View {
             reason: "PCI DSS 3.3.1".to_owned(),
             state: DecisionState::Open,
         }],
+        sight: "clear".to_owned(),
+        resync: None,
+        gaps: 0,
+        braked: None,
         counters: BTreeMap::from([
             ("recwarden_decisions_total{action=\"stop\"}".to_owned(), 3.0),
             ("recwarden_decisions_total{action=\"start\"}".to_owned(), 1.0),

@@ -18,11 +18,21 @@ const WRONG_AT_MOST: Duration = Duration::from_secs(10);
 /// The window of the rate limit.
 const WINDOW: Duration = Duration::from_secs(60);
 
+/// Whether the log tells of a request, so that the next process knows of it after a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trace {
+    /// Its attempt stands there.
+    Logged,
+    /// A read, or a matter of the subscription.
+    Unlogged,
+}
+
 impl Stage {
     /// Checks a request on its way out.
     pub(super) fn watch_request(&mut self, id: RequestId, request: &Request) {
-        self.watch_rate();
-        let Some(conversation) = ordered(request) else { return };
+        let ordered = ordered(request);
+        self.watch_rate(if ordered.is_some() { Trace::Logged } else { Trace::Unlogged });
+        let Some(conversation) = ordered else { return };
         if self.orders.values().any(|other| *other == conversation) {
             self.finding(format!("two orders under way for {conversation}"));
         }
@@ -36,12 +46,12 @@ impl Stage {
         self.orders.insert(id, conversation);
     }
 
-    fn watch_rate(&mut self) {
+    fn watch_rate(&mut self, trace: Trace) {
         let now = self.now.mono;
-        while self.sent.front().is_some_and(|at| now.since(*at) >= WINDOW) {
+        while self.sent.front().is_some_and(|(at, _)| now.since(*at) >= WINDOW) {
             self.sent.pop_front();
         }
-        self.sent.push_back(now);
+        self.sent.push_back((now, trace));
         let limit = self.script.settings.allowance.requests_per_minute;
         if self.sent.len() > limit.try_into().unwrap_or(usize::MAX) {
             self.finding(format!("{} requests within a minute, {limit} at most", self.sent.len()));

@@ -174,6 +174,11 @@ impl Gaps {
         self.open.iter().any(|open| open.gap.gap <= self.over && !open.owed.is_empty())
     }
 
+    /// Whether any gap owes this conversation a look.
+    pub(super) fn owes_look(&self, id: &ConversationId) -> bool {
+        self.open.iter().any(|open| open.owed.contains(id))
+    }
+
     /// How many gaps are open.
     pub(super) fn len(&self) -> usize {
         self.open.len()

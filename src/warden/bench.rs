@@ -1,0 +1,271 @@
+//! A warden on a bench: a small platform answers at once or not at all, time is what the test says, and all
+//! that comes out is kept. For what the stage is too large for.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::*;
+use crate::model::recording::RecorderState;
+use crate::policy::compile::Compiler;
+use crate::wire::reply::{RateHeaders, Transport};
+
+/// Whether something gets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Open,
+    Shut,
+}
+
+/// A call as the platform has it.
+#[derive(Clone, Debug)]
+pub(super) struct There {
+    pub(super) state: RecorderState,
+    pub(super) attributes: BTreeMap<String, String>,
+}
+
+pub(super) struct Bench {
+    pub(super) warden: Warden,
+    pub(super) now: Now,
+    pub(super) records: Vec<Record>,
+    pub(super) notes: Vec<Note>,
+    pub(super) sent: Vec<(Mono, Request)>,
+    pub(super) calls: BTreeMap<ConversationId, There>,
+    pub(super) unreadable: BTreeSet<ConversationId>,
+    pub(super) sockets: Way,
+    pub(super) api: Way,
+    pub(super) reads: Way,
+    pub(super) answers_after: Duration,
+    coming: VecDeque<(Mono, Input)>,
+    socket: Option<SocketId>,
+    topics: Vec<String>,
+}
+
+pub(super) const PCI: &str = r#"
+[[rule]]
+name = "pause"
+attribute = { "pci" = "on" }
+action = "stop"
+"#;
+
+pub(super) fn settings() -> Settings {
+    Settings {
+        means: Means::default(),
+        confirm_within: Duration::from_secs(5),
+        give_up_after: Duration::from_secs(900),
+        allowance: allowance::Settings { requests_per_minute: 300, action_share: 0.8, max_in_flight: 8 },
+        directory: directory::Settings {
+            queues: vec!["*".into()],
+            users: Vec::new(),
+            topics: Vec::new(),
+            discover_every: Duration::from_secs(600),
+        },
+        resync_every: Duration::from_secs(300),
+        sight: sight::Settings::default(),
+        directive_priority: 1000,
+        max_changes_per_minute: 0,
+        enforcement: Enforcement::Enforce,
+    }
+}
+
+pub(super) fn policy(text: &str) -> Policy {
+    let mut compiler = Compiler::default();
+    assert_eq!(compiler.add_file("rules", text).len(), 0);
+    compiler.finish()
+}
+
+pub(super) fn id(number: usize) -> ConversationId {
+    ConversationId::new(format!("00000000-0000-4000-8000-{number:012}"))
+}
+
+impl Bench {
+    pub(super) fn new(settings: Settings, rules: &str) -> Self {
+        let now = Now { mono: Mono::default(), wall: Wall::from_micros(1_767_603_600_000_000) };
+        Self {
+            warden: Warden::new(settings, policy(rules), 1, now, None),
+            now,
+            records: Vec::new(),
+            notes: Vec::new(),
+            sent: Vec::new(),
+            calls: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
+            sockets: Way::Open,
+            api: Way::Open,
+            reads: Way::Open,
+            answers_after: Duration::ZERO,
+            coming: VecDeque::new(),
+            socket: None,
+            topics: Vec::new(),
+        }
+    }
+
+    /// So many calls on tape, with participant data that asks for this.
+    pub(super) fn with_calls(mut self, count: usize, pci: &str) -> Self {
+        for number in 0..count {
+            let attributes = BTreeMap::from([("pci".to_owned(), pci.to_owned())]);
+            self.calls.insert(id(number), There { state: RecorderState::Active, attributes });
+        }
+        self
+    }
+
+    pub(super) fn set(&mut self, number: usize, pci: &str) {
+        if let Some(there) = self.calls.get_mut(&id(number)) {
+            there.attributes.insert("pci".into(), pci.into());
+        }
+    }
+
+    pub(super) fn state(&self, number: usize) -> RecorderState {
+        self.calls[&id(number)].state
+    }
+
+    fn body(&self, conversation: &ConversationId) -> String {
+        let there = &self.calls[conversation];
+        let (state, secure) = match there.state {
+            RecorderState::Active => ("active", false),
+            RecorderState::Paused => ("paused", true),
+            RecorderState::None => ("none", false),
+        };
+        let leg = |purpose: &str, attributes: &BTreeMap<String, String>| {
+            serde_json::json!({"id": purpose, "purpose": purpose, "queueId": "q1", "attributes": attributes,
+                "calls": [{"id": "c", "state": "connected"}]})
+        };
+        let legs = [leg("customer", &there.attributes), leg("agent", &BTreeMap::new())];
+        serde_json::json!({"id": conversation.as_str(), "recordingState": state, "securePause": secure,
+            "participants": legs})
+        .to_string()
+    }
+
+    /// The platform tells of a call.
+    pub(super) fn tell(&mut self, number: usize) {
+        let Some(socket) = self.socket else { return };
+        let body = self.body(&id(number));
+        let text = format!(r#"{{"topicName":"v2.routing.queues.q1.conversations","eventBody":{body}}}"#);
+        self.feed(Input::SocketText(socket, text));
+    }
+
+    pub(super) fn lose_socket(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            self.feed(Input::SocketLost(socket, "gone".into()));
+        }
+    }
+
+    /// Lets time pass, from one moment with something to do to the next.
+    pub(super) fn pass(&mut self, span: Duration) {
+        let end = self.now.mono + span;
+        for turn in 0.. {
+            assert!(turn < 200_000, "it turns in circles, woken by {:?}", self.warden.next_wakeup(self.now));
+            let coming = self.coming.iter().map(|(at, _)| *at).min();
+            let woken = self.warden.next_wakeup(self.now).map(|(at, _)| at);
+            let Some(next) = [coming, woken].into_iter().flatten().min().filter(|at| *at <= end) else {
+                break;
+            };
+            self.now = self.now + next.since(self.now.mono);
+            let input = match self.coming.iter().position(|(at, _)| *at <= self.now.mono) {
+                Some(place) => self.coming.remove(place).map_or(Input::Timeout, |(_, input)| input),
+                None => Input::Timeout,
+            };
+            self.feed(input);
+        }
+        self.now = self.now + end.since(self.now.mono);
+    }
+
+    pub(super) fn feed(&mut self, input: Input) {
+        self.warden.handle(input, self.now);
+        while let Some(output) = self.warden.poll_output() {
+            match output {
+                Output::Record(record) => self.records.push(record),
+                Output::Note(note) => self.notes.push(note),
+                Output::Reply(..) => {}
+                Output::Request(id, request) => {
+                    self.sent.push((self.now.mono, request.clone()));
+                    let answer = self.answer(&request);
+                    self.coming.push_back((self.now.mono + self.answers_after, Input::Answer(id, answer)));
+                }
+                Output::Socket(SocketOrder::Open(socket, _)) => {
+                    let input = match self.sockets {
+                        Way::Open => {
+                            self.socket = Some(socket);
+                            Input::SocketOpened(socket)
+                        }
+                        Way::Shut => Input::SocketLost(socket, "no way".into()),
+                    };
+                    self.coming.push_back((self.now.mono, input));
+                }
+                Output::Socket(SocketOrder::Send(socket, _)) => {
+                    let pong =
+                        r#"{"topicName":"channel.metadata","eventBody":{"message":"pong"}}"#.to_owned();
+                    self.coming.push_back((self.now.mono, Input::SocketText(socket, pong)));
+                }
+                Output::Socket(SocketOrder::Close(_)) => {}
+            }
+        }
+    }
+
+    fn answer(&mut self, request: &Request) -> RawAnswer {
+        let reads = matches!(request, Request::GetConversation { .. } | Request::ActivityQuery { .. });
+        if self.api == Way::Shut || reads && self.reads == Way::Shut {
+            return RawAnswer::Failed(Transport::Connect("refused".into()));
+        }
+        let body = match request {
+            Request::ListQueues { .. } => {
+                r#"{"entities":[{"id":"q1","name":"Payments"}],"pageCount":1}"#.into()
+            }
+            Request::CreateChannel => {
+                r#"{"id":"ch","connectUri":"wss://x","expires":"2026-02-01T00:00:00Z"}"#.into()
+            }
+            Request::CheckChannel { .. } => "{}".into(),
+            Request::Subscribe { topics, .. } => {
+                self.topics = topics.iter().map(|one| one.as_str().to_owned()).collect();
+                r#"{"entities":[]}"#.to_owned()
+            }
+            Request::ReadSubscriptions { .. } => {
+                let listed = self.topics.iter().map(|id| serde_json::json!({ "id": id }));
+                serde_json::json!({"entities": listed.collect::<Vec<_>>()}).to_string()
+            }
+            Request::ActivityQuery { .. } => {
+                let live = self.calls.keys().map(|id| serde_json::json!({"conversationId": id.as_str()}));
+                serde_json::json!({"results": [{"entities": live.collect::<Vec<_>>()}]}).to_string()
+            }
+            Request::GetConversation { conversation } if self.unreadable.contains(conversation) => {
+                return answered(403, r#"{"message":"no division"}"#.into());
+            }
+            Request::GetConversation { conversation } if !self.calls.contains_key(conversation) => {
+                return answered(404, "{}".into());
+            }
+            Request::GetConversation { conversation } => self.body(conversation),
+            Request::SetRecordingState { conversation, state, .. } => {
+                if let Some(there) = self.calls.get_mut(conversation) {
+                    there.state = *state;
+                }
+                "{}".into()
+            }
+            other => panic!("the bench does not know {other:?}"),
+        };
+        answered(200, body)
+    }
+
+    pub(super) fn kinds(&self, kind: &str) -> usize {
+        self.records.iter().filter(|record| record.kind() == kind).count()
+    }
+
+    pub(super) fn alerts(&self, about: &str) -> Vec<&str> {
+        let alert = |record: &'_ Record| matches!(record, Record::Alert(one) if one.about == about);
+        let texts = self.records.iter().filter(|record| alert(record)).map(|record| match record {
+            Record::Alert(one) => one.message.as_str(),
+            other => other.kind(),
+        });
+        texts.collect()
+    }
+
+    pub(super) fn decisions(&self) -> Vec<(String, Action, String)> {
+        let of = |record: &Record| match record {
+            Record::Decision(one) => Some((one.rule.clone(), one.action, one.reason.clone())),
+            _ => None,
+        };
+        self.records.iter().filter_map(of).collect()
+    }
+}
+
+fn answered(status: u16, body: String) -> RawAnswer {
+    let rate = RateHeaders::default();
+    RawAnswer::Answered { status, retry_after: None, rate, correlation: String::new(), body }
+}
