@@ -114,10 +114,7 @@ impl Latches {
 
     /// Ends every hold: the conversation is over.
     pub fn end_all(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.holds)
-            .into_iter()
-            .map(|(rule, _)| Change::Ended(rule, HoldEnd::Ended))
-            .collect()
+        std::mem::take(&mut self.holds).into_keys().map(|rule| Change::Ended(rule, HoldEnd::Ended)).collect()
     }
 
     /// Whether nothing is held.

@@ -334,12 +334,14 @@ mod tests {
         let from = bench.sent.len();
         (0..5000).rev().for_each(|number| bench.tell(number));
         bench.pass(SECOND * 60 * 20);
-        let orders = bench.sent[from..].iter().filter_map(|(_, request)| match request {
-            Request::SetRecordingState { state, .. } => Some(*state),
-            _ => None,
-        });
+        let mut orders = Vec::new();
+        for (_, request) in &bench.sent[from..] {
+            if let Request::SetRecordingState { state, .. } = request {
+                orders.push(*state);
+            }
+        }
         // The very first went out when only starts were known.
-        let late: Vec<RecorderState> = orders.skip(8).collect();
+        let late = &orders[8..];
         assert!(late.len() > 100, "{}", late.len());
         assert!(late.iter().all(|state| *state == RecorderState::Paused));
         assert_eq!(bench.kinds("abandoned"), 0);
