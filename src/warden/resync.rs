@@ -53,7 +53,7 @@ impl Warden {
         if self.sight.polls() {
             self.survey.poll(now.mono);
         }
-        if self.may_survey() {
+        if self.survey.is_due(now.mono) && self.may_survey() {
             self.survey.begin(&self.directory.subscribed_queues(), &self.book, now.mono);
         }
     }

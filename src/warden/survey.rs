@@ -141,9 +141,6 @@ impl Survey {
 
     /// Begins the round that is due, of everything or of those who are owed a look alone.
     pub fn begin(&mut self, queues: &[QueueId], book: &Book, now: Mono) {
-        if !self.is_due(now) {
-            return;
-        }
         self.told_at = now;
         let whole = self.again == Again::Yes || self.next_round.is_some_and(|at| at <= now);
         if !whole {
