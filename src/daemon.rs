@@ -100,8 +100,8 @@ pub struct Parts {
 pub async fn run(parts: Parts) -> Result<Parts, Unwritten> {
     let status_at = parts.clock.now().mono;
     let mut daemon = Daemon {
+        wires: Wires::new(parts.warden.memory() / 4, parts.clock),
         parts,
-        wires: Wires::new(),
         tickets: BTreeMap::new(),
         next_ticket: 0,
         status_at,
@@ -191,7 +191,9 @@ impl Daemon {
         let now = self.parts.clock.now();
         let input = match event {
             Event::Socket(SocketEvent::Opened(socket)) => Input::SocketOpened(socket),
-            Event::Socket(SocketEvent::Text(socket, text)) => Input::SocketText(socket, text),
+            Event::Socket(SocketEvent::Text(socket, text, _room)) => Input::SocketText(socket, text),
+            Event::Socket(SocketEvent::Shed(socket, events, since)) => Input::Shed { socket, events, since },
+            Event::Socket(SocketEvent::Refused(socket, why)) => Input::FrameRefused(socket, why),
             Event::Socket(SocketEvent::Lost(socket, why)) => {
                 self.wires.lost(socket);
                 Input::SocketLost(socket, why)

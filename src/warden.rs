@@ -28,6 +28,7 @@ mod intake;
 mod judging;
 pub mod latch;
 mod output;
+mod overload;
 pub mod plan;
 pub mod rehearsal;
 mod resync;
@@ -110,6 +111,17 @@ pub enum Input {
     SocketLost(SocketId, String),
     /// A request was answered, or failed.
     Answer(RequestId, RawAnswer),
+    /// So many events were shed for want of room, the first of them then.
+    Shed {
+        /// Of which socket.
+        socket: SocketId,
+        /// How many.
+        events: u64,
+        /// Since when.
+        since: Wall,
+    },
+    /// A frame was refused before it was read, and why.
+    FrameRefused(SocketId, String),
     /// An order by webhook or by hand.
     Order(Ticket, Order),
     /// Facts about a conversation.
@@ -143,6 +155,8 @@ pub enum Wakeup {
     Survey,
     /// It has been dark for long.
     Sight,
+    /// What was shed is to be journaled, or read.
+    Load,
 }
 
 /// The warden's own part of the configuration.
@@ -158,6 +172,8 @@ pub struct Settings {
     pub allowance: allowance::Settings,
     /// What to subscribe.
     pub directory: directory::Settings,
+    /// What texts that wait and conversations in the book may take, in bytes.
+    pub memory: u64,
     /// How often everything is compared with the platform.
     pub resync_every: Duration,
     /// What follows where nothing is seen.
@@ -239,6 +255,8 @@ pub struct Warden {
     permitted_at: Option<Mono>,
     forbidden: Option<Forbidden>,
     brake: Brake,
+    shedding: Option<overload::Shedding>,
+    complaint: overload::Complaint,
     failures: BTreeMap<String, (Mono, u64)>,
     shortfall: Shortfall,
     ended: Ended,
@@ -255,14 +273,16 @@ impl Warden {
         Self {
             allowance: Allowance::new(settings.allowance),
             directory: Directory::new(settings.directory.clone(), now.mono),
+            book: Book::within(settings.memory),
             survey: Survey::new(settings.resync_every),
             sight: Sight::new(settings.sight, now.mono),
             brake: Brake::new(settings.max_changes_per_minute),
+            shedding: None,
+            complaint: overload::Complaint::default(),
             unheard_since: Some(last_heard.unwrap_or(now.wall)),
             settings,
             policy,
             dice: Dice::new(seed),
-            book: Book::default(),
             worklist: Worklist::default(),
             session: Session::default(),
             timers: std::collections::BTreeSet::new(),
@@ -287,6 +307,13 @@ impl Warden {
             Input::SocketOpened(socket) => self.session.opened(socket, now),
             Input::SocketText(socket, text) => self.take_text(socket, &text, now),
             Input::SocketLost(socket, why) => self.session.lost(socket, &why, &mut self.dice, now),
+            Input::Shed { socket, events, since } => {
+                if self.session.heard(socket, now) {
+                    let why = "more texts wait than limits.memory has room for";
+                    self.take_shed(events, since, why, now);
+                }
+            }
+            Input::FrameRefused(_, why) => self.refuse_frame(&why, now.mono),
             Input::Answer(id, answer) => self.take_answer(id, &answer, now),
             Input::Order(ticket, order) => self.take_order(ticket, order, now),
             Input::Facts(ticket, id, facts) => self.take_facts(ticket, &id, facts, now),
@@ -304,6 +331,7 @@ impl Warden {
         self.fire_timers(now);
         self.perform_session_effects(now);
         self.watch_sight(now);
+        self.watch_load(now);
         self.go_on_with_resync(now);
         if self.phase == Phase::Running {
             self.dispatch(now);
@@ -331,6 +359,7 @@ impl Warden {
             (self.permitted_at.filter(|_| waiting), Wakeup::Allowance),
             (self.survey.event_overdue_at(), Wakeup::Survey),
             (self.sight.next_wakeup(), Wakeup::Sight),
+            (self.load_due_at(), Wakeup::Load),
             (self.timers.first().map(|(at, _)| *at), Wakeup::Latch),
             (
                 self.session.next_wakeup().map(|at| if at <= now.mono { at.max(permitted) } else { at }),

@@ -48,6 +48,7 @@ impl Engine {
                 discover_every: Duration::from_secs(1_000_000_000),
             },
             resync_every: Duration::from_secs(1_000_000_000),
+            memory: 512 << 20,
             sight: recwarden::warden::sight::Settings::default(),
             directive_priority: 1000,
             max_changes_per_minute: 0,

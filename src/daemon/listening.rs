@@ -75,7 +75,7 @@ impl Listening {
         let now = self.clock.now();
         let mut warden =
             Warden::new(only_listens(self.settings.clone()), Policy::default(), seed(), now, None);
-        let mut wires = Wires::new();
+        let mut wires = Wires::new(warden.memory() / 4, self.clock);
         let mut queues = BTreeMap::new();
         let mut tick_at = now.mono;
         warden.handle(Input::Timeout, now);
@@ -119,7 +119,9 @@ impl Listening {
             answer = wires.answers.recv() => answer.map_or(Input::Timeout, |(id, answer)| Input::Answer(id, answer)),
             event = wires.socket_events.recv() => match event {
                 Some(SocketEvent::Opened(socket)) => Input::SocketOpened(socket),
-                Some(SocketEvent::Text(socket, text)) => Input::SocketText(socket, text),
+                Some(SocketEvent::Text(socket, text, _room)) => Input::SocketText(socket, text),
+                Some(SocketEvent::Shed(socket, events, since)) => Input::Shed { socket, events, since },
+                Some(SocketEvent::Refused(socket, why)) => Input::FrameRefused(socket, why),
                 Some(SocketEvent::Lost(socket, why)) => {
                     wires.lost(socket);
                     Input::SocketLost(socket, why)

@@ -95,6 +95,7 @@ pub(super) fn view(from: warden::View) -> ask::View {
             .collect(),
         sight: from.sight.to_owned(),
         resync: from.resync.map(|one| ask::ResyncView { read: one.read, total: one.total }),
+        book_bytes: from.book_bytes,
         gaps: from.gaps,
         braked: from.braked,
         // Counters of events stay far below 2^52, where a float would lose count.

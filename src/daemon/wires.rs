@@ -7,7 +7,8 @@ use tracing::debug;
 
 use super::{ANSWERS_WAITING, EVENTS_WAITING};
 use crate::io::api::Api;
-use crate::io::socket::{self, SocketEvent};
+use crate::io::clock::Clock;
+use crate::io::socket::{self, Inlet, SocketEvent};
 use crate::warden::session::SocketId;
 use crate::warden::{RequestId, SocketOrder};
 use crate::wire::reply::RawAnswer;
@@ -16,7 +17,7 @@ use crate::wire::request::Request;
 /// Both ends of everything that goes out and comes back.
 pub(super) struct Wires {
     sockets: BTreeMap<SocketId, mpsc::Sender<socket::SocketOrder>>,
-    socket_events_tx: mpsc::Sender<SocketEvent>,
+    inlet: Inlet,
     /// What sockets say.
     pub(super) socket_events: mpsc::Receiver<SocketEvent>,
     answers_tx: mpsc::Sender<(RequestId, RawAnswer)>,
@@ -25,11 +26,12 @@ pub(super) struct Wires {
 }
 
 impl Wires {
-    /// Nothing is open, nothing is under way.
-    pub(super) fn new() -> Self {
+    /// Nothing is open, nothing is under way. Texts that wait may take so many bytes.
+    pub(super) fn new(room: u64, clock: Clock) -> Self {
         let (socket_events_tx, socket_events) = mpsc::channel(EVENTS_WAITING);
         let (answers_tx, answers) = mpsc::channel(ANSWERS_WAITING);
-        Self { sockets: BTreeMap::new(), socket_events_tx, socket_events, answers_tx, answers }
+        let inlet = Inlet::new(socket_events_tx, room, clock);
+        Self { sockets: BTreeMap::new(), inlet, socket_events, answers_tx, answers }
     }
 
     /// Sends a request beside the loop.
@@ -53,7 +55,7 @@ impl Wires {
             SocketOrder::Open(socket, channel) => {
                 let (orders_tx, orders) = mpsc::channel(socket::ORDERS_WAITING);
                 self.sockets.insert(socket, orders_tx);
-                tokio::spawn(socket::run(socket, channel.connect_uri, orders, self.socket_events_tx.clone()));
+                tokio::spawn(socket::run(socket, channel.connect_uri, orders, self.inlet.clone()));
             }
             SocketOrder::Send(socket, text) => {
                 if let Some(orders_tx) = self.sockets.get(&socket)

@@ -295,6 +295,8 @@ pub struct View {
     pub sight: String,
     /// The round of the resync that runs; none where none does.
     pub resync: Option<ResyncView>,
+    /// What the conversations in the book take, in bytes.
+    pub book_bytes: usize,
     /// Gaps in what was heard that are not closed yet.
     pub gaps: usize,
     /// Changes that wait while the brake holds; none where it does not.

@@ -74,6 +74,7 @@ fn written(view: &View) -> String {
             "1 where neither events nor reads get through",
             f64::from(u8::from(view.sight == "blind")),
         ),
+        ("recwarden_book_bytes", "bytes that the conversations in the book take", view.book_bytes as f64),
         ("recwarden_gaps_open", "gaps in what was heard that are not closed yet", view.gaps as f64),
         ("recwarden_resync_left", "conversations that the resync has yet to read", left as f64),
         ("recwarden_brake_waiting", "changes that the brake holds back", view.braked.unwrap_or(0) as f64),

@@ -15,6 +15,10 @@ use crate::wire::topic::Topic;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Some tens of thousands of conversations, and a minute of a busy centre's events.
+const DEFAULT_MEMORY: u64 = 512 << 20;
+/// A quarter of it holds the largest text that a socket takes.
+const LEAST_MEMORY: u64 = 64 << 20;
 
 /// Everything but the policy; none where a part that is needed is missing (the mistake is noted).
 pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Option<Settings> {
@@ -23,8 +27,8 @@ pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Pat
         root.table("subscribe", subscribe).unwrap_or_else(|| (default_directory(), MINUTE * 5));
     let (means, confirm_within) =
         root.table("recording", recording).unwrap_or_else(|| (Means::default(), SECOND * 5));
-    let (allowance, give_up_after) =
-        root.table("limits", limits).unwrap_or_else(|| (default_allowance(), MINUTE * 15));
+    let (allowance, give_up_after, memory) =
+        root.table("limits", limits).unwrap_or_else(|| (default_allowance(), MINUTE * 15, DEFAULT_MEMORY));
     let (sight, max_changes_per_minute) = root.table("safety", safety).unwrap_or_default();
     let audit = audit(root, source, folder);
     let http_listen = root.table("http", |table| listen(table, "127.0.0.1:8844"));
@@ -42,6 +46,7 @@ pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Pat
             give_up_after,
             allowance,
             directory,
+            memory,
             resync_every,
             sight,
             directive_priority,
@@ -128,7 +133,7 @@ fn default_allowance() -> allowance::Settings {
     allowance::Settings { requests_per_minute: 300, action_share: 0.8, max_in_flight: 8 }
 }
 
-fn limits(table: &mut Table<'_, '_>) -> (allowance::Settings, Duration) {
+fn limits(table: &mut Table<'_, '_>) -> (allowance::Settings, Duration, u64) {
     let defaults = default_allowance();
     let number = |found: Option<i64>| found.and_then(|number| u32::try_from(number).ok());
     let settings = allowance::Settings {
@@ -138,7 +143,13 @@ fn limits(table: &mut Table<'_, '_>) -> (allowance::Settings, Duration) {
         max_in_flight: number(table.integer("max_in_flight", 1, 1000))
             .map_or(defaults.max_in_flight, |number| number as usize),
     };
-    (settings, table.span("give_up_after").unwrap_or(MINUTE * 15))
+    let memory = size(table, "memory").unwrap_or(DEFAULT_MEMORY);
+    if memory < LEAST_MEMORY {
+        let place = table.raw("memory").map(|value| value.span.into()).unwrap_or_default();
+        let help = Some("write at least \"64MiB\", or leave the key out for 512MiB".to_owned());
+        table.document().mistake(place, "limits.memory has no room for the largest event", help);
+    }
+    (settings, table.span("give_up_after").unwrap_or(MINUTE * 15), memory)
 }
 
 fn safety(table: &mut Table<'_, '_>) -> (sight::Settings, u32) {

@@ -6,7 +6,7 @@ use super::{Forbidden, Level, Purpose, RequestId, UnderWay, Warden};
 use crate::audit::record::{self, ConfirmedBy, OutcomeResult, Record};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::{Mono, Now};
-use crate::warden::book::{Busy, Stage};
+use crate::warden::book::{Busy, Intake, Stage};
 use crate::warden::plan::{self, Step};
 use crate::wire::conversation;
 use crate::wire::reply::{self, Fault, RawAnswer};
@@ -233,7 +233,10 @@ impl Warden {
         }
         let known = self.book.get(id).map_or(0, |call| call.version);
         if known == version {
-            self.take_snapshot(decoded.conversation, (String::new(), String::new()), now);
+            let intake = self.take_snapshot(decoded.conversation, (String::new(), String::new()), now);
+            if intake == Intake::NoRoom {
+                return Err("there is no room in the book; raise limits.memory".to_owned());
+            }
         }
         Ok(())
     }

@@ -60,6 +60,7 @@ pub(super) fn settings() -> Settings {
             discover_every: Duration::from_secs(600),
         },
         resync_every: Duration::from_secs(300),
+        memory: 512 << 20,
         sight: sight::Settings::default(),
         directive_priority: 1000,
         max_changes_per_minute: 0,
@@ -142,6 +143,22 @@ impl Bench {
         self.feed(Input::SocketText(socket, text));
     }
 
+    /// The socket that is open.
+    pub(super) fn socket(&self) -> SocketId {
+        self.socket.expect("a socket is open")
+    }
+
+    /// What the records say was shed.
+    pub(super) fn dropped(&self) -> Vec<u64> {
+        let mut events = Vec::new();
+        for record in &self.records {
+            if let Record::Dropped(one) = record {
+                events.push(one.events);
+            }
+        }
+        events
+    }
+
     pub(super) fn lose_socket(&mut self) {
         if let Some(socket) = self.socket.take() {
             self.feed(Input::SocketLost(socket, "gone".into()));
@@ -174,7 +191,7 @@ impl Bench {
             match output {
                 Output::Record(record) => self.records.push(record),
                 Output::Note(note) => self.notes.push(note),
-                Output::Reply(..) => {}
+                Output::Reply(..) | Output::Facts(_) => {}
                 Output::Request(id, request) => {
                     self.sent.push((self.now.mono, request.clone()));
                     let answer = self.answer(&request);

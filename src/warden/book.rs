@@ -122,6 +122,8 @@ pub struct Pursuit {
 pub struct Call {
     /// As last seen; empty but for its id while `seen` is none.
     pub conversation: Conversation,
+    /// What it takes in memory, in bytes.
+    pub bytes: usize,
     /// When it was last seen; none while only a directive or the log knows of it.
     pub seen: Option<Now>,
     /// Counts snapshots, so that a read knows whether an event overtook it.
@@ -204,6 +206,8 @@ pub enum Intake {
     Taken,
     /// It is older than what is known, and was dropped.
     Stale,
+    /// It is of a conversation that is not in the book, and there is no room for one more.
+    NoRoom,
 }
 
 /// How many ended conversations are remembered, so that a late event can't revive one: an hour of a
@@ -211,15 +215,42 @@ pub enum Intake {
 pub const ENDED_REMEMBERED: usize = 10_000;
 
 /// Every conversation that is live, or that something is held on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Book {
     calls: BTreeMap<ConversationId, Call>,
     ended: BTreeSet<ConversationId>,
     ended_order: VecDeque<ConversationId>,
     queue_names: BTreeMap<QueueId, String>,
+    /// What the conversations take in bytes, and what they may take before no new one is entered by an event.
+    bytes: usize,
+    bound: usize,
 }
 
 impl Book {
+    /// An empty one, for conversations that take three quarters of so many bytes.
+    pub fn within(memory: u64) -> Self {
+        let mut book = Self {
+            calls: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            ended_order: VecDeque::new(),
+            queue_names: BTreeMap::new(),
+            bytes: 0,
+            bound: 0,
+        };
+        book.resettle(memory);
+        book
+    }
+
+    /// A new bound after a reload; who is in the book stays there.
+    pub fn resettle(&mut self, memory: u64) {
+        self.bound = usize::try_from(memory / 4 * 3).unwrap_or(usize::MAX);
+    }
+
+    /// What the conversations take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Names of queues, which events of one family leave out.
     pub fn name_queues(&mut self, names: BTreeMap<QueueId, String>) {
         self.queue_names = names;
@@ -237,6 +268,10 @@ impl Book {
                 one.queue.name.clone_from(name);
             }
         }
+        let bytes = bytes_of(&snapshot);
+        if self.bytes + bytes > self.bound && !self.calls.contains_key(&snapshot.id) {
+            return Intake::NoRoom;
+        }
         let call = self.calls.entry(snapshot.id.clone()).or_default();
         if call.seen.is_some() && is_older(&snapshot, &call.conversation) {
             return Intake::Stale;
@@ -244,6 +279,8 @@ impl Book {
         if snapshot.external_tag.is_none() {
             snapshot.external_tag = call.conversation.external_tag.take();
         }
+        self.bytes = self.bytes + bytes - call.bytes;
+        call.bytes = bytes;
         call.conversation = snapshot;
         call.seen = Some(now);
         call.version += 1;
@@ -282,7 +319,9 @@ impl Book {
         {
             self.ended.remove(&oldest);
         }
-        self.calls.remove(id)
+        let closed = self.calls.remove(id);
+        self.bytes -= closed.as_ref().map_or(0, |call| call.bytes);
+        closed
     }
 
     /// All of them, in order of their ids.
@@ -299,6 +338,25 @@ impl Book {
     pub fn is_empty(&self) -> bool {
         self.calls.is_empty()
     }
+}
+
+/// What a conversation takes in memory: itself, its legs, and their texts.
+fn bytes_of(conversation: &Conversation) -> usize {
+    let leg = |one: &Participant| {
+        let attributes = one.attributes.iter().map(|(key, value)| key.len() + value.len() + 64);
+        size_of::<Participant>()
+            + one.name.len()
+            + one.address.len()
+            + one.ani.len()
+            + one.dnis.len()
+            + one.id.as_str().len()
+            + one.user.as_str().len()
+            + one.queue.id.as_str().len()
+            + one.queue.name.len()
+            + one.flagged_reason.len()
+            + attributes.sum::<usize>()
+    };
+    size_of::<Call>() + conversation.participants.iter().map(leg).sum::<usize>()
 }
 
 /// Whether a participant that is known is missing, or one that ended lives again.

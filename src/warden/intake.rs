@@ -40,9 +40,16 @@ impl Warden {
                 let id = event.decoded.conversation.id.clone();
                 let cause = (event.topic.as_str().to_owned(), event.correlation.clone());
                 let begun = event.decoded.conversation.start_time;
-                if self.take_snapshot(event.decoded.conversation, cause, now) == Intake::Taken {
-                    self.sight.looked(now.mono);
-                    self.survey.heard(&id, begun, now);
+                match self.take_snapshot(event.decoded.conversation, cause, now) {
+                    Intake::Taken => {
+                        self.sight.looked(now.mono);
+                        self.survey.heard(&id, begun, now);
+                    }
+                    Intake::Stale => {}
+                    Intake::NoRoom => {
+                        let why = "there is more in the book than limits.memory has room for";
+                        self.take_shed(1, now.wall, why, now);
+                    }
                 }
                 self.judge(&id, ConfirmedBy::Event, now);
             }
@@ -63,8 +70,7 @@ impl Warden {
                 self.count("recwarden_frames_unknown_total")
             }
             Err(error) => {
-                self.count("recwarden_frames_refused_total");
-                self.note(Level::Warn, format!("a frame was not understood and is dropped: {error}"));
+                self.refuse_frame(&error.to_string(), now.mono);
             }
         }
     }
@@ -78,9 +84,13 @@ impl Warden {
     ) -> Intake {
         let id = snapshot.id.clone();
         let intake = self.book.take(snapshot, now);
-        if intake == Intake::Stale {
-            self.count("recwarden_snapshots_stale_total");
-            return intake;
+        match intake {
+            Intake::Taken => {}
+            Intake::Stale => {
+                self.count("recwarden_snapshots_stale_total");
+                return intake;
+            }
+            Intake::NoRoom => return intake,
         }
         if let Some(call) = self.book.get_mut(&id) {
             call.cause = cause;
@@ -193,6 +203,7 @@ impl Warden {
             self.directory.resettle(settings.directory.clone(), now.mono);
         }
         self.sight.resettle(settings.sight);
+        self.book.resettle(settings.memory);
         self.settings = settings;
         self.release_brake(now.mono);
         self.align_outlooks(now);

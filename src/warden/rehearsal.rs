@@ -392,6 +392,7 @@ pub(super) fn nobody_around(means: Means, directive_priority: i64) -> Settings {
             discover_every: Duration::MAX,
         },
         resync_every: Duration::MAX,
+        memory: u64::MAX,
         sight: sight::Settings::default(),
         directive_priority,
         max_changes_per_minute: 0,

@@ -85,6 +85,8 @@ pub struct View {
     pub sight: &'static str,
     /// The round of the resync that runs; none where none does.
     pub resync: Option<Progress>,
+    /// What the conversations in the book take, in bytes.
+    pub book_bytes: usize,
     /// Gaps that are open.
     pub gaps: usize,
     /// Changes that wait while the brake holds; none where it does not.
@@ -216,6 +218,7 @@ impl Warden {
             decisions,
             sight: self.sight.as_str(),
             resync: self.survey.progress(),
+            book_bytes: self.book.bytes(),
             gaps: self.survey.gap_count(),
             braked: self.brake.holds(now.mono),
             counters,
@@ -244,6 +247,11 @@ impl Warden {
     /// Requests of the last minute, and the limit.
     pub fn budget(&self, now: crate::model::time::Mono) -> (u32, u32) {
         self.allowance.used(now)
+    }
+
+    /// What texts that wait and conversations may take, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.settings.memory
     }
 
     /// Whether verdicts are carried out.

@@ -34,6 +34,7 @@ fn settings() -> Settings {
             discover_every: Duration::from_secs(60),
         },
         resync_every: Duration::from_secs(60),
+        memory: 512 << 20,
         sight: sight::Settings::default(),
         directive_priority: 1000,
         max_changes_per_minute: 0,

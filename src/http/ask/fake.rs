@@ -116,6 +116,7 @@ pub(crate) fn sample_view() -> View {
         }],
         sight: "clear".to_owned(),
         resync: None,
+        book_bytes: 0,
         gaps: 0,
         braked: None,
         counters: BTreeMap::from([

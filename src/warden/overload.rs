@@ -1,0 +1,180 @@
+//! What is shed where memory runs short (`[limits] memory`), and frames that nobody can read.
+//!
+//! A quarter of the bound is for texts of sockets that wait to be taken, the rest for the conversations in the
+//! book, counted as the structures and texts that they hold. Beyond it events are shed: a text for which there
+//! is no room, and the first snapshot of a conversation that the book has no room for. Decisions, orders,
+//! directives, facts and whatever is known of conversations in the book are never shed. What was shed is
+//! journaled, counted and alerted of, and the span is a gap: once nothing was shed for a while, a resync reads
+//! what was missed. A conversation that there is no room for keeps that gap open.
+
+use std::time::Duration;
+
+use super::{Level, Warden};
+use crate::audit::record::{self, Record};
+use crate::model::time::{Mono, Now, Wall};
+
+/// Once nothing was shed for so long, the resync begins.
+const QUIET: Duration = Duration::from_secs(5);
+/// While events are shed, their number is journaled so often.
+const JOURNAL_EVERY: Duration = Duration::from_secs(10);
+/// Frames that cannot be read are logged so often, with how many there were; the counter has each.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+
+/// A spell in which events are shed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shedding {
+    last: Mono,
+    why: &'static str,
+    /// Shed since this was last journaled.
+    unsaid: u64,
+    said_at: Mono,
+}
+
+/// Frames that could not be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Complaint {
+    last: Option<Mono>,
+    unsaid: u64,
+}
+
+impl Warden {
+    /// Events were shed, the first of them at `since`.
+    pub(super) fn take_shed(&mut self, events: u64, since: Wall, why: &'static str, now: Now) {
+        *self.counters.entry("recwarden_events_dropped_total").or_default() += events;
+        if let Some(shedding) = &mut self.shedding {
+            (shedding.last, shedding.why) = (now.mono, why);
+            shedding.unsaid += events;
+            return;
+        }
+        self.shedding = Some(Shedding { last: now.mono, why, unsaid: 0, said_at: now.mono });
+        self.journal_shed(events, why);
+        self.open_gap(since, "events were shed under load", now);
+        let message = format!(
+            "events are shed: {why}. Once that is over everything is read again. Raise limits.memory, or subscribe \
+             less with one daemon."
+        );
+        self.alert("overload", message, None);
+    }
+
+    fn journal_shed(&mut self, events: u64, why: &str) {
+        self.record(Record::Dropped(record::Dropped { events, why: why.to_owned() }));
+    }
+
+    /// Journals what was shed meanwhile, and ends the spell once it is over.
+    pub(super) fn watch_load(&mut self, now: Now) {
+        let Some(mut shedding) = self.shedding.take() else { return };
+        let over = now.mono.since(shedding.last) >= QUIET;
+        if shedding.unsaid > 0 && (over || now.mono.since(shedding.said_at) >= JOURNAL_EVERY) {
+            self.journal_shed(shedding.unsaid, shedding.why);
+            (shedding.unsaid, shedding.said_at) = (0, now.mono);
+        }
+        if !over {
+            self.shedding = Some(shedding);
+        } else if self.session.is_live() {
+            self.note(Level::Info, "no more events are shed: what was missed is read");
+            self.survey.all_heard();
+        }
+    }
+
+    /// When [`Warden::watch_load`] has something to do.
+    pub(super) fn load_due_at(&self) -> Option<Mono> {
+        self.shedding.map(|shedding| {
+            let quiet = shedding.last + QUIET;
+            if shedding.unsaid > 0 { quiet.min(shedding.said_at + JOURNAL_EVERY) } else { quiet }
+        })
+    }
+
+    /// A frame could not be read: it is counted, and logged once in a while.
+    pub(super) fn refuse_frame(&mut self, why: &str, now: Mono) {
+        self.count("recwarden_frames_refused_total");
+        if self.complaint.last.is_some_and(|last| now.since(last) < COMPLAIN_EVERY) {
+            self.complaint.unsaid += 1;
+            return;
+        }
+        let before = match self.complaint.unsaid {
+            0 => String::new(),
+            more => format!(" ({more} more since this was logged last)"),
+        };
+        self.complaint = Complaint { last: Some(now), unsaid: 0 };
+        self.note(Level::Warn, format!("a frame was not understood and is dropped: {why}{before}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::recording::RecorderState;
+    use crate::warden::bench::{Bench, PCI, settings};
+    use crate::warden::{Input, Settings};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn bench(memory: u64) -> Bench {
+        let mut bench = Bench::new(Settings { memory, ..settings() }, PCI);
+        bench.feed(Input::Timeout);
+        bench.pass(SECOND * 10);
+        bench
+    }
+
+    #[test]
+    fn what_was_shed_is_journaled_and_read_afterwards() {
+        let mut bench = bench(512 << 20).with_calls(3, "on");
+        let socket = bench.socket();
+        for _ in 0..40 {
+            let since = bench.now.wall;
+            bench.feed(Input::Shed { socket, events: 5, since });
+            bench.pass(SECOND);
+        }
+        let dropped: Vec<u64> = bench.dropped();
+        assert_eq!(dropped.iter().sum::<u64>(), 200, "{dropped:?}");
+        assert!((2..=6).contains(&dropped.len()), "at once, and then every ten seconds: {dropped:?}");
+        assert_eq!((bench.kinds("gap.opened"), bench.kinds("gap.closed")), (2, 1));
+        bench.pass(SECOND * 30);
+        assert_eq!(bench.kinds("gap.closed"), 2);
+        assert!(
+            bench.calls.values().all(|there| there.state == RecorderState::Paused),
+            "nothing stays wrong"
+        );
+        assert_eq!(bench.alerts("overload").len(), 1);
+    }
+
+    #[test]
+    fn a_book_without_room_takes_no_new_conversation_and_lets_go_of_none() {
+        let mut bench = bench(256 << 10).with_calls(400, "off");
+        (0..400).for_each(|number| bench.tell(number));
+        let taken = bench.warden.book.len();
+        assert!((10..399).contains(&taken), "{taken}");
+        assert_eq!(bench.dropped().iter().sum::<u64>(), 1, "at once; the rest within ten seconds");
+        bench.set(0, "on");
+        bench.tell(0);
+        bench.pass(SECOND * 2);
+        assert_eq!(bench.state(0), RecorderState::Paused, "who is in the book is judged as ever");
+        bench.pass(SECOND * 60 * 20);
+        assert_eq!(bench.warden.book.len(), taken);
+        assert_eq!(
+            (bench.kinds("gap.opened"), bench.kinds("gap.closed")),
+            (2, 1),
+            "who was shed is owed a look"
+        );
+        bench.calls.clear();
+        bench.pass(SECOND * 60 * 60);
+        assert_eq!((bench.warden.book.len(), bench.kinds("gap.closed")), (0, 2));
+    }
+
+    #[test]
+    fn frames_that_cannot_be_read_are_all_counted_and_logged_once_a_minute() {
+        let mut bench = bench(512 << 20);
+        let socket = bench.socket();
+        let deep =
+            format!(r#"{{"topicName":"v2.users.u.conversations","eventBody":{}}}"#, "[".repeat(10_000));
+        for _ in 0..90 {
+            bench.feed(Input::SocketText(socket, deep.clone()));
+            bench.pass(SECOND);
+        }
+        bench.feed(Input::FrameRefused(socket, "too long".into()));
+        let logged = bench.notes.iter().filter(|note| note.message.contains("not understood")).count();
+        assert_eq!(logged, 2);
+        let view = bench.warden.view(0, bench.now);
+        assert_eq!(view.counters.get("recwarden_frames_refused_total"), Some(&91));
+    }
+}
