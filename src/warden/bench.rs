@@ -58,6 +58,7 @@ pub(super) fn settings() -> Settings {
             users: Vec::new(),
             topics: Vec::new(),
             discover_every: Duration::from_secs(600),
+            redundancy: crate::warden::session::Redundancy::Single,
         },
         resync_every: Duration::from_secs(300),
         memory: 512 << 20,
