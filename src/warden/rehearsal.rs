@@ -18,7 +18,8 @@
 //!
 //! A captured change that comes to just what our calls made of it is taken to be theirs. So a capture that
 //! was made while the same policy ran gives the same verdicts as one made without any, and what the recording
-//! would have been without us ([`Rehearsal::natural`]) goes on below it. The platform's own suspension (on
+//! would have been without us ([`Rehearsal::natural`]) goes on below it. A second policy beside the first one
+//! ([`Rehearsal::see_beside`]) is shown that alone. The platform's own suspension (on
 //! hold) comes and goes without changing whose a pause is.
 //!
 //! # Time
@@ -192,25 +193,50 @@ impl Rehearsal {
         Seen::Taken
     }
 
+    /// Takes the same snapshot in as `first` did just now, without what the calls of `first` explain of it.
+    pub fn see_beside(&mut self, first: &Self, captured: Conversation, topic: &str, correlation: &str) {
+        let id = captured.id.clone();
+        let Some(part) = first.parts.get(&id) else {
+            // It ended.
+            self.see(captured, topic, correlation);
+            return;
+        };
+        let natural = part.tape.natural(captured);
+        if part.tape.was_somebody_else() {
+            self.see_as_told(natural, topic)
+        } else {
+            self.see(natural, topic, correlation)
+        };
+    }
+
     /// The conversation is like this now, whatever was known before: no snapshot is too old. Its recording
     /// state is held against what was captured before, as with [`Rehearsal::see`].
     pub fn put(&mut self, conversation: Conversation, topic: &str) {
-        if let Some(call) = self.warden.book.get_mut(&conversation.id) {
-            call.conversation.participants.clear();
-        }
+        self.forget_participants(&conversation.id);
         self.see(conversation, topic, "");
     }
 
     /// The same, and its recording state is what somebody else makes of it now, also where that is what was
     /// captured before our calls changed it.
     pub fn put_as_told(&mut self, conversation: Conversation) {
+        self.forget_participants(&conversation.id);
+        self.see_as_told(conversation, "");
+    }
+
+    fn forget_participants(&mut self, id: &ConversationId) {
+        if let Some(call) = self.warden.book.get_mut(id) {
+            call.conversation.participants.clear();
+        }
+    }
+
+    fn see_as_told(&mut self, conversation: Conversation, topic: &str) -> Seen {
         let id = &conversation.id;
         if self.observed(id) != plan::observed(&self.warden.settings.means, &conversation)
             && let Some(part) = self.parts.get_mut(id)
         {
-            part.tape = Tape::default();
+            part.tape.begin_anew();
         }
-        self.put(conversation, "");
+        self.see(conversation, topic, "")
     }
 
     /// Another system pushes facts.
@@ -252,7 +278,7 @@ impl Rehearsal {
     /// The conversation without what our calls made of it.
     pub fn natural(&self, id: &ConversationId) -> Option<Conversation> {
         let part = self.parts.get(id)?;
-        self.conversation(id).map(|conversation| part.tape.natural(conversation))
+        self.conversation(id).map(|conversation| part.tape.natural(conversation.clone()))
     }
 
     /// Explains a conversation as the platform showed it, without what our calls would have made of it; none

@@ -13,6 +13,17 @@ use crate::wire::request::{Request, SnippetKind, Switch};
 pub(super) struct Tape {
     recording: Option<Track<Observed>>,
     legs: BTreeMap<(ParticipantId, Recorder), Track<RecorderState>>,
+    last: Change,
+}
+
+/// What the last snapshot told of the policy recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Change {
+    /// None, one of the platform's own, or one that our calls explain.
+    #[default]
+    Explained,
+    /// Somebody else changed it.
+    SomebodyElse,
 }
 
 /// A recorder of one leg that has an operation of its own.
@@ -37,12 +48,13 @@ impl<S: Copy + PartialEq> Track<S> {
 
     /// A captured change that comes to what our calls made is theirs; any other is someone else's, and what
     /// our calls made is gone.
-    fn see(&mut self, new: S) {
+    fn see(&mut self, new: S) -> Change {
         if std::mem::replace(&mut self.captured, new) == new || self.ours == Some(new) {
-            return;
+            return Change::Explained;
         }
         self.natural = new;
         self.ours = None;
+        Change::SomebodyElse
     }
 
     /// Our call makes this of it.
@@ -54,7 +66,7 @@ impl<S: Copy + PartialEq> Track<S> {
 impl Track<Observed> {
     /// As [`Track::see`], but the platform's own suspension comes over our pause and goes again without
     /// changing whose it is.
-    fn see_recording(&mut self, new: Observed) {
+    fn see_recording(&mut self, new: Observed) -> Change {
         let comes = new == Observed::Suspended;
         let goes = self.captured == Observed::Suspended && new != Observed::None;
         if self.ours.is_none() || self.captured == new || !(comes || goes) {
@@ -63,6 +75,7 @@ impl Track<Observed> {
         self.captured = new;
         // Where our own pause shows behind the suspension, what it paused goes on below it.
         self.natural = if self.ours == Some(new) { Observed::Active } else { new };
+        Change::Explained
     }
 
     fn imagined(&self) -> Observed {
@@ -78,7 +91,7 @@ impl Tape {
     /// What a captured snapshot says. `conversation` becomes as it would be.
     pub(super) fn see(&mut self, conversation: &mut Conversation) {
         let seen = conversation.observed();
-        self.recording.get_or_insert_with(|| Track::new(seen)).see_recording(seen);
+        self.last = self.recording.get_or_insert_with(|| Track::new(seen)).see_recording(seen);
         for ((leg, recorder), track) in &mut self.legs {
             if let Some(state) = recorder_of(conversation, leg, *recorder) {
                 track.see(*state);
@@ -111,8 +124,7 @@ impl Tape {
     }
 
     /// The conversation without what our calls made of it.
-    pub(super) fn natural(&self, conversation: &Conversation) -> Conversation {
-        let mut natural = conversation.clone();
+    pub(super) fn natural(&self, mut natural: Conversation) -> Conversation {
         if let Some(track) = &self.recording
             && track.natural != natural.observed()
         {
@@ -124,6 +136,16 @@ impl Tape {
             }
         }
         natural
+    }
+
+    /// The policy recording is as the next snapshot says, whatever our calls made of it.
+    pub(super) fn begin_anew(&mut self) {
+        self.recording = None;
+    }
+
+    /// Whether the last snapshot told that somebody else changed the recording.
+    pub(super) fn was_somebody_else(&self) -> bool {
+        self.last == Change::SomebodyElse
     }
 
     /// Whether our calls changed something that still is as they made it.
