@@ -120,9 +120,11 @@ impl Redaction {
         }
     }
 
-    /// A body of the platform's: a frame, an event.
-    pub fn body(&self, body: &mut Value) {
-        self.redact(body, &mut Vec::new(), Depth::Looking);
+    /// A frame of the platform's: what it tells, not the envelope that says what it is about.
+    pub fn frame(&self, frame: &mut Value) {
+        if let Some(body) = frame.get_mut("eventBody") {
+            self.redact(body, &mut vec!["eventBody"], Depth::Looking);
+        }
     }
 
     fn redact<'v>(&self, value: &'v mut Value, path: &mut Vec<&'v str>, depth: Depth) {
@@ -197,9 +199,11 @@ mod tests {
         Redaction::new(patterns.iter().map(read).collect(), Salt([7; 32]))
     }
 
-    fn redacted(patterns: &[&str], mut body: Value) -> Value {
-        redaction(patterns).body(&mut body);
-        body
+    fn redacted(patterns: &[&str], body: Value) -> Value {
+        let mut frame = json!({ "topicName": "v2.users.u.conversations", "eventBody": body });
+        redaction(patterns).frame(&mut frame);
+        assert_eq!(frame["topicName"], "v2.users.u.conversations", "the envelope stays");
+        frame["eventBody"].take()
     }
 
     fn is_hash(value: &Value) -> bool {
@@ -269,9 +273,9 @@ mod tests {
         assert_eq!(mine["a"]["name"], mine["b"]["name"]);
         assert_ne!(mine["a"]["name"], mine["c"]["name"]);
         let patterns = vec![Pattern::read("name").expect("a pattern")];
-        let mut other = body();
-        Redaction::new(patterns, Salt([8; 32])).body(&mut other);
-        assert_ne!(mine["a"]["name"], other["a"]["name"]);
+        let mut other = json!({ "eventBody": body() });
+        Redaction::new(patterns, Salt([8; 32])).frame(&mut other);
+        assert_ne!(mine["a"]["name"], other["eventBody"]["a"]["name"]);
     }
 
     #[test]

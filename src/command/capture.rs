@@ -165,7 +165,7 @@ impl<'c> Capture<'c> {
         {
             self.conversations.insert(id.to_owned());
         }
-        self.redaction.body(&mut frame);
+        self.redaction.frame(&mut frame);
         if self.files.rotate_if_full()? == Rotated::Yes && !self.queues.is_empty() {
             self.files.line(&json!({ "queues": self.queues }).to_string())?;
         }

@@ -257,7 +257,8 @@ impl Site {
     /// Starts a capture here; its lines are what it complains of.
     pub(crate) fn capture(&self, arguments: &[&str]) -> Process {
         let mut command = plain(self.path());
-        command.args(["capture", "--config", "recwarden.toml"]).args(arguments).stderr(Stdio::piped());
+        command.args(["capture", "--config", "recwarden.toml"]).args(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         Process::start(command, |child| Box::new(child.stderr.take().expect("its complaints")))
     }
 
