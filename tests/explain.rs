@@ -67,6 +67,26 @@ fn an_event_file_is_explained_where_it_ends() {
 }
 
 #[test]
+fn a_bare_conversation_is_explained_without_a_time_that_nobody_told() {
+    let folder = folder();
+    let line = event("", "on", "connected");
+    let frame: Value = serde_json::from_str(&line).expect("JSON");
+    let body = frame["frame"]["eventBody"].to_string();
+    std::fs::write(folder.path().join("bare.json"), body).expect("written");
+    let (code, text) = explain(&folder, &["bare.json"]);
+    assert_eq!(code, Some(0), "{text}");
+    contains(
+        &text,
+        &[
+            "recording: active\nwanted: stop, by card (PCI DSS 3.3.1)\n",
+            "  matches  card",
+            "           in force\n",
+        ],
+    );
+    assert!(!text.contains("1970"), "{text}");
+}
+
+#[test]
 fn a_moment_of_the_past_is_explained_with_its_holds() {
     let folder = folder();
     let explained = |at: &str| {

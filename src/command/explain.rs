@@ -68,7 +68,12 @@ pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -
         let files = [vec![PathBuf::from(&options.subject)], options.events.clone()].concat();
         let told = events::explain(&loaded, &files, None, options.at, complaints)?;
         if told.is_empty() {
-            let message = format!("{}: there is no conversation in it{}", options.subject, until(options));
+            let message = format!(
+                "{}: there is no conversation in it{}; it takes frames as the platform sends them, lines of \
+                 recwarden capture, or one bare conversation",
+                options.subject,
+                until(options)
+            );
             return Err(Failure::Failed(message));
         }
         return told.iter().try_for_each(|one| lines::events(one, options, out));

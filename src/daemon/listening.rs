@@ -18,6 +18,7 @@ use crate::io::socket::SocketEvent;
 use crate::model::ids::QueueId;
 use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
+use crate::warden::session::Redundancy;
 use crate::warden::{Enforcement, Input, Level, Note, Output, Settings, Warden};
 use crate::wire::reply::{RateHeaders, RawAnswer};
 use crate::wire::request::Request;
@@ -164,6 +165,8 @@ impl Listening {
 fn only_listens(mut settings: Settings) -> Settings {
     settings.enforcement = Enforcement::DryRun;
     settings.resync_every = NEVER;
+    // Every event once is enough; a second channel would only write it twice.
+    settings.directory.redundancy = Redundancy::Single;
     settings.allowance.requests_per_minute = settings.allowance.requests_per_minute.min(REQUESTS_PER_MINUTE);
     settings
 }

@@ -110,7 +110,9 @@ impl Reader<'_> {
             }
             Contents::Other => return Ok(()),
         };
-        let at = at.unwrap_or_else(|| self.at.map_or(Wall::default(), |last| last + APART));
+        // Where nothing says when, the conversation's own beginning is the best that is known.
+        let began = event.decoded.conversation.start_time.unwrap_or_default();
+        let at = at.unwrap_or_else(|| self.at.map_or(began, |last| last + APART));
         if self.until.is_some_and(|until| at > until) {
             return Err(Stop::There);
         }

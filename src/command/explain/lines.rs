@@ -5,8 +5,12 @@ use std::io::{self, Write};
 use super::events::Told;
 use super::{Failure, Format, Options};
 use crate::model::recording::Observed;
-use crate::policy::explain::{Carried, Explanation, Fit};
+use crate::model::time::Wall;
+use crate::policy::explain::{Carried, Explanation, Fit, Standing};
 use crate::warden::Explained;
+
+/// Earlier than this (the year 2000) no call was: time was counted from nothing, since the events had none.
+const UNTIMED: Wall = Wall::from_micros(946_684_800_000_000);
 
 /// A live conversation, as the daemon sees it.
 pub(super) fn live(explained: &Explained, options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
@@ -17,7 +21,8 @@ pub(super) fn live(explained: &Explained, options: &Options, out: &mut dyn Write
 pub(super) fn events(told: &Told, options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     written(&told.explained, options, out)?;
     if let Some(ended) = told.ended.filter(|_| options.format == Format::Text) {
-        writeln!(out, "it had ended by {ended}: rules are judged while a customer or an agent is there")?;
+        let when = moment(" by", ended);
+        writeln!(out, "it had ended{when}: rules are judged while a customer or an agent is there")?;
     }
     Ok(())
 }
@@ -49,13 +54,13 @@ fn head(one: &Explained, out: &mut dyn Write) -> io::Result<()> {
     match one.seen {
         Some(_) => writeln!(
             out,
-            "{}: {direction}{}, {queue}; recording: {}; at {}",
+            "{}: {direction}{}, {queue}; recording: {}{}",
             one.conversation,
             one.media,
             recording(one.observed),
-            one.at
+            moment("; at", one.at)
         )?,
-        None => writeln!(out, "{}: not seen yet; at {}", one.conversation, one.at)?,
+        None => writeln!(out, "{}: not seen yet{}", one.conversation, moment("; at", one.at))?,
     }
     if let Some(said) = &one.verdict {
         let reason = if said.reason.is_empty() { String::new() } else { format!(" ({})", said.reason) };
@@ -88,6 +93,11 @@ fn head(one: &Explained, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
+/// The moment with a word before it; nothing where the events did not say when they came.
+fn moment(word: &str, at: Wall) -> String {
+    if at < UNTIMED { String::new() } else { format!("{word} {at}") }
+}
+
 fn recording(observed: Observed) -> &'static str {
     match observed {
         Observed::Active => "active",
@@ -117,7 +127,18 @@ fn rule(one: &Explanation, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     if let Some(hold) = &one.hold {
-        writeln!(out, "           {hold}")?;
+        match hold {
+            Standing::Held { since, .. } if *since < UNTIMED => writeln!(out, "           in force")?,
+            Standing::Waiting { since, .. } if *since < UNTIMED => {
+                writeln!(out, "           waits for `after`")?
+            }
+            Standing::Expired { since } if *since < UNTIMED => {
+                writeln!(out, "           expired (`at_most`)")?
+            }
+            Standing::Held { .. } | Standing::Waiting { .. } | Standing::Expired { .. } => {
+                writeln!(out, "           {hold}")?;
+            }
+        }
     }
     Ok(())
 }
