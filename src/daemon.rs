@@ -108,6 +108,7 @@ pub async fn run(parts: Parts) -> Result<Parts, Unwritten> {
         told: Told::Nothing,
         stop_by: None,
         write_failures: 0,
+        alerts: outward::Alerts::new(),
     };
     daemon.turn_until_drained().await?;
     Ok(daemon.parts)
@@ -131,6 +132,7 @@ struct Daemon {
     stop_by: Option<Mono>,
     /// How often the log could not be written.
     write_failures: u64,
+    alerts: outward::Alerts,
 }
 
 impl Daemon {
@@ -292,7 +294,7 @@ impl Daemon {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the log has every kind; few are for the operator")]
     fn watch(&mut self, at: Wall, record: Record) {
         match &record {
-            Record::Alert(alert) => outward::alert(&self.parts.alert, alert),
+            Record::Alert(alert) => self.alerts.send(&self.parts.alert, alert),
             Record::Decision(one) => {
                 info!(decision = %one.decision, conversation = %one.conversation, rule = one.rule,
                     observed = %one.observed, "decided: {}", one.action);

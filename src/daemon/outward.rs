@@ -1,8 +1,10 @@
 //! Between the loop and those outside: their orders in the warden's words, its view in theirs, and alerts.
 
 use std::process::Stdio;
+use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
 use tracing::{error, warn};
 
 use crate::audit::record::{self, DirectiveOrigin};
@@ -103,15 +105,46 @@ pub(super) fn view(from: warden::View) -> ask::View {
     }
 }
 
-/// Sends an alert out, beside the loop; it stands in the log already.
-pub(super) fn alert(to: &Alert, alert: &record::Alert) {
-    let Ok(text) = serde_json::to_string(alert) else { return };
-    if let Some((program, arguments)) = to.exec.split_first() {
-        let command = (program.clone(), arguments.to_vec());
-        tokio::spawn(execute(command, text.clone()));
+/// Alerts that go out at the same time.
+const ALERTS_AT_ONCE: usize = 8;
+/// Alerts that wait for that. Beyond it one is not sent, which is logged: it stands in the audit log already,
+/// and whoever has so many on the way has been woken.
+const ALERTS_WAITING: usize = 512;
+
+/// The way out for alerts.
+pub(super) struct Alerts {
+    waiting: Arc<Semaphore>,
+    going: Arc<Semaphore>,
+}
+
+impl Alerts {
+    pub(super) fn new() -> Self {
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { waiting: places(ALERTS_WAITING), going: places(ALERTS_AT_ONCE) }
     }
-    if !to.url.is_empty() {
-        tokio::spawn(post(to.url.clone(), text));
+
+    /// Sends an alert out, beside the loop; it stands in the log already.
+    pub(super) fn send(&self, to: &Alert, alert: &record::Alert) {
+        let Ok(text) = serde_json::to_string(alert) else { return };
+        if let Some((program, arguments)) = to.exec.split_first() {
+            self.spawn(execute((program.clone(), arguments.to_vec()), text.clone()));
+        }
+        if !to.url.is_empty() {
+            self.spawn(post(to.url.clone(), text));
+        }
+    }
+
+    fn spawn(&self, sending: impl Future<Output = ()> + Send + 'static) {
+        let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
+            return error!("{ALERTS_WAITING} alerts wait to go out already; this one is not sent");
+        };
+        let going = Arc::clone(&self.going);
+        tokio::spawn(async move {
+            // The semaphore is never closed; were it, the alert would go all the same.
+            let _going = going.acquire().await.ok();
+            sending.await;
+            drop(place);
+        });
     }
 }
 

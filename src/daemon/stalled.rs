@@ -102,7 +102,7 @@ impl Daemon {
     pub(super) fn raise(&mut self, about: &str, message: String) {
         let now = self.parts.clock.now();
         let alert = record::Alert { about: about.to_owned(), message, conversation: None };
-        outward::alert(&self.parts.alert, &alert);
+        self.alerts.send(&self.parts.alert, &alert);
         self.parts.journal.append(now.wall, &Record::Alert(alert));
     }
 

@@ -186,6 +186,7 @@ impl Warden {
     pub(super) fn take_policy(&mut self, policy: Policy, now: Now) {
         let changes = policy.changes_from(&self.policy);
         self.policy = policy;
+        self.failures.retain(|rule, _| self.policy.named(rule).is_some());
         self.record(Record::PolicyLoaded(record::PolicyLoaded {
             policy: self.policy.sha256().to_owned(),
             rules: u32::try_from(self.policy.terms().len()).unwrap_or(u32::MAX),

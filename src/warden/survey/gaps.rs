@@ -194,3 +194,94 @@ impl Gaps {
         self.blind.values().fold(self.blind_before, |sum, span| sum + span.lasted(now))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::conversation::Conversation;
+
+    fn at(seconds: u64) -> Now {
+        let since_start = Duration::from_secs(seconds);
+        Now { mono: Mono::new(since_start), wall: Wall::from_micros(0) + since_start }
+    }
+
+    fn id(name: &str) -> ConversationId {
+        ConversationId::new(name)
+    }
+
+    fn book(names: &[&str]) -> Book {
+        let mut book = Book::within(1 << 20);
+        for name in names {
+            book.take(Conversation { id: id(name), ..Conversation::default() }, at(0));
+        }
+        book
+    }
+
+    #[test]
+    fn only_a_look_that_was_asked_for_after_the_gap_was_over_counts() {
+        let book = book(&["a"]);
+        let mut gaps = Gaps::default();
+        gaps.open(at(10).wall, &book, at(12));
+        let early = gaps.cover();
+        gaps.over();
+        gaps.listed(&BTreeSet::from([id("a")]), gaps.cover(), &book);
+        gaps.judged(&id("a"), early, None, at(20));
+        assert_eq!(gaps.close(), []);
+        gaps.judged(&id("a"), gaps.cover(), None, at(21));
+        assert_eq!(gaps.close(), [(Gap { gap: 1, from: at(10).wall }, 1)]);
+        assert_eq!(gaps.blind_for(at(99).mono), Duration::from_secs(11));
+    }
+
+    #[test]
+    fn a_gap_waits_for_the_query_and_for_strangers_that_it_finds() {
+        let book = book(&[]);
+        let mut gaps = Gaps::default();
+        gaps.open(at(10).wall, &book, at(10));
+        gaps.over();
+        assert_eq!(gaps.close(), []);
+        gaps.listed(&BTreeSet::from([id("stranger"), id("other")]), gaps.cover(), &book);
+        gaps.judged(&id("stranger"), gaps.cover(), Some(at(15).wall), at(20));
+        assert_eq!(gaps.blind_for(at(20).mono), Duration::from_secs(5), "from its own begin");
+        assert_eq!(gaps.close(), []);
+        gaps.listed(&BTreeSet::new(), gaps.cover(), &book);
+        assert_eq!(gaps.close().len(), 1, "a stranger that is listed no more has ended");
+    }
+
+    #[test]
+    fn a_second_counts_once_where_gaps_overlap() {
+        let book = book(&["a"]);
+        let mut gaps = Gaps::default();
+        gaps.open(at(0).wall, &book, at(1));
+        gaps.open(at(5).wall, &book, at(6));
+        gaps.over();
+        gaps.listed(&BTreeSet::new(), gaps.cover(), &book);
+        gaps.judged(&id("a"), gaps.cover(), None, at(10));
+        assert_eq!((gaps.close().len(), gaps.blind_for(at(50).mono)), (2, Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn beyond_very_many_gaps_a_loss_joins_the_newest_which_is_not_over_any_more() {
+        let book = book(&["a"]);
+        let mut gaps = Gaps::default();
+        assert!((0..GAPS_APART).all(|_| gaps.open(at(0).wall, &book, at(0)).is_some()));
+        gaps.over();
+        assert_eq!(gaps.open(at(9).wall, &book, at(9)), None);
+        gaps.listed(&BTreeSet::new(), gaps.cover(), &book);
+        gaps.judged(&id("a"), gaps.cover(), None, at(10));
+        assert_eq!((gaps.close().len(), gaps.len()), (GAPS_APART - 1, 1));
+    }
+
+    #[test]
+    fn a_gap_of_the_life_before_is_closed_with_the_first_of_this_one() {
+        let book = book(&["held"]);
+        let mut gaps = Gaps::default();
+        gaps.recover(Gap { gap: 7, from: at(1).wall });
+        assert_eq!(gaps.open(at(5).wall, &book, at(9)).map(|gap| gap.gap), Some(8));
+        gaps.over();
+        gaps.listed(&BTreeSet::new(), gaps.cover(), &book);
+        assert_eq!(gaps.close(), []);
+        gaps.judged(&id("held"), gaps.cover(), None, at(10));
+        let closed: Vec<u64> = gaps.close().into_iter().map(|(gap, _)| gap.gap).collect();
+        assert_eq!(closed, [7, 8]);
+    }
+}

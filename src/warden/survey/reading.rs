@@ -124,3 +124,52 @@ impl Reading {
         self.failed.values().min().copied().filter(|_| self.waiting.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::conversation::Conversation;
+    use crate::model::time::Now;
+
+    fn at(seconds: u64) -> Mono {
+        Mono::new(Duration::from_secs(seconds))
+    }
+
+    fn book() -> Book {
+        let mut book = Book::within(1 << 20);
+        for (name, seen) in [("quiet", 5), ("quiet-longer-unseen", 2), ("on-tape", 9), ("held", 9)] {
+            let conversation = Conversation { id: ConversationId::new(name), ..Conversation::default() };
+            book.take(conversation, Now { mono: at(seen), ..Now::default() });
+        }
+        if let Some(call) = book.get_mut(&ConversationId::new("on-tape")) {
+            call.observed = Some(Observed::Active);
+        }
+        if let Some(call) = book.get_mut(&ConversationId::new("held")) {
+            call.outlook = crate::warden::book::Outlook::Blind;
+        }
+        book
+    }
+
+    #[test]
+    fn the_most_urgent_is_read_first_and_within_the_same_the_longest_unseen() {
+        let ids = ["quiet", "stranger", "on-tape", "quiet-longer-unseen", "held"].map(ConversationId::new);
+        let mut reading = Reading::of(BTreeSet::from(ids), &book());
+        let order: Vec<String> =
+            std::iter::from_fn(|| reading.next(0, at(0))).map(|id| id.to_string()).collect();
+        assert_eq!(order, ["held", "stranger", "on-tape", "quiet-longer-unseen", "quiet"]);
+    }
+
+    #[test]
+    fn a_read_that_failed_for_now_waits_behind_the_others() {
+        let ids = ["a", "b", "c"].map(ConversationId::new);
+        let mut reading = Reading::of(BTreeSet::from(ids), &Book::within(0));
+        let first = reading.next(0, at(0)).expect("one");
+        reading.put_off(&first, at(0));
+        let mut rest = Vec::new();
+        while let Some(id) = reading.next(0, at(1)) {
+            rest.push(id.to_string());
+        }
+        assert_eq!(rest, ["b", "c"]);
+        assert_eq!((reading.next_retry(), reading.next(0, at(5))), (Some(at(5)), Some(first)));
+    }
+}
