@@ -509,6 +509,7 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
         #[test]
         fn a_policy_never_parts_from_itself(
             rules in 0_usize..5,
