@@ -7,8 +7,10 @@ pub mod control;
 pub mod demo;
 pub mod doors;
 pub mod explain;
+pub mod man;
 pub mod replay;
 pub mod run;
+pub mod schema;
 pub mod simulate;
 pub mod test;
 
@@ -72,6 +74,10 @@ pub enum Command {
     Simulate(Box<simulate::Options>),
     /// Read and verify the audit log
     Audit(audit::Options),
+    /// Print the JSON Schema of configuration and rules, for editors
+    Schema(schema::Options),
+    /// Print or write the manual pages
+    Man(man::Options),
     /// Print shell completions
     #[command(
         after_help = "Examples:\n  recwarden completions bash > /etc/bash_completion.d/recwarden\n  recwarden completions zsh > ~/.zfunc/_recwarden\n  recwarden completions fish > ~/.config/fish/completions/recwarden.fish"
@@ -164,6 +170,8 @@ pub fn main(out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
         Command::Control(options) => control::run(Wanted::FromEnvironment, &options, out),
         Command::Simulate(options) => simulate::run(*options, out).map_err(|error| Failure::failed(&error)),
         Command::Audit(options) => audit::run(&options, out),
+        Command::Schema(options) => schema::run(&options, out),
+        Command::Man(options) => man::run(&options, out),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "recwarden", out);
             Ok(())

@@ -9,6 +9,7 @@ mod outward;
 pub mod listening;
 mod stalled;
 pub mod startup;
+pub mod watching;
 mod supervised;
 mod wires;
 
@@ -17,13 +18,14 @@ use std::time::Duration;
 
 use callers::Caller;
 pub use stalled::Unwritten;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info, warn};
 use wires::Wires;
 
 use crate::audit::record::Record;
 use crate::audit::redact::Redaction;
 use crate::http::ask::{self, Ask};
+use crate::http::secret::Secret;
 use crate::io::api::Api;
 use crate::io::clock::Clock;
 use crate::io::facts::FactStore;
@@ -32,7 +34,7 @@ use crate::io::signals::Signal;
 use crate::io::socket::SocketEvent;
 use crate::model::time::{Mono, Now, Wall};
 use crate::policy::compile::PlacedName;
-use crate::settings::{Alert, Source};
+use crate::settings::{Alert, Fixed, Source};
 use crate::warden::{Input, Level, Note, Output, RequestId, Ticket, Warden};
 use crate::wire::reply::RawAnswer;
 
@@ -89,6 +91,10 @@ pub struct Parts {
     pub alert: Alert,
     /// The queues that the configuration names and that have not been missed yet.
     pub named_queues: Vec<PlacedName>,
+    /// Where the webhook learns of a new secret; none where it is not served.
+    pub webhook_secret: Option<watch::Sender<Secret>>,
+    /// The values of keys that need a restart, as they are in effect.
+    pub fixed: Fixed,
     /// Who wants to see each record as it is written. Where he cannot follow he misses some.
     pub watcher: Option<mpsc::Sender<(Wall, Record)>>,
 }
@@ -207,7 +213,7 @@ impl Daemon {
             },
             Event::Signal(Signal::Drain) => return Turn::Drain,
             Event::Signal(Signal::Reload) => {
-                for input in self.reload() {
+                if let Some(input) = self.reload() {
                     self.handle(input, now, outputs);
                 }
                 return Turn::On;

@@ -2,10 +2,16 @@
 //! mistakes at once (PRODUCT.md 5). No part sees more than its own.
 
 mod files;
+mod fixed;
 mod genesys;
 mod read;
 mod region;
+pub mod schema;
 mod secrets;
+mod watch;
+
+pub use fixed::Fixed;
+pub use watch::Sight;
 
 pub use read::bytes;
 

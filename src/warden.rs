@@ -130,10 +130,10 @@ pub enum Input {
     TokenRenewed,
     /// A deadline passed.
     Timeout,
-    /// A new policy after a reload.
+    /// A new policy, with the settings as they are.
     Policy(Policy),
-    /// New settings after a reload.
-    Settings(Box<Settings>),
+    /// New settings and a new policy after a reload: no conversation is judged by the one without the other.
+    Reload(Box<(Settings, Policy)>),
     /// Take up nothing new; what is under way is finished.
     Drain,
 }
@@ -318,7 +318,11 @@ impl Warden {
             Input::Order(ticket, order) => self.take_order(ticket, order, now),
             Input::Facts(ticket, id, facts) => self.take_facts(ticket, &id, facts, now),
             Input::Policy(policy) => self.take_policy(policy, now),
-            Input::Settings(settings) => self.take_settings(*settings, now),
+            Input::Reload(reload) => {
+                let (settings, policy) = *reload;
+                self.take_settings(settings, now);
+                self.take_policy(policy, now);
+            }
             Input::Drain => {
                 self.phase = Phase::Draining;
                 self.session.close();

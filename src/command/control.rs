@@ -182,6 +182,7 @@ async fn alone(
         source: None,
         asks,
         signals,
+        webhook_secret: None,
         watcher: None,
     };
     let built = startup::build(start).await.map_err(|error| Failure::failed(&error))?;

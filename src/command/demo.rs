@@ -109,6 +109,7 @@ async fn play(options: &Options, folder: &Path, out: &mut dyn Write) -> Result<(
         genesys,
         policy: loaded.policy,
         source: None,
+        webhook_secret: None,
         asks,
         signals,
         watcher: Some(records_tx),

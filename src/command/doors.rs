@@ -25,6 +25,7 @@ const CONTROL_LOOK_EVERY: Duration = Duration::from_secs(5);
 pub struct Doors {
     closing: watch::Sender<()>,
     tasks: Vec<JoinHandle<()>>,
+    webhook_secret: Option<watch::Sender<secret::Secret>>,
 }
 
 /// Opens health and metrics, and the webhook where it is configured.
@@ -33,7 +34,7 @@ pub struct Doors {
 /// Where an address is in use, or the webhook's secret is no secret.
 pub async fn open(settings: &Settings, asks: mpsc::Sender<Ask>) -> Result<Doors, Failure> {
     let asks = Asks::over(asks);
-    let mut doors = Doors { closing: watch::channel(()).0, tasks: Vec::new() };
+    let mut doors = Doors { closing: watch::channel(()).0, tasks: Vec::new(), webhook_secret: None };
     if !settings.http_listen.is_empty() {
         let listener = bind(&settings.http_listen, "http.listen").await?;
         said("health, metrics and the view", &listener);
@@ -46,7 +47,9 @@ pub async fn open(settings: &Settings, asks: mpsc::Sender<Ask>) -> Result<Doors,
         said("the webhook", &listener);
         let clock = Clock::start();
         let clock: webhook::WallClock = Arc::new(move || clock.now().wall);
-        doors.serve(listener, webhook::router(asks, known, clock));
+        let (secret_tx, secret) = watch::channel(known);
+        doors.webhook_secret = Some(secret_tx);
+        doors.serve(listener, webhook::router(asks, secret, clock));
     }
     Ok(doors)
 }
@@ -79,6 +82,11 @@ impl Doors {
                 tracing::error!(%error, "a door closed by itself");
             }
         }));
+    }
+
+    /// Where the webhook learns of a new secret; none where it is not served.
+    pub fn webhook_secret(&self) -> Option<watch::Sender<secret::Secret>> {
+        self.webhook_secret.clone()
     }
 
     /// Opens the control socket. The daemon's log is open, and its lock held.

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use tokio::sync::mpsc;
 
 use super::{Failure, environment};
-use crate::daemon::{self, startup};
+use crate::daemon::{self, startup, watching};
 use crate::http::ask::WAITING_ASKS;
 use crate::io::signals;
 use crate::settings::{Credentials, Source};
@@ -15,7 +15,9 @@ use crate::warden::Enforcement;
 
 /// Options of `run`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  recwarden run --config recwarden.toml --dry-run\n  recwarden run")]
+#[command(
+    after_help = "Examples:\n  recwarden run --config recwarden.toml --dry-run\n  recwarden run --watch"
+)]
 pub struct Options {
     /// The configuration.
     #[arg(long, env = "RECWARDEN_CONFIG", default_value = super::DEFAULT_CONFIG, value_name = "FILE")]
@@ -23,6 +25,9 @@ pub struct Options {
     /// Put every rule in observe mode: decisions are journaled as what would be done, nothing is called.
     #[arg(long)]
     pub dry_run: bool,
+    /// Reload when the configuration or a file of rules changes, as SIGHUP does.
+    #[arg(long)]
+    pub watch: bool,
     /// How logs are written to stderr; under systemd they go to the journal.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -51,7 +56,11 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     }
     let runtime = super::runtime()?;
     let done = runtime.block_on(async {
-        let signals = signals::listen().map_err(|error| Failure::failed(&error))?;
+        let (signals_tx, signals) = signals::channel();
+        signals::listen_for(signals_tx.clone()).map_err(|error| Failure::failed(&error))?;
+        if options.watch {
+            tokio::spawn(watching::watch(source.clone(), signals_tx));
+        }
         serve(source, loaded, options, signals).await
     });
     // A look-up of a name that hangs must not keep the end waiting.
@@ -92,6 +101,7 @@ async fn serve(
         source: Some(source),
         asks,
         signals,
+        webhook_secret: doors.webhook_secret(),
         watcher: None,
     };
     let parts = match startup::build(start).await {

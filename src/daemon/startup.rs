@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::Parts;
@@ -11,6 +11,7 @@ use crate::audit::history::Stopped;
 use crate::audit::record::{self, Record};
 use crate::audit::redact::Redaction;
 use crate::http::ask::Ask;
+use crate::http::secret::Secret;
 use crate::io::api::{Api, SetupError, http_client};
 use crate::io::clock::{Clock, seed};
 use crate::io::facts::{self, FactStore, FactsError};
@@ -58,6 +59,8 @@ pub struct Start {
     pub asks: mpsc::Receiver<Ask>,
     /// Signals.
     pub signals: mpsc::Receiver<Signal>,
+    /// Where the webhook learns of a new secret; none where it is not served.
+    pub webhook_secret: Option<watch::Sender<Secret>>,
     /// Who wants to see each record.
     pub watcher: Option<mpsc::Sender<(crate::model::time::Wall, Record)>>,
 }
@@ -100,6 +103,7 @@ pub fn journal_settings(audit: &settings::Audit) -> journal::Settings {
 /// # Errors
 /// Where the log cannot be used, or the platform does not let us in.
 pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
+    let fixed = start.settings.fixed();
     let clock = Clock::start();
     let now = clock.now();
     let (mut journal, recovered) = Journal::open(journal_settings(&start.settings.audit))?;
@@ -130,17 +134,7 @@ pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
         }
     };
     journal.append(now.wall, &started);
-    let rules = start.policy.terms();
-    journal.append(
-        now.wall,
-        &Record::PolicyLoaded(record::PolicyLoaded {
-            policy: start.policy.sha256().to_owned(),
-            rules: u32::try_from(rules.len()).unwrap_or(u32::MAX),
-            added: rules.iter().map(|one| one.name.clone()).collect(),
-            removed: Vec::new(),
-            changed: Vec::new(),
-        }),
-    );
+    journal.append(now.wall, &first_policy(&start.policy));
     journal.sync(now.wall)?;
     if history.last().is_some() && history.stopped() == Stopped::No {
         warn!("the daemon did not stop cleanly last time; what was in force is taken up again");
@@ -163,10 +157,24 @@ pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
         asks: start.asks,
         signals: start.signals,
         source: start.source,
+        fixed,
+        webhook_secret: start.webhook_secret,
         alert: start.settings.alert,
         named_queues: start.settings.named_queues,
         watcher: start.watcher,
     }))
+}
+
+/// To whoever reads the log all rules are new at a start.
+fn first_policy(policy: &Policy) -> Record {
+    let rules = policy.terms();
+    Record::PolicyLoaded(record::PolicyLoaded {
+        policy: policy.sha256().to_owned(),
+        rules: u32::try_from(rules.len()).unwrap_or(u32::MAX),
+        added: rules.iter().map(|one| one.name.clone()).collect(),
+        removed: Vec::new(),
+        changed: Vec::new(),
+    })
 }
 
 /// Comes back once the daemon is told to stop; a reload means nothing before the start.

@@ -4,47 +4,68 @@ use tracing::{error, info, warn};
 
 use super::{DRAIN_WAIT, Daemon, STATUS_EVERY, Told, Unwritten};
 use crate::audit::record::{self, Record};
+use crate::http::secret::Secret;
 use crate::io::supervisor::Supervisor;
 use crate::io::token::chain;
 use crate::model::document::{Diagnostic, Severity};
 use crate::model::time::Now;
-use crate::settings::unknown_queue;
+use crate::settings::{Loaded, unknown_queue};
 use crate::warden::Input;
 
 impl Daemon {
-    /// Reads the configuration again. A bad one is refused, logged, and the old one stays.
-    pub(super) fn reload(&mut self) -> Vec<Input> {
-        let Some(source) = &self.parts.source else { return Vec::new() };
+    /// Reads the configuration again, and takes over what can be without a restart. A bad one is refused,
+    /// logged, and the old one stays.
+    pub(super) fn reload(&mut self) -> Option<Input> {
+        let source = self.parts.source.as_ref()?;
         Supervisor.reloading();
-        let inputs = match source.load() {
-            Ok(loaded) => {
-                info!("the configuration was read again");
-                for warning in &loaded.warnings {
-                    warn!("{warning}");
-                }
-                self.parts.named_queues = loaded.settings.named_queues;
-                self.parts.redaction.resettle(loaded.settings.audit.redact);
-                let mut settings = loaded.settings.warden;
-                settings.enforcement = self.parts.warden.enforcement();
-                vec![Input::Settings(Box::new(settings)), Input::Policy(loaded.policy)]
-            }
+        let input = match source.load().map_err(told).and_then(|loaded| self.take_over(loaded)) {
+            Ok(input) => Some(input),
             Err(mistakes) => {
                 for mistake in &mistakes {
                     error!("{mistake}");
                 }
-                error!(
-                    "the new configuration has {} mistakes and is refused; the old one stays",
-                    mistakes.len()
-                );
-                Vec::new()
+                let (count, s) = (mistakes.len(), if mistakes.len() == 1 { "" } else { "s" });
+                error!("the new configuration has {count} mistake{s} and is refused; the old one stays");
+                None
             }
         };
         let now = self.parts.clock.now().wall;
         if let Err(error) = self.parts.journal.reopen(now) {
             error!("the audit log could not be reopened: {}", chain(&error));
         }
-        Supervisor.ready("the configuration was read again");
-        inputs
+        Supervisor.ready(match input {
+            Some(_) => "the configuration was read again",
+            None => "the new configuration is refused; the old one stays",
+        });
+        input
+    }
+
+    /// Nothing is taken over before all of it is known to be good.
+    fn take_over(&mut self, loaded: Loaded) -> Result<Input, Vec<String>> {
+        let secret = match &loaded.settings.webhook {
+            Some(webhook) => {
+                Some(Secret::new(webhook.secret.expose()).map_err(|error| vec![error.to_string()])?)
+            }
+            None => None,
+        };
+        info!("the configuration was read again");
+        for warning in &loaded.warnings {
+            warn!("{warning}");
+        }
+        for change in self.parts.fixed.changes_to(&loaded.settings.fixed()) {
+            warn!("{change}");
+        }
+        if let (Some(secret_tx), Some(secret)) = (&self.parts.webhook_secret, secret) {
+            secret_tx.send_replace(secret);
+        }
+        let audit = &loaded.settings.audit;
+        self.parts.journal.resettle(audit.rotate_every, audit.rotate_size);
+        self.parts.alert = loaded.settings.alert;
+        self.parts.named_queues = loaded.settings.named_queues;
+        self.parts.redaction.resettle(loaded.settings.audit.redact);
+        let mut settings = loaded.settings.warden;
+        settings.enforcement = self.parts.warden.enforcement();
+        Ok(Input::Reload(Box::new((settings, loaded.policy))))
     }
 
     /// Says once of each queue that is named and is not on the platform: its rule waits in vain.
@@ -97,4 +118,8 @@ impl Daemon {
         let stopped = record::DaemonStopped { reason: "told to stop".into() };
         self.journal(vec![Record::DaemonStopped(stopped)], now).await
     }
+}
+
+fn told(mistakes: Vec<Diagnostic>) -> Vec<String> {
+    mistakes.iter().map(ToString::to_string).collect()
 }

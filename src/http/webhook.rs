@@ -10,6 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::http::ask::{Asks, Origin};
 use crate::http::order;
@@ -23,13 +24,13 @@ pub type WallClock = Arc<dyn Fn() -> Wall + Send + Sync>;
 
 struct Door {
     asks: Asks,
-    secret: Secret,
+    secret: watch::Receiver<Secret>,
     clock: WallClock,
     seen: Seen<Value>,
 }
 
-/// The webhook's paths.
-pub fn router(asks: Asks, secret: Secret, clock: WallClock) -> Router {
+/// The webhook's paths. The secret may change while it is served.
+pub fn router(asks: Asks, secret: watch::Receiver<Secret>, clock: WallClock) -> Router {
     let door = Arc::new(Door { asks, secret, clock, seen: Seen::default() });
     Router::new()
         .route("/webhook/recording-control", post(recording_control))
@@ -43,11 +44,13 @@ pub fn router(asks: Asks, secret: Secret, clock: WallClock) -> Router {
 impl Door {
     /// Lets a request in, or not. A signed one names itself, so that it can be told when it comes again.
     fn admit(&self, headers: &HeaderMap, body: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
-        if self.secret.is_borne_by(headers) {
+        // A copy, so that no request holds up a reload.
+        let secret = self.secret.borrow().clone();
+        if secret.is_borne_by(headers) {
             return Ok(headers.get("webhook-id").map(|id| id.as_bytes().to_vec()));
         }
         match Signature::of(headers) {
-            Some(one) if one.is_timely((self.clock)()) && self.secret.signed(&one, body) => {
+            Some(one) if one.is_timely((self.clock)()) && secret.signed(&one, body) => {
                 Ok(headers.get("webhook-id").map(|id| id.as_bytes().to_vec()))
             }
             Some(_) | None => Err(Refusal::Unauthorized),
@@ -121,7 +124,7 @@ mod tests {
     async fn door() -> (String, Heard) {
         let (asks, heard) = fake_loop(sample_view());
         let secret = Secret::new("hunter2-hunter2").expect("a secret");
-        let router = router(asks, secret, Arc::new(|| Wall::from_micros(1_000_000_000)));
+        let router = router(asks, watch::channel(secret).1, Arc::new(|| Wall::from_micros(1_000_000_000)));
         (served(router).await, heard)
     }
 

@@ -142,6 +142,11 @@ impl Journal {
         Ok(())
     }
 
+    /// Takes new bounds for its files; its folder stays.
+    pub fn resettle(&mut self, rotate_every: Duration, rotate_size: u64) {
+        self.log.rotate_as(Rotation { every: rotate_every, size: rotate_size });
+    }
+
     /// Opens the present file anew, after somebody moved it away.
     ///
     /// # Errors

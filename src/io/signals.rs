@@ -21,8 +21,22 @@ const WAITING: usize = 8;
 /// # Errors
 /// Where the handlers cannot be installed.
 pub fn listen() -> std::io::Result<mpsc::Receiver<Signal>> {
+    let (signals_tx, signals_rx) = channel();
+    listen_for(signals_tx)?;
+    Ok(signals_rx)
+}
+
+/// A way for signals; others than the system may send on it too.
+pub fn channel() -> (mpsc::Sender<Signal>, mpsc::Receiver<Signal>) {
+    mpsc::channel(WAITING)
+}
+
+/// Listens from now on, in a thread of its own, and passes what comes on.
+///
+/// # Errors
+/// Where the handlers cannot be installed.
+pub fn listen_for(signals_tx: mpsc::Sender<Signal>) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-    let (signals_tx, signals_rx) = mpsc::channel(WAITING);
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             let meant = if signal == SIGHUP { Signal::Reload } else { Signal::Drain };
@@ -31,5 +45,5 @@ pub fn listen() -> std::io::Result<mpsc::Receiver<Signal>> {
             }
         }
     })?;
-    Ok(signals_rx)
+    Ok(())
 }

@@ -29,6 +29,8 @@ pub struct Document {
     found: Vec<Diagnostic>,
     /// How many were found beyond those kept.
     more: usize,
+    #[cfg(test)]
+    asked: std::collections::BTreeMap<String, std::collections::BTreeSet<&'static str>>,
 }
 
 impl Document {
@@ -36,12 +38,28 @@ impl Document {
     pub fn new(file: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
         let text: Arc<str> = text.into();
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { file: file.into(), text, lines, found: Vec::new(), more: 0 }
+        Self {
+            file: file.into(),
+            text,
+            lines,
+            found: Vec::new(),
+            more: 0,
+            #[cfg(test)]
+            asked: std::collections::BTreeMap::new(),
+        }
     }
 
     /// The text.
     pub fn text(&self) -> Arc<str> {
         Arc::clone(&self.text)
+    }
+
+    /// The keys that were asked for, by the name of their table; without tables that accept any.
+    #[cfg(test)]
+    pub(crate) fn asked(
+        &self,
+    ) -> &std::collections::BTreeMap<String, std::collections::BTreeSet<&'static str>> {
+        &self.asked
     }
 
     /// The mistakes found, in the order of their places.
@@ -343,6 +361,10 @@ impl<'d, 'v> Table<'d, 'v> {
 
     /// Notes every key that nobody asked for.
     fn finish(self) {
+        #[cfg(test)]
+        if !self.asked.contains(&ANY) {
+            self.document.asked.entry(self.name.clone()).or_default().extend(&self.asked);
+        }
         for (key, value) in self.value.as_table().into_iter().flatten() {
             if !self.asked.contains(&&*key.name) && !self.asked.contains(&ANY) {
                 let help = did_you_mean(&key.name, self.asked.iter().copied());

@@ -64,6 +64,15 @@ pub struct Candidate {
     pub expensive: Option<(Diagnostic, Price)>,
 }
 
+impl Candidate {
+    /// Its conditions as one text: equal texts are equal conditions.
+    pub fn written(&self) -> String {
+        let when = self.when.as_ref().map(Expression::source);
+        let Self { queue, attributes, flagged, direction, media, .. } = self;
+        format!("{queue:?} {attributes:?} {flagged:?} {direction:?} {media:?} {when:?}")
+    }
+}
+
 /// The price of an expression that is worth a word.
 pub fn expensive(when: &Expression) -> Option<Price> {
     Some(when.price(MANY)).filter(|price| price.steps > EXPENSIVE)

@@ -188,8 +188,9 @@ impl Compiler {
 
     /// The policy.
     pub fn finish(self) -> Policy {
+        let written = self.rules.iter().map(|one| (one.terms.name.clone(), one.written())).collect();
         let rules = self.rules.into_iter().map(|one| (one.terms, one.conditions)).collect();
-        Policy::new(self.default, rules, hex::encode(self.hash.finalize()))
+        Policy::new(self.default, rules, hex::encode(self.hash.finalize())).written(written)
     }
 }
 

@@ -39,6 +39,7 @@ pub struct Policy {
     names: BTreeMap<String, RuleIndex>,
     index: Index,
     sha256: String,
+    written: BTreeMap<String, String>,
 }
 
 impl Policy {
@@ -48,7 +49,7 @@ impl Policy {
         let (terms, conditions): (Vec<Terms>, Vec<Conditions>) = rules.into_iter().unzip();
         let names = terms.iter().map(|one| one.name.clone()).zip((0..).map(RuleIndex)).collect();
         let index = Index::new(&conditions);
-        Self { default, terms, conditions, names, index, sha256 }
+        Self { default, terms, conditions, names, index, sha256, written: BTreeMap::new() }
     }
 
     /// What holds where no rule does.
@@ -110,13 +111,23 @@ impl Policy {
         self
     }
 
+    /// The same policy, with what each rule's conditions were written as, by its name: a reload tells by it
+    /// whether they changed.
+    pub fn written(self, written: BTreeMap<String, String>) -> Self {
+        Self { written, ..self }
+    }
+
     /// What a reload changed, seen from the policy before.
     pub fn changes_from(&self, before: &Self) -> Changes {
         let mut changes = Changes::default();
         for one in &self.terms {
             match before.named(&one.name) {
                 None => changes.added.push(one.name.clone()),
-                Some((_, old)) if old != one => changes.changed.push(one.name.clone()),
+                Some((_, old))
+                    if old != one || self.written.get(&one.name) != before.written.get(&one.name) =>
+                {
+                    changes.changed.push(one.name.clone());
+                }
                 Some(_) => {}
             }
         }

@@ -125,6 +125,17 @@ pub fn read(file: &str, text: &str) -> (Vec<Example>, Vec<Diagnostic>) {
     }
 }
 
+/// The document as it is after its tests were read.
+#[cfg(test)]
+pub(crate) fn document(text: &str) -> Document {
+    let mut document = Document::new("x.toml", text);
+    document.read(|root| {
+        root.accept_all();
+        root.tables("test", example)
+    });
+    document
+}
+
 /// What is wrong with tests as a whole: rules that do not exist, and names given twice.
 pub fn check(examples: &[Example], policy: &Policy) -> Vec<Diagnostic> {
     let rules = || policy.terms().iter().map(|one| one.name.as_str());

@@ -35,7 +35,7 @@ pub(super) fn text(path: &Path) -> Result<String, String> {
 }
 
 /// The same, of a file that has to be one: a pipe that a glob matches would be waited for.
-fn text_of_rules(path: &Path) -> Result<String, String> {
+pub(super) fn text_of_rules(path: &Path) -> Result<String, String> {
     match std::fs::metadata(path) {
         Ok(kind) if !kind.is_file() => Err("this is not a file".into()),
         Ok(_) | Err(_) => text(path),
@@ -68,7 +68,8 @@ pub(super) fn texts(
     (texts, found)
 }
 
-fn named(document: &mut Document, main: &Path, globs: &[file::Placed]) -> Vec<PathBuf> {
+/// The files that the globs name, sorted, each once.
+pub(super) fn named(document: &mut Document, main: &Path, globs: &[file::Placed]) -> Vec<PathBuf> {
     let folder = main.parent().map(Path::to_path_buf).unwrap_or_default();
     let this = std::fs::canonicalize(main).ok();
     // By what they really are, so that a file with two names is read once.

@@ -197,6 +197,7 @@ impl Warden {
         self.judge_all(now);
     }
 
+    /// What is known is judged by them with the policy that follows.
     pub(super) fn take_settings(&mut self, settings: Settings, now: Now) {
         self.allowance.resettle(settings.allowance);
         self.survey.resettle(settings.resync_every);
@@ -208,7 +209,6 @@ impl Warden {
         self.settings = settings;
         self.release_brake(now.mono);
         self.align_outlooks(now);
-        self.judge_all(now);
     }
 
     pub(super) fn judge_all(&mut self, now: Now) {
