@@ -287,7 +287,8 @@ mod tests {
     #[test]
     fn a_reload_lets_the_changes_go_and_a_new_policy_takes_back_those_that_wait() {
         let mut bench = braked(2, 5);
-        bench.feed(Input::Settings(Box::new(Settings { max_changes_per_minute: 0, ..settings() })));
+        let settings = Settings { max_changes_per_minute: 0, ..settings() };
+        bench.feed(Input::Reload(Box::new((settings, crate::warden::bench::policy(PCI)))));
         bench.pass(SECOND * 10);
         assert_eq!(paused(&bench), 5);
         let mut bench = braked(2, 5);
