@@ -95,6 +95,8 @@
 //! | | `sim::desk` * | the REST API, a desk for each part |
 //! | | `sim::platform` * | a contact centre in memory, as its clients see it |
 //! | | `sim::account` * | what a simulation comes to: the calls in a wrong state, and for how long |
+//! | | `sim::charter` * | policies as data, drawn from a seed |
+//! | | `sim::demand` * | what a drawn policy demands of a call, told from its truth |
 //! | | `sim::stage` * | the warden against the platform on a virtual clock, with its promises checked |
 //! | | `sim::scenario` | a scenario file, as arguments of the command line |
 //! | | `sim::doorway` | the connections of the port |

@@ -17,6 +17,8 @@ pub mod account;
 pub mod agenda;
 pub mod call;
 pub mod channels;
+pub mod charter;
+pub mod demand;
 pub mod desk;
 pub mod disk;
 pub mod doorway;

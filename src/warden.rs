@@ -19,6 +19,7 @@ pub mod backtest;
 mod bench;
 pub mod book;
 pub mod brake;
+mod clock;
 mod deciding;
 pub mod dice;
 pub mod directory;
@@ -262,6 +263,8 @@ pub struct Warden {
     ended: Ended,
     counters: BTreeMap<&'static str, u64>,
     started: Now,
+    /// The clocks at the last input.
+    clock: Option<Now>,
     phase: Phase,
     outputs: VecDeque<Output>,
 }
@@ -295,6 +298,7 @@ impl Warden {
             ended: Ended::default(),
             counters: BTreeMap::new(),
             started: now,
+            clock: Some(now),
             phase: Phase::Running,
             outputs: VecDeque::new(),
         }
@@ -302,6 +306,7 @@ impl Warden {
 
     /// Takes one input in. Drain [`Warden::poll_output`] before the next.
     pub fn handle(&mut self, input: Input, now: Now) {
+        self.mind_the_clock(now);
         self.open_first_gap(now);
         match input {
             Input::SocketOpened(socket) => self.session.opened(socket, now),

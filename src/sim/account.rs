@@ -164,7 +164,11 @@ mod tests {
             tape: *tape,
             ..Truth::default()
         };
-        TrueStory { conversation: id.to_owned(), truths: points.iter().map(truth).collect() }
+        TrueStory {
+            conversation: id.to_owned(),
+            way: crate::sim::call::Way::Inbound,
+            truths: points.iter().map(truth).collect(),
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum RetryAfter {
     Sent,
     /// Without it.
     Omitted,
+    /// As an HTTP date.
+    Date,
 }
 
 /// All that may go wrong. `None` and 0 are off.
@@ -38,8 +40,14 @@ pub struct Faults {
     pub error_rate: f64,
     /// How long an answer takes: at least and at most.
     pub latency: Option<(Duration, Duration)>,
-    /// The share of requests that are never answered.
+    /// The share of requests that are served and never answered.
     pub hang: f64,
+    /// The share of requests that never arrive, so that no answer comes either.
+    pub lost: f64,
+    /// The share of recording orders that are applied so much later that whoever gave them has given up waiting.
+    pub late_orders: f64,
+    /// How much later at most.
+    pub late_by: Duration,
     /// The share of recording orders that are accepted and never applied.
     pub not_applied: f64,
     /// Every so often one socket goes silent without being closed.
@@ -75,6 +83,9 @@ impl Default for Faults {
             error_rate: 0.0,
             latency: None,
             hang: 0.0,
+            lost: 0.0,
+            late_orders: 0.0,
+            late_by: Duration::from_secs(25),
             not_applied: 0.0,
             half_open_every: None,
             evict_every: None,
@@ -111,6 +122,20 @@ pub enum Misfortune {
 }
 
 impl Misfortune {
+    /// What it is called where faults are counted.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DropSockets => "all sockets cut",
+            Self::ClosingNotice => "closing notice to all sockets",
+            Self::Burst429 => "burst of 429",
+            Self::HalfOpen => "socket half-open",
+            Self::EvictChannel => "channel evicted",
+            Self::RevokeTokens => "tokens revoked",
+            Self::OddFrame => "odd frame to all sockets",
+            Self::EventBurst => "burst of events",
+        }
+    }
+
     /// Every kind.
     pub const ALL: [Self; 8] = [
         Self::DropSockets,
@@ -135,6 +160,21 @@ pub enum Fate {
     FailedAfter(u16),
     /// It is served and never answered.
     Hung,
+    /// It never arrives.
+    Lost,
+}
+
+impl Fate {
+    /// What went wrong, where something did.
+    pub fn fault(self) -> Option<&'static str> {
+        match self {
+            Self::Served => None,
+            Self::FailedBefore(_) => Some("5xx unserved"),
+            Self::FailedAfter(_) => Some("5xx though served"),
+            Self::Hung => Some("served and never answered"),
+            Self::Lost => Some("request lost"),
+        }
+    }
 }
 
 impl Faults {
@@ -156,6 +196,9 @@ impl Faults {
     pub fn fate(&self, chance: &mut Chance) -> Fate {
         if chance.strikes(self.hang) {
             return Fate::Hung;
+        }
+        if chance.strikes(self.lost) {
+            return Fate::Lost;
         }
         if !chance.strikes(self.error_rate) {
             return Fate::Served;

@@ -24,6 +24,15 @@ pub enum Business {
     Talk,
 }
 
+/// Whether a queue is there for new callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is.
+    Open,
+    /// It was removed: no list names it; calls in it go on.
+    Removed,
+}
+
 /// One routing queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
@@ -35,6 +44,8 @@ pub struct Queue {
     pub taping: Taping,
     /// What its callers come for.
     pub business: Business,
+    /// Whether it is there.
+    pub standing: Standing,
 }
 
 /// One agent.
@@ -79,6 +90,7 @@ impl Org {
             name,
             taping,
             business,
+            standing: Standing::Open,
         };
         let user = |number: usize| User {
             id: Chance::named(&format!("agent {number}")).uuid(),
@@ -91,6 +103,13 @@ impl Org {
             queues: QUEUES.iter().map(queue).collect(),
             users: (1..=agents).map(user).collect(),
         }
+    }
+
+    /// The places of the queues that are there.
+    pub fn open_queues(&self) -> Vec<usize> {
+        let open =
+            |place: &usize| self.queues.get(*place).is_some_and(|queue| queue.standing == Standing::Open);
+        (0..self.queues.len()).filter(open).collect()
     }
 
     /// The queue of this id.

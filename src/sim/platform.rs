@@ -2,9 +2,11 @@
 //!
 //! It reads no clock: every entry takes the time, and [`Platform::next_wakeup`] says when to come back.
 
+use std::time::Duration;
+
 use crate::model::time::{Mono, Now};
 use crate::sim::access::Rate;
-use crate::sim::call::Truth;
+use crate::sim::call::{Truth, Way};
 use crate::sim::channels::SocketId;
 use crate::sim::desk::{Errand, analytics, conversations, directory, notifications, oauth, recording};
 use crate::sim::faults::{Fate, RetryAfter};
@@ -31,6 +33,8 @@ pub struct Platform {
 pub struct TrueStory {
     /// Its id.
     pub conversation: String,
+    /// Who began it.
+    pub way: Way,
     /// What was true, each until the next; oldest first.
     pub truths: Vec<Truth>,
 }
@@ -133,10 +137,27 @@ impl Platform {
 
     /// How all conversations really were, by id.
     pub fn truth(&self) -> impl Iterator<Item = TrueStory> {
-        self.world
-            .calls
-            .values()
-            .map(|call| TrueStory { conversation: call.id.clone(), truths: call.truth().cloned().collect() })
+        self.world.calls.values().map(|call| TrueStory {
+            conversation: call.id.clone(),
+            way: call.way,
+            truths: call.truth().cloned().collect(),
+        })
+    }
+
+    /// The conversations that are live, by id.
+    pub fn live(&self) -> Vec<String> {
+        self.world.calls.values().filter(|call| call.is_live()).map(|call| call.id.clone()).collect()
+    }
+
+    /// Closes a queue for new callers, or opens one that was closed: lists no longer name it, or do again.
+    pub fn turn_queue(&mut self, now: Now) {
+        self.world.tick(now);
+        self.world.turn_queue();
+    }
+
+    /// How often each fault has struck, by name.
+    pub fn faults_struck(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.world.struck.iter().map(|(kind, times)| (*kind, *times))
     }
 
     /// Serves one request.
@@ -145,13 +166,17 @@ impl Platform {
         let world = &mut self.world;
         let correlation = world.chance.uuid();
         let fate = world.plan.faults.fate(&mut world.chance);
+        if let Some(kind) = fate.fault() {
+            world.strikes(kind);
+        }
         let (served, rate) = match fate {
+            Fate::Lost => return Reply::Silence,
             Fate::FailedBefore(status) => (Err(Refusal::broken(status)), None),
             Fate::Served | Fate::FailedAfter(_) | Fate::Hung => admit(world, request),
         };
         let served = match fate {
             Fate::FailedAfter(status) => Err(Refusal::broken(status)),
-            Fate::Served | Fate::FailedBefore(_) | Fate::Hung => served,
+            Fate::Served | Fate::FailedBefore(_) | Fate::Hung | Fate::Lost => served,
         };
         if let Err(refusal) = &served {
             let path = format!("{} {}", request.method, request.path);
@@ -185,7 +210,7 @@ fn admit(world: &mut World, request: &HttpRequest) -> Admitted {
     }
     if let Some(until) = world.burst_until.filter(|until| *until > now) {
         let seconds = until.since(now).as_millis().div_ceil(1_000).try_into().unwrap_or(60);
-        let told = (world.plan.faults.retry_after == RetryAfter::Sent).then_some(seconds);
+        let told = tell_wait(world, seconds);
         return (Err(Refusal::too_many(seconds, world.plan.requests_per_minute, told)), None);
     }
     if request.method == "POST" && path == ["oauth", "token"] {
@@ -202,11 +227,31 @@ fn admit(world: &mut World, request: &HttpRequest) -> Admitted {
     if rate.is_over() {
         // Rounded down to whole seconds, as the platform does (GENESYS.md 6).
         let seconds = rate.reset.saturating_sub(1).max(1);
-        let told = (world.plan.faults.retry_after == RetryAfter::Sent).then_some(seconds);
+        let told = tell_wait(world, seconds);
         return (Err(Refusal::too_many(seconds, rate.allowed, told)), Some(rate));
     }
     let errand = Errand { request, method: &request.method, path: rest };
     (serve(world, &errand, &token), Some(rate))
+}
+
+/// `Retry-After` for so many seconds, as the plan wants it.
+fn tell_wait(world: &mut World, seconds: u64) -> Option<String> {
+    match world.plan.faults.retry_after {
+        RetryAfter::Sent => {
+            world.strikes("429 with Retry-After in seconds");
+            Some(seconds.to_string())
+        }
+        RetryAfter::Date => {
+            world.strikes("429 with Retry-After as a date");
+            let at = world.now.wall + Duration::from_secs(seconds);
+            let at = jiff::Timestamp::from_microsecond(at.as_micros()).ok()?;
+            Some(at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+        }
+        RetryAfter::Omitted => {
+            world.strikes("429 without Retry-After");
+            None
+        }
+    }
 }
 
 fn serve(world: &mut World, errand: &Errand<'_>, token: &str) -> Result<HttpResponse, Refusal> {
@@ -221,8 +266,6 @@ fn serve(world: &mut World, errand: &Errand<'_>, token: &str) -> Result<HttpResp
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::{Value, json};
 
     use super::*;

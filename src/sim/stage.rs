@@ -1,34 +1,42 @@
 //! The warden against the platform on one virtual clock: one thread, no real time, all chance from a seed.
 //!
-//! Between the two stands a network that takes its time, and behind the warden a journal in memory, kept as
-//! the real one is: records are durable before anything else is done, a crash loses the rest, and the next
-//! warden is recovered from the log alone. What is promised is checked while it runs, against the
-//! platform's own truth.
+//! Between the two stands a network that takes its time, and behind the warden the real log on a disk that may
+//! tear, lose, fill up and fail. A crash leaves what the disk kept, and the next warden is recovered from that
+//! alone. Around them others give orders, push facts, reload the policy and set clocks. What is promised is
+//! checked while it runs, against the platform's own truth.
 
+mod ledger;
 mod network;
+mod others;
 mod promise;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::audit::chain::Link;
-use crate::audit::history::History;
-use crate::audit::record::{self, Record};
+use crate::audit::log::{Log, Rotation};
 use crate::model::ids::ConversationId;
 use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::subject::Facts;
+use crate::sim::agenda::Agenda;
 use crate::sim::channels;
+use crate::sim::charter::Charter;
+use crate::sim::demand::Word;
+use crate::sim::disk::SimDisk;
 use crate::sim::plan::Plan;
 use crate::sim::platform::Platform;
 use crate::sim::random::Chance;
 use crate::warden::session::SocketId;
-use crate::warden::{Input, Keeping, Output, RequestId, Settings, SocketOrder, Warden};
+use crate::warden::{Input, Output, RequestId, Settings, SocketOrder, Ticket, Warden};
 use crate::wire::reply::RawAnswer;
 use crate::wire::request::Request;
+use others::Visit;
+pub use others::{Deaths, Mischief};
 
 /// Steps at one moment after which something turns in circles.
 const STEPS_AT_ONCE: u32 = 20_000;
+/// Events taken in one turn before their records are made durable together, as the daemon does.
+const EVENTS_PER_TURN: usize = 64;
 /// 2026-01-05T09:00:00Z, when every run begins.
 const BEGIN: Wall = Wall::from_micros(1_767_603_600_000_000);
 
@@ -39,12 +47,31 @@ pub struct Script {
     pub plan: Plan,
     /// The warden's settings.
     pub settings: Settings,
-    /// The share of steps with a consequence at which the process dies.
-    pub crashes: f64,
+    /// The policies: the first at the start, and what reloads choose from.
+    pub charters: Vec<Charter>,
+    /// What others do, and what happens to the process and its disk.
+    pub mischief: Mischief,
+    /// When a file of the log is closed.
+    pub rotation: Rotation,
     /// How long faults last.
     pub rough: Duration,
     /// How long the calm after them lasts.
     pub calm: Duration,
+    /// How soon in the calm everything must be as demanded: what hangs is given up (20 s), a dead socket noticed
+    /// (45 s) and replaced (after its back-off), and everything read again.
+    pub settles: Duration,
+    /// Whether all that happens is told.
+    pub telling: Telling,
+}
+
+/// Whether all that happens is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Telling {
+    /// Only what is found.
+    #[default]
+    Findings,
+    /// Everything, in [`Report::trace`].
+    Everything,
 }
 
 /// What a run did.
@@ -52,10 +79,12 @@ pub struct Script {
 pub struct Report {
     /// Promises that were broken, a sentence each.
     pub findings: Vec<String>,
-    /// What was counted, by name.
-    pub counts: BTreeMap<&'static str, u64>,
+    /// What was counted, by name; faults begin with `fault: `.
+    pub counts: BTreeMap<String, u64>,
     /// How much time passed on the stage.
     pub lasted: Duration,
+    /// All that happened, where that was asked for.
+    pub trace: Vec<String>,
 }
 
 /// Something on its way.
@@ -64,8 +93,16 @@ enum Parcel {
     Opened(SocketId),
     Text(SocketId, String),
     Lost(SocketId),
-    Request(RequestId, Request),
     Answer(RequestId, RawAnswer),
+    Letter(String, Word),
+    Token,
+}
+
+/// Outputs that wait until the log can be written again.
+#[derive(Debug)]
+struct Stalled {
+    retry: Mono,
+    rest: Vec<Output>,
 }
 
 /// See the module's documentation.
@@ -73,63 +110,101 @@ enum Parcel {
 pub struct Stage {
     platform: Platform,
     warden: Warden,
-    policy: Policy,
+    policies: Vec<Policy>,
+    /// Which policies were in force, each since when.
+    charters: Vec<(Wall, Charter)>,
+    policy: usize,
     script: Script,
     chance: Chance,
     now: Now,
+    /// By how many microseconds the host's wall clock is wrong.
+    skew: i64,
     token: String,
-    link: Link,
-    history: History,
+    log: Log<SimDisk>,
+    /// Facts as their store has them, durable at once.
     facts: BTreeMap<ConversationId, Facts>,
-    lines: Vec<String>,
+    stalled: Option<Stalled>,
+    /// Until when the process is busy with its disk.
+    busy_until: Mono,
+    visits: Agenda<Visit>,
     /// Parcels by when they arrive, each with the life of the process that it belongs to.
     on_their_way: BTreeMap<(Mono, u64), (u32, Parcel)>,
+    /// Requests by when they reach the platform.
+    requests: BTreeMap<(Mono, u64), (u32, RequestId, Request)>,
     next_parcel: u64,
     life: u32,
     sockets: BTreeMap<SocketId, channels::SocketId>,
     orders: BTreeMap<RequestId, String>,
+    callers: BTreeMap<Ticket, (String, Word)>,
+    next_ticket: u64,
+    /// What the warden took from others, by conversation.
+    words: BTreeMap<String, Vec<(Wall, Word)>>,
+    blind: Vec<(Wall, Wall)>,
     sent: VecDeque<(Mono, promise::Trace)>,
+    watch: promise::Watch,
     report: Report,
 }
 
 impl Stage {
     /// Everything stands ready at the beginning; the seed of the plan is that of all chance.
-    pub fn new(script: Script, policy: Policy) -> Self {
+    ///
+    /// # Errors
+    /// Where a policy does not compile, or the disk cannot be opened.
+    pub fn new(script: Script) -> Result<Self, String> {
         let now = Now { mono: Mono::default(), wall: BEGIN };
         let seed = script.plan.seed;
+        let policies: Vec<Policy> =
+            script.charters.iter().map(Charter::policy).collect::<Result<_, String>>()?;
+        let charter = script.charters.first().cloned().ok_or("a policy is needed")?;
+        let policy = policies.first().cloned().ok_or("a policy is needed")?;
+        let opened = Log::open(SimDisk::new(seed ^ 0xd15c), script.rotation);
+        let (log, _) = opened.map_err(|error| error.to_string())?;
         let mut stage = Self {
             platform: Platform::new(script.plan.clone(), now),
-            warden: Warden::new(script.settings.clone(), policy.clone(), seed, now, None),
-            policy,
+            warden: Warden::new(script.settings.clone(), policy, seed, now, None),
+            policies,
+            charters: vec![(BEGIN, charter)],
+            policy: 0,
             chance: Chance::new(seed ^ 0x5ca1_ab1e),
             script,
             now,
+            skew: 0,
             token: String::new(),
-            link: Link::default(),
-            history: History::default(),
+            log,
             facts: BTreeMap::new(),
-            lines: Vec::new(),
+            stalled: None,
+            busy_until: Mono::default(),
+            visits: Agenda::default(),
             on_their_way: BTreeMap::new(),
+            requests: BTreeMap::new(),
             next_parcel: 0,
             life: 0,
             sockets: BTreeMap::new(),
             orders: BTreeMap::new(),
+            callers: BTreeMap::new(),
+            next_ticket: 0,
+            words: BTreeMap::new(),
+            blind: Vec::new(),
             sent: VecDeque::new(),
+            watch: promise::Watch::default(),
             report: Report::default(),
         };
-        stage.journal(vec![stage.started()]);
-        stage
+        stage.expect_visits();
+        stage.begin_life(None);
+        Ok(stage)
     }
 
     /// Runs to the end and reports.
     pub fn run(mut self) -> Report {
         let calm_from = self.now + self.script.rough;
         self.run_until(calm_from.mono);
-        self.platform.calm();
-        self.script.crashes = 0.0;
+        self.calm();
         let end = self.now.mono + self.script.calm;
         self.run_until(end);
         self.judge_the_end(calm_from.wall);
+        for (what, times) in self.platform.faults_struck() {
+            *self.report.counts.entry(format!("fault: {what}")).or_default() += times;
+        }
         self.report.lasted = self.now.mono.since_start();
         self.report
     }
@@ -139,7 +214,7 @@ impl Stage {
         while let Some(next) = self.next_moment().filter(|next| *next <= end) {
             at_once = if next > self.now.mono { 0 } else { at_once + 1 };
             if at_once > STEPS_AT_ONCE {
-                let why = self.warden.next_wakeup(self.now);
+                let why = self.warden.next_wakeup(self.seen());
                 self.finding(format!("it turns in circles, woken by {why:?}"));
                 return;
             }
@@ -153,54 +228,64 @@ impl Stage {
         self.now = self.now + next.since(self.now.mono);
     }
 
+    /// The time as the warden's host has it.
+    fn seen(&self) -> Now {
+        let wall = Wall::from_micros(self.now.wall.as_micros().saturating_add(self.skew));
+        Now { mono: self.now.mono, wall }
+    }
+
     fn next_moment(&self) -> Option<Mono> {
         let parcel = self.on_their_way.first_key_value().map(|((at, _), _)| *at);
-        let woken = self.warden.next_wakeup(self.now).map(|(at, _)| at);
-        let next = [parcel, woken, self.platform.next_wakeup()].into_iter().flatten().min()?;
+        let woken = self.warden.next_wakeup(self.seen()).map(|(at, _)| at);
+        let process = match &self.stalled {
+            Some(stalled) => Some(stalled.retry),
+            None => parcel.into_iter().chain(woken).min().map(|at| at.max(self.busy_until)),
+        };
+        let request = self.requests.first_key_value().map(|((at, _), _)| *at);
+        let next = [process, request, self.visits.next_due(), self.platform.next_wakeup()];
+        let next = next.into_iter().flatten().min()?;
         Some(next.max(self.now.mono))
     }
 
     fn step(&mut self) {
         self.platform.tick(self.now);
+        self.serve_requests();
+        self.tell_happenings();
         self.collect_frames();
-        match self.next_parcel_due() {
-            Some(parcel) => self.deliver(parcel),
-            None if self.warden.next_wakeup(self.now).is_some_and(|(at, _)| at <= self.now.mono) => {
-                self.feed(Input::Timeout);
-            }
-            None => {}
+        while let Some((_, visit)) = self.visits.take_due(self.now.mono) {
+            self.visit(visit);
+        }
+        if self.stalled.is_some() {
+            self.try_again();
+        } else if self.busy_until <= self.now.mono {
+            self.turn();
         }
     }
 
-    fn feed(&mut self, input: Input) {
-        self.warden.handle(input, self.now);
-        let mut records = Vec::new();
-        let mut facts = Vec::new();
-        let mut rest = Vec::new();
+    /// Takes what is there in, up to a bound, and then performs what it led to.
+    fn turn(&mut self) {
+        let mut outputs = Vec::new();
+        let mut taken = 0;
+        while taken < EVENTS_PER_TURN
+            && let Some(parcel) = self.next_parcel_due()
+        {
+            taken += 1;
+            if let Some(input) = self.unpack(parcel) {
+                self.handle(input, &mut outputs);
+            }
+        }
+        if taken == 0 && self.warden.next_wakeup(self.seen()).is_some_and(|(at, _)| at <= self.now.mono) {
+            self.watch_wakeups();
+            self.handle(Input::Timeout, &mut outputs);
+        }
+        self.perform(outputs);
+    }
+
+    fn handle(&mut self, input: Input, outputs: &mut Vec<Output>) {
+        self.tell(|| format!("> {input:?}"));
+        self.warden.handle(input, self.seen());
         while let Some(output) = self.warden.poll_output() {
-            match output {
-                Output::Record(record) => records.push(record),
-                other @ (Output::Request(..) | Output::Socket(_)) => rest.push(other),
-                Output::Facts(keeping) => facts.push(keeping),
-                Output::Reply(..) | Output::Note(_) => {}
-            }
-        }
-        let consequence = !records.is_empty() || !rest.is_empty();
-        if consequence && self.chance.strikes(self.script.crashes) {
-            let kept = self.chance.below(records.len() + 1);
-            records.truncate(kept);
-            self.journal(records);
-            self.crash();
-            return;
-        }
-        self.journal(records);
-        facts.into_iter().for_each(|one| self.keep(one));
-        for output in rest {
-            match output {
-                Output::Request(id, request) => self.send(id, request),
-                Output::Socket(order) => self.order_socket(order),
-                Output::Record(_) | Output::Facts(_) | Output::Reply(..) | Output::Note(_) => {}
-            }
+            outputs.push(output);
         }
     }
 
@@ -228,64 +313,26 @@ impl Stage {
         }
     }
 
-    /// The process dies; what was durable is all that the next one has.
-    fn crash(&mut self) {
-        self.count("crashes");
-        self.life += 1;
-        for (_, there) in std::mem::take(&mut self.sockets) {
-            self.platform.socket_gone(there, self.now);
-        }
-        self.orders.clear();
-        // Of what the dead process sent, the log tells its orders alone.
-        self.sent.retain(|(_, trace)| *trace == promise::Trace::Logged);
-        let seed = self.chance.bits();
-        let last = self.history.last();
-        self.warden = Warden::new(self.script.settings.clone(), self.policy.clone(), seed, self.now, last);
-        self.warden.recover(&self.history, self.now);
-        for (id, facts) in &self.facts {
-            self.warden.recover_facts(id, facts.clone());
-        }
-        self.journal(vec![self.started()]);
-    }
-
-    /// Stores facts as the real store does.
-    fn keep(&mut self, keeping: Keeping) {
-        match keeping {
-            Keeping::Keep(id, facts) => drop(self.facts.insert(id, facts)),
-            Keeping::Forget(id) => drop(self.facts.remove(&id)),
-        }
-    }
-
-    fn started(&self) -> Record {
-        Record::DaemonStarted(record::DaemonStarted {
-            version: "stage".into(),
-            epoch: 1,
-            pid: None,
-            dry_run: false,
-            cut: None,
-        })
-    }
-
-    /// Makes records durable, as lines of the chain.
-    fn journal(&mut self, records: Vec<Record>) {
-        for record in records {
-            self.count(record.kind());
-            match self.link.seal(self.now.wall, &record) {
-                Ok(line) => self.lines.push(line),
-                Err(error) => self.finding(error.to_string()),
-            }
-            if let Some(finding) = self.history.take(self.now.wall, &record) {
-                self.finding(finding);
-            }
-        }
-    }
-
-    fn count(&mut self, what: &'static str) {
-        *self.report.counts.entry(what).or_default() += 1;
+    fn count(&mut self, what: &str) {
+        *self.report.counts.entry(what.to_owned()).or_default() += 1;
     }
 
     fn finding(&mut self, what: String) {
         let at = self.now.mono.since_start();
+        self.tell(|| format!("! {what}"));
         self.report.findings.push(format!("after {at:?}: {what}"));
+    }
+
+    fn tell(&mut self, what: impl FnOnce() -> String) {
+        if self.script.telling == Telling::Everything {
+            let at = self.now.mono.since_start().as_secs_f64();
+            self.report.trace.push(format!("{at:10.3} {}", what()));
+        }
+    }
+
+    fn tell_happenings(&mut self) {
+        while let Some(happening) = self.platform.poll_happening() {
+            self.tell(|| format!("= {} {} {}", happening.kind, happening.subject, happening.detail));
+        }
     }
 }

@@ -50,10 +50,13 @@ pub fn write_life(org: &Org, plan: &Plan, chance: &mut Chance) -> Vec<Cue> {
 
 /// Every other call is for a queue where cards are read out, the rest are for any.
 fn pick_queue(org: &Org, chance: &mut Chance) -> usize {
-    let cards: Vec<usize> = (0..org.queues.len())
+    let open = org.open_queues();
+    let cards: Vec<usize> = open
+        .iter()
+        .copied()
         .filter(|&place| org.queues.get(place).is_some_and(|queue| queue.business == Business::Cards))
         .collect();
-    let any = chance.below(org.queues.len());
+    let any = chance.pick(&open).copied().unwrap_or_default();
     if chance.strikes(0.5) { chance.pick(&cards).copied().unwrap_or(any) } else { any }
 }
 
@@ -99,7 +102,7 @@ fn write_talk(writer: &mut Writer<'_>, org: &Org, queue: usize, plan: &Plan) {
                 writer.then(0.0, 0.0, Beat::Hold).then(8.0, 40.0, Beat::Unhold);
             }
             13..=14 => {
-                place = writer.chance.below(org.queues.len());
+                place = writer.chance.pick(&org.open_queues()).copied().unwrap_or(place);
                 writer.then(0.0, 0.0, Beat::Transfer(place)).then(2.0, 15.0, Beat::Ring);
                 writer.then(2.0, 6.0, Beat::Answer);
             }

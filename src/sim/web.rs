@@ -114,8 +114,8 @@ pub struct Refusal {
     pub params: Vec<(&'static str, String)>,
     /// `limit {key, namespace, value}`, with a 429.
     pub limit: Option<(&'static str, u32)>,
-    /// `Retry-After`, in seconds.
-    pub retry_after: Option<u64>,
+    /// `Retry-After`, as written.
+    pub retry_after: Option<String>,
 }
 
 impl Refusal {
@@ -167,7 +167,7 @@ impl Refusal {
     }
 
     /// 429, with the seconds to wait; the header only where `retry_after` is given.
-    pub fn too_many(seconds: u64, allowed: u32, retry_after: Option<u64>) -> Self {
+    pub fn too_many(seconds: u64, allowed: u32, retry_after: Option<String>) -> Self {
         let mut refusal = Self::new(
             429,
             "too.many.requests.retry.after",
@@ -210,8 +210,8 @@ impl Refusal {
             body.insert("limit".to_owned(), json!({"key": key, "namespace": "platform.api", "value": value}));
         }
         let mut answer = HttpResponse::json(self.status, &Value::Object(body));
-        if let Some(seconds) = self.retry_after {
-            answer.headers.push(("Retry-After".to_owned(), seconds.to_string()));
+        if let Some(told) = &self.retry_after {
+            answer.headers.push(("Retry-After".to_owned(), told.clone()));
         }
         answer
     }
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_refusal_carries_its_correlation_id_and_its_limit() {
-        let answer = Refusal::too_many(7, 300, Some(7)).answer("c-1");
+        let answer = Refusal::too_many(7, 300, Some("7".to_owned())).answer("c-1");
         assert_eq!(answer.header("retry-after"), Some("7"));
         assert_eq!(answer.value()["contextId"], "c-1");
         assert_eq!(answer.value()["limit"]["value"], 300);

@@ -5,6 +5,7 @@
 
 mod misfortune;
 mod odd;
+mod toll;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -67,6 +68,8 @@ pub struct World {
     pub calls: BTreeMap<String, Call>,
     /// Until when all requests are refused.
     pub burst_until: Option<Mono>,
+    /// How often each fault has struck.
+    pub struck: BTreeMap<&'static str, u64>,
     /// The moment that is being played.
     pub now: Now,
     /// How soon orders follow the events that call for them.
@@ -100,6 +103,7 @@ impl World {
             callers: Chance::new(plan.seed),
             calls: BTreeMap::new(),
             burst_until: None,
+            struck: BTreeMap::new(),
             now,
             reactions: Reactions::default(),
             looked: now.mono,
@@ -267,17 +271,6 @@ impl World {
         self.org.free_agent(&busy, &mut self.callers)
     }
 
-    /// Accepts an order; it is carried out a little later, unless that is the fault to show.
-    pub fn accept(&mut self, id: &str, order: Order) {
-        self.reactions.ordered(id, self.now.mono);
-        if self.chance.strikes(self.plan.faults.not_applied) {
-            self.note("not-applied", id, &format!("{order:?}"));
-            return;
-        }
-        let after = self.chance.span(self.plan.apply_delay.0, self.plan.apply_delay.1);
-        self.put(after, Item::Apply(id.to_owned(), order));
-    }
-
     fn apply(&mut self, id: &str, order: &Order) {
         let Some(call) = self.calls.get_mut(id) else {
             return;
@@ -328,21 +321,6 @@ impl World {
             );
             self.send_event(socket, frame);
         }
-    }
-
-    fn send_event(&mut self, socket: SocketId, text: String) {
-        let faults = &self.plan.faults;
-        if self.chance.strikes(faults.lose_events) {
-            return;
-        }
-        if self.chance.strikes(faults.duplicate_events) {
-            self.post.send(socket, SocketOut::Text(text.clone()));
-        }
-        if self.chance.strikes(faults.reorder_events) {
-            let after = self.chance.span(Duration::ZERO, faults.reorder_by);
-            return self.put(after, Item::Deliver(socket, text));
-        }
-        self.post.send(socket, SocketOut::Text(text));
     }
 
     /// A new channel; closed when its time is over, unless that is put off by a subscription.

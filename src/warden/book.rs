@@ -156,6 +156,10 @@ pub struct Call {
     pub given_up: Option<(Action, Observed)>,
     /// Recorders last reported as residual.
     pub residual: Vec<String>,
+    /// Recorders that an alert told of since it was to be stopped.
+    pub residual_told: BTreeSet<String>,
+    /// When an alert last told that a verdict is contested.
+    pub contest_told: Option<Mono>,
     /// Rule and moment of each time somebody undid a confirmed verdict.
     pub undone: VecDeque<Mono>,
     /// The action confirmed last.
@@ -327,6 +331,11 @@ impl Book {
     /// All of them, in order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = (&ConversationId, &Call)> {
         self.calls.iter()
+    }
+
+    /// The same, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&ConversationId, &mut Call)> {
+        self.calls.iter_mut()
     }
 
     /// How many there are.

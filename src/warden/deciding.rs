@@ -24,6 +24,8 @@ const CONTEST_WINDOW: Duration = Duration::from_secs(60);
 const UNFINISHED_FOR: Duration = Duration::from_secs(30);
 /// The first wait in a contest; it doubles up to [`CONTEST_LONGEST`] (PRODUCT.md 2).
 const CONTEST_FIRST: Duration = Duration::from_secs(2);
+/// An alert tells of a contest that goes on no more often.
+const CONTEST_TOLD_EVERY: Duration = Duration::from_secs(600);
 /// See [`CONTEST_FIRST`].
 const CONTEST_LONGEST: Duration = Duration::from_secs(30);
 
@@ -38,6 +40,10 @@ impl Warden {
             return;
         }
         let wait = contest_wait(call, action, now.mono);
+        let told = call.contest_told.is_some_and(|at| now.mono.since(at) < CONTEST_TOLD_EVERY);
+        if wait.is_some() && !told {
+            call.contest_told = Some(now.mono);
+        }
         let times = u32::try_from(call.undone.len()).unwrap_or(u32::MAX);
         let decision = self.dice.decision_id(now.wall);
         let (topic, correlation) = call.cause.clone();
@@ -82,7 +88,9 @@ impl Warden {
                 "somebody keeps undoing '{action}' of rule '{}' on {id} ({times} times within a minute)",
                 verdict.rule
             );
-            self.alert("contested", message, Some(id));
+            if !told {
+                self.alert("contested", message, Some(id));
+            }
         }
         match step {
             Step::Refuse(why) if known => self.abandon(id, why, now.mono),

@@ -196,16 +196,24 @@ impl Warden {
             && matches!(observed, Observed::Paused | Observed::None);
         let recorders =
             if stopped { plan::residual(&self.settings.means, &call.conversation) } else { Vec::new() };
+        if verdict.action != Some(Action::Stop) {
+            call.residual_told.clear();
+        }
         if recorders == call.residual {
             return;
         }
         call.residual.clone_from(&recorders);
+        // A recorder that the platform suspends and resumes is told of once for each stop, not each time.
+        let untold = recorders.iter().any(|one| !call.residual_told.contains(one));
+        call.residual_told.extend(recorders.iter().cloned());
         let decision = call.pursuit.as_ref().map(|one| one.decision.clone());
         if !recorders.is_empty() {
             let message = format!("{id} is stopped, but still recorded by: {}", recorders.join(", "));
             let conversation = id.clone();
             self.record(Record::Residual(record::Residual { conversation, decision, recorders }));
-            self.alert("residual", message, Some(id));
+            if untold {
+                self.alert("residual", message, Some(id));
+            }
         }
     }
 

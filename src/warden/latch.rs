@@ -46,6 +46,18 @@ impl Latches {
         self.holds.insert(rule, hold);
     }
 
+    /// The clock was set back: the spans that run go on with what has really passed.
+    pub fn set_back(&mut self, by: std::time::Duration) {
+        for hold in self.holds.values_mut() {
+            hold.since = hold.since - by;
+        }
+    }
+
+    /// The holds, by the rule's name.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Hold)> {
+        self.holds.iter()
+    }
+
     /// Brings the holds to what `matched`, in order of precedence, and the clocks say now.
     pub fn settle(&mut self, policy: &Policy, matched: &[RuleIndex], now: Wall) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -153,5 +165,29 @@ fn next_phase(terms: &Terms, before: Option<Hold>, now_is: Condition, now: Wall)
         }
         HoldPhase::Expired if now_is == Condition::Differs => None,
         HoldPhase::Pending | HoldPhase::Held | HoldPhase::Expired => Some(hold),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::policy::compile::Compiler;
+
+    /// Found by the simulation: set back by an hour, the clock made a pause an hour longer.
+    #[test]
+    fn a_clock_that_is_set_back_does_not_lengthen_a_hold() {
+        let mut compiler = Compiler::default();
+        let rule = "[[rule]]\nname = \"pause\"\nflagged = false\naction = \"stop\"\nat_most = \"10m\"\n";
+        assert!(compiler.add_file("rules", rule).is_empty());
+        let policy = compiler.finish();
+        let begin = Wall::parse("2026-01-05T09:00:00Z").expect("an instant");
+        let hour = Duration::from_secs(3600);
+        let mut latches = Latches::default();
+        latches.restore("pause".into(), Hold { since: begin, phase: HoldPhase::Held });
+        latches.set_back(hour);
+        let until = begin - hour + Duration::from_secs(600);
+        assert_eq!(latches.next_change(&policy), Some(until));
     }
 }

@@ -269,6 +269,8 @@ pub fn next_step(
             ) => set_state(conversation, RecorderState::Active),
         },
         (Control::RecordingState, Action::Stop) => match conversation.observed() {
+            // A secure pause does nothing to an ad-hoc recording that runs alone.
+            Observed::Active if is_adhoc_alone(conversation) => stop_snippets(conversation, asked),
             Observed::Active | Observed::Unknown => set_state(conversation, RecorderState::Paused),
             Observed::Paused | Observed::Suspended | Observed::None => stop_snippets(conversation, asked),
         },
@@ -293,6 +295,12 @@ fn start_adhoc(conversation: &Conversation, asked: &BTreeSet<ParticipantId>) -> 
     }
     legs.find(|one| !asked.contains(&one.id))
         .map_or(Step::Asked, |leg| snippet(conversation, leg, SnippetKind::Adhoc, Switch::On))
+}
+
+/// Whether what is recorded is recorded ad hoc, and by nothing that a secure pause would pause.
+fn is_adhoc_alone(conversation: &Conversation) -> bool {
+    let pausable = |one: &Participant| one.recorders.customer_experience != RecorderState::None;
+    !live(conversation).any(pausable) && running_snippet(conversation, &BTreeSet::new()).is_some()
 }
 
 fn stop_snippets(conversation: &Conversation, asked: &BTreeSet<ParticipantId>) -> Step {
@@ -327,4 +335,46 @@ fn live(conversation: &Conversation) -> impl Iterator<Item = &Participant> {
 
 fn connected_agents(conversation: &Conversation) -> impl Iterator<Item = &Participant> {
     conversation.agents().filter(|one| one.is_connected())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::conversation::LegState;
+    use crate::model::ids::ConversationId;
+
+    fn agent(adhoc: RecorderState, policy: RecorderState) -> Conversation {
+        let mut agent = Participant {
+            id: ParticipantId::new("a1"),
+            purpose: "agent".into(),
+            state: LegState::Connected,
+            ..Participant::default()
+        };
+        (agent.recorders.adhoc, agent.recorders.customer_experience) = (adhoc, policy);
+        Conversation {
+            id: ConversationId::new("c1"),
+            recording_state: Some(RecorderState::Active),
+            participants: vec![agent],
+            ..Conversation::default()
+        }
+    }
+
+    fn path_of(step: Step) -> String {
+        match step {
+            Step::Send(request, _) => request.path(),
+            other @ (Step::Wait | Step::Asked | Step::Refuse(_)) => format!("{other:?}"),
+        }
+    }
+
+    /// Found by the simulation: the pause was sent over and over, and the recording went on.
+    #[test]
+    fn what_an_ad_hoc_recorder_records_alone_is_stopped_there_and_not_paused() {
+        let stop = |conversation: &Conversation| {
+            path_of(next_step(&Means::default(), Action::Stop, conversation, &BTreeSet::new()))
+        };
+        let alone = agent(RecorderState::Active, RecorderState::None);
+        assert!(stop(&alone).ends_with("/participants/a1/snippet/record"), "{}", stop(&alone));
+        let both = agent(RecorderState::Active, RecorderState::Active);
+        assert!(stop(&both).ends_with("/recordingstate"), "{}", stop(&both));
+    }
 }

@@ -1,26 +1,32 @@
-//! Runs for the stage: in calm, and with faults drawn from the seed.
+//! Runs for the stage: in calm, with faults of every kind drawn from the seed, and with deaths alone.
 
 use std::time::Duration;
 
-use recwarden::policy::compile::Compiler;
-use recwarden::policy::decide::Policy;
-use recwarden::sim::faults::Faults;
-use recwarden::sim::oracle::SAMPLE_POLICY;
+use recwarden::audit::log::Rotation;
+use recwarden::sim::charter::Charter;
+use recwarden::sim::faults::{Faults, RetryAfter};
 use recwarden::sim::plan::Plan;
 use recwarden::sim::random::Chance;
-use recwarden::sim::stage::{Script, Stage};
-use recwarden::warden::plan::Means;
+use recwarden::sim::stage::{Deaths, Mischief, Script, Stage, Telling};
+use recwarden::warden::plan::{Control, Means, StartFromNone, StopScope};
 use recwarden::warden::session::Redundancy;
-use recwarden::warden::{Enforcement, Settings, allowance, directory, sight};
+use recwarden::warden::{Enforcement, Settings, allowance, directory};
 
 /// Requests a minute: above the platform's default since calls live faster than life here.
 const REQUESTS_PER_MINUTE: u32 = 1500;
 
+/// Log files change often here.
+const ROTATION: Rotation = Rotation { every: Duration::from_secs(60), size: 48 << 10 };
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
 fn settings() -> Settings {
     Settings {
         means: Means::default(),
-        confirm_within: Duration::from_secs(5),
-        give_up_after: Duration::from_secs(900),
+        confirm_within: seconds(5),
+        give_up_after: seconds(900),
         allowance: allowance::Settings {
             requests_per_minute: REQUESTS_PER_MINUTE,
             action_share: 0.8,
@@ -31,73 +37,164 @@ fn settings() -> Settings {
             users: Vec::new(),
             topics: Vec::new(),
             redundancy: Redundancy::Single,
-            discover_every: Duration::from_secs(60),
+            discover_every: seconds(20),
         },
-        resync_every: Duration::from_secs(60),
+        resync_every: seconds(20),
+        sight: recwarden::warden::sight::Settings {
+            blind_after: seconds(30),
+            when_blind: recwarden::warden::sight::WhenBlind::Leave,
+        },
         memory: 512 << 20,
-        sight: sight::Settings::default(),
         directive_priority: 1000,
         max_changes_per_minute: 0,
         enforcement: Enforcement::Enforce,
     }
 }
 
-fn policy() -> Policy {
-    let mut compiler = Compiler::default();
-    let mistakes = compiler.add_file("sample", SAMPLE_POLICY);
-    assert!(mistakes.is_empty(), "{mistakes:?}");
-    compiler.finish()
+fn plan(seed: u64) -> Plan {
+    let requests_per_minute = REQUESTS_PER_MINUTE;
+    Plan { seed, calls: 4, pace: 6.0, requests_per_minute, ..Plan::default() }
 }
 
-fn plan(seed: u64, faults: Faults) -> Plan {
-    Plan { seed, calls: 6, pace: 6.0, requests_per_minute: REQUESTS_PER_MINUTE, faults, ..Plan::default() }
-}
-
-/// No faults.
-pub(crate) fn calm(seed: u64) -> Stage {
-    let script = Script {
-        plan: plan(seed, Faults::default()),
+fn script(seed: u64) -> Script {
+    Script {
+        plan: plan(seed),
         settings: settings(),
-        crashes: 0.0,
+        charters: vec![Charter::sample()],
+        mischief: Mischief::default(),
+        rotation: ROTATION,
         rough: Duration::ZERO,
-        calm: Duration::from_secs(480),
+        calm: seconds(120),
+        settles: seconds(120),
+        telling: Telling::Findings,
+    }
+}
+
+/// Controls, policies and callers drawn from the seed.
+fn drawn(seed: u64) -> (Script, Chance) {
+    let mut chance = Chance::new(seed ^ 0x0ca5_7000);
+    let mut script = script(seed);
+    let control = match chance.below(8) {
+        0 => Control::AdHoc,
+        1 => Control::RecordingsAction,
+        _ => Control::RecordingState,
     };
-    Stage::new(script, policy())
+    let start_from_none = if chance.strikes(0.8) { StartFromNone::AdHoc } else { StartFromNone::Refuse };
+    let stop_scope = if chance.strikes(0.2) { StopScope::All } else { StopScope::Governed };
+    script.settings.means = Means { control, start_from_none, stop_scope };
+    if chance.strikes(0.8) {
+        script.charters = (0..3).map(|_| Charter::draw(&mut chance)).collect();
+    }
+    if chance.strikes(0.25) {
+        script.settings.directory.redundancy = Redundancy::Double;
+    }
+    script.mischief.letters_every = chance.strikes(0.6).then_some(seconds(8));
+    if chance.strikes(0.3) {
+        script.plan.agent_pauses = 0.6;
+    }
+    (script, chance)
+}
+
+/// No faults: what policies, callers and agents do, alone.
+pub(crate) fn calm(seed: u64) -> Script {
+    drawn(seed).0
+}
+
+/// Nothing goes wrong but the process, which dies again and again.
+pub(crate) fn deadly(seed: u64) -> Script {
+    let (mut script, _) = drawn(seed);
+    script.mischief.deaths = Deaths::Throughout;
+    script.mischief.crashes = 0.002;
+    script.calm = seconds(180);
+    script
 }
 
 /// Faults of a kind and strength that the seed says.
-pub(crate) fn rough(seed: u64) -> Stage {
-    let mut chance = Chance::new(seed);
+pub(crate) fn rough(seed: u64) -> Script {
+    let (mut script, mut chance) = drawn(seed);
     let mut every = |from: u64, to: u64| {
-        let span = chance.span(Duration::from_secs(from), Duration::from_secs(to));
+        let span = chance.span(seconds(from), seconds(to));
         chance.strikes(0.4).then_some(span)
     };
-    let (drop_sockets_every, closing_every) = (every(20, 120), every(20, 120));
-    let (burst_429_every, half_open_every) = (every(20, 90), every(60, 200));
-    let (evict_every, revoke_tokens_every) = (every(60, 200), every(30, 120));
+    let (drop_sockets_every, closing_every) = (every(15, 60), every(15, 60));
+    let (burst_429_every, half_open_every) = (every(15, 60), every(20, 60));
+    let (evict_every, revoke_tokens_every) = (every(20, 60), every(15, 60));
+    script.mischief.reload_every = every(10, 40);
+    script.mischief.disk_every = every(10, 40);
+    script.mischief.queue_every = every(10, 30);
+    script.mischief.jump_every = every(10, 40);
+    let token_lifetime = every(30, 90);
+    let channel_lifetime = every(40, 120);
     let mut share = |most: f64| if chance.strikes(0.5) { chance.unit() * most } else { 0.0 };
-    let faults = Faults {
+    let (error_rate, hang, lost) = (share(0.2), share(0.05), share(0.05));
+    let (not_applied, late_orders) = (share(0.2), share(0.1));
+    let (duplicate_events, reorder_events, lose_events) = (share(0.2), share(0.2), share(0.1));
+    script.mischief.crashes = share(0.01);
+    let retry_after = [RetryAfter::Sent, RetryAfter::Omitted, RetryAfter::Date];
+    let retry_after = chance.pick(&retry_after).copied().unwrap_or_default();
+    // A date is read against a clock that is set: by an hour, every wait would be the longest one.
+    let jump_by = if retry_after == RetryAfter::Date { seconds(20) } else { seconds(3600) };
+    script.mischief.jump_by = if script.mischief.jump_every.is_some() { jump_by } else { Duration::ZERO };
+    script.plan.token_lifetime = token_lifetime.unwrap_or(script.plan.token_lifetime);
+    script.plan.channel_lifetime = channel_lifetime.unwrap_or(script.plan.channel_lifetime);
+    script.plan.faults = Faults {
         drop_sockets_every,
         closing_every,
+        closing_notice: seconds(10),
         burst_429_every,
         half_open_every,
         evict_every,
         revoke_tokens_every,
-        error_rate: share(0.2),
-        hang: share(0.05),
-        not_applied: share(0.2),
-        duplicate_events: share(0.2),
-        reorder_events: share(0.2),
-        lose_events: share(0.1),
+        retry_after,
+        error_rate,
+        hang,
+        lost,
+        not_applied,
+        late_orders,
+        duplicate_events,
+        reorder_events,
+        lose_events,
         ..Faults::default()
     };
-    let crashes = share(0.005);
-    let script = Script {
-        plan: plan(seed, faults),
-        settings: settings(),
-        crashes,
-        rough: Duration::from_secs(300),
-        calm: Duration::from_secs(420),
-    };
-    Stage::new(script, policy())
+    script.rough = seconds(60);
+    script.calm = seconds(150);
+    script
+}
+
+/// The same, short and with fewer calls: for many seeds in little time.
+pub(crate) fn brief(seed: u64) -> Script {
+    let mut script = rough(seed);
+    script.plan.calls = 2;
+    script.rough = seconds(30);
+    script.settles = seconds(75);
+    script.calm = seconds(95);
+    script
+}
+
+/// A kind of run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Calm,
+    Deadly,
+    Rough,
+    Brief,
+}
+
+impl Kind {
+    pub(crate) fn script(self, seed: u64) -> Script {
+        match self {
+            Self::Calm => calm(seed),
+            Self::Deadly => deadly(seed),
+            Self::Rough => rough(seed),
+            Self::Brief => brief(seed),
+        }
+    }
+}
+
+/// Runs a script; one that cannot begin is a finding too.
+pub(crate) fn run(script: Script) -> recwarden::sim::stage::Report {
+    match Stage::new(script) {
+        Ok(stage) => stage.run(),
+        Err(error) => recwarden::sim::stage::Report { findings: vec![error], ..Default::default() },
+    }
 }

@@ -130,6 +130,8 @@ enum RetryAfterOption {
     Sent,
     /// Without it
     Omitted,
+    /// As an HTTP date
+    Date,
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -274,6 +276,7 @@ impl FaultOptions {
         let retry_after = self.retry_after.map(|retry_after| match retry_after {
             RetryAfterOption::Sent => RetryAfter::Sent,
             RetryAfterOption::Omitted => RetryAfter::Omitted,
+            RetryAfterOption::Date => RetryAfter::Date,
         });
         put(&mut faults.retry_after, &retry_after);
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::sim::desk::{Errand, Served, page};
+use crate::sim::org::Standing;
 use crate::sim::web::{HttpResponse, Refusal};
 use crate::sim::world::World;
 
@@ -29,7 +30,7 @@ fn queues(world: &World, errand: &Errand<'_>) -> Served {
         .org
         .queues
         .iter()
-        .filter(|queue| fits(queue.name))
+        .filter(|queue| queue.standing == Standing::Open && fits(queue.name))
         .map(|queue| world.org.queue_json(queue))
         .collect();
     Ok(HttpResponse::json(200, &page(errand, &all)))

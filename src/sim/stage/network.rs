@@ -23,15 +23,15 @@ impl Stage {
     /// Sends a parcel on its way, to arrive after the network's time and `longer`.
     pub(super) fn post(&mut self, parcel: Parcel, longer: Duration) {
         let at = self.now.mono + self.chance.span(WAY.0, WAY.1) + longer;
-        self.put(at, parcel);
+        self.put(at, self.life, parcel);
     }
 
-    fn put(&mut self, at: Mono, parcel: Parcel) {
+    fn put(&mut self, at: Mono, life: u32, parcel: Parcel) {
         self.next_parcel += 1;
-        self.on_their_way.insert((at, self.next_parcel), (self.life, parcel));
+        self.on_their_way.insert((at, self.next_parcel), (life, parcel));
     }
 
-    /// A parcel that arrives now. One for a process that died is lost, but a request goes on to the platform.
+    /// A parcel that arrives now; one for a process that died is lost.
     pub(super) fn next_parcel_due(&mut self) -> Option<Parcel> {
         loop {
             let entry = self.on_their_way.first_entry().filter(|entry| entry.key().0 <= self.now.mono)?;
@@ -39,9 +39,19 @@ impl Stage {
             if life == self.life {
                 return Some(parcel);
             }
-            if let Parcel::Request(_, request) = parcel {
-                self.serve(&request);
-            }
+        }
+    }
+
+    /// Requests that reach the platform now, whatever has become of the process that sent them.
+    pub(super) fn serve_requests(&mut self) {
+        while let Some(entry) = self.requests.first_entry().filter(|entry| entry.key().0 <= self.now.mono) {
+            let (life, id, request) = entry.remove();
+            let (answer, delay) = self.serve(&request).unwrap_or_else(|| {
+                self.count("fault: no answer in time");
+                (RawAnswer::Failed(Transport::Timeout), ANSWER_WAIT)
+            });
+            let at = self.now.mono + self.chance.span(WAY.0, WAY.1) + delay;
+            self.put(at, life, Parcel::Answer(id, answer));
         }
     }
 
@@ -54,60 +64,41 @@ impl Stage {
             };
             let parcel = match out {
                 SocketOut::Text(text) => Parcel::Text(socket, text),
-                SocketOut::Close { .. } | SocketOut::Cut => {
-                    self.count("sockets cut");
-                    Parcel::Lost(socket)
-                }
-                SocketOut::Freeze => {
-                    self.count("sockets frozen");
-                    continue;
-                }
+                SocketOut::Close { .. } | SocketOut::Cut => Parcel::Lost(socket),
+                SocketOut::Freeze => continue,
             };
-            self.put(self.now.mono + WAY.1, parcel);
+            self.put(self.now.mono + WAY.1, self.life, parcel);
         }
     }
 
-    pub(super) fn deliver(&mut self, parcel: Parcel) {
+    /// What a parcel is to the warden.
+    pub(super) fn unpack(&mut self, parcel: Parcel) -> Option<Input> {
         match parcel {
-            Parcel::Opened(socket) => self.feed(Input::SocketOpened(socket)),
+            Parcel::Opened(socket) => Some(Input::SocketOpened(socket)),
             Parcel::Text(socket, text) => {
                 self.count("frames");
-                self.feed(Input::SocketText(socket, text));
+                Some(Input::SocketText(socket, text))
             }
             Parcel::Lost(socket) => {
                 self.sockets.remove(&socket);
-                self.feed(Input::SocketLost(socket, "the connection is gone".into()));
+                Some(Input::SocketLost(socket, "the connection is gone".into()))
             }
-            Parcel::Request(id, request) => match self.serve(&request) {
-                Some((answer, delay)) => self.post(Parcel::Answer(id, answer), delay),
-                None => {
-                    self.count("requests without an answer");
-                    let answer = RawAnswer::Failed(Transport::Timeout);
-                    self.post(Parcel::Answer(id, answer), ANSWER_WAIT);
-                }
-            },
             Parcel::Answer(id, answer) => {
                 self.orders.remove(&id);
-                self.count_answer(&answer);
-                self.feed(Input::Answer(id, answer));
+                Some(Input::Answer(id, answer))
             }
-        }
-    }
-
-    fn count_answer(&mut self, answer: &RawAnswer) {
-        if let RawAnswer::Answered { status, .. } = answer {
-            match status {
-                429 => self.count("answers 429"),
-                500.. => self.count("answers 5xx"),
-                _ => {}
-            }
+            Parcel::Token => Some(Input::TokenRenewed),
+            Parcel::Letter(conversation, word) => Some(self.open_letter(conversation, word)),
         }
     }
 
     pub(super) fn send(&mut self, id: RequestId, request: Request) {
         self.count("requests");
+        self.tell(|| format!("< {} {}", request.method(), request.path()));
         self.watch_request(id, &request);
-        self.post(Parcel::Request(id, request), Duration::ZERO);
+        let at = self.now.mono + self.chance.span(WAY.0, WAY.1);
+        self.next_parcel += 1;
+        self.requests.insert((at, self.next_parcel), (self.life, id, request));
     }
 
     /// The platform's answer to a request, with the delay it gives it; a token that is refused is renewed
@@ -117,7 +108,11 @@ impl Stage {
         if answer.status != 401 {
             return Some(raw(answer));
         }
+        let renewed = !self.token.is_empty();
         self.log_in();
+        if renewed {
+            self.post(Parcel::Token, Duration::ZERO);
+        }
         self.ask(request).map(raw)
     }
 

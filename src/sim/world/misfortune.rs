@@ -31,6 +31,7 @@ impl World {
     }
 
     pub(super) fn strike(&mut self, kind: Misfortune) {
+        self.strikes(kind.name());
         self.note("fault", "", &format!("{kind:?}"));
         let sockets = self.post.channels.sockets();
         match kind {

@@ -1,0 +1,389 @@
+//! What a drawn policy demands of a call, told from the truth of the call and the words of PRODUCT.md 2, and not from
+//! the policy engine, so that a mistake there shows.
+//!
+//! A rule that remembers (`until = "end"`, `after`, `at_most`) depends on what was seen and when. What changed
+//! while the warden may have been blind leaves such a hold *unsure*, until something settles it: then more than
+//! one demand is acceptable, and only a state that none of them allows is wrong.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::recording::{Action, Wish};
+use crate::model::time::Wall;
+use crate::policy::rule::{Mode, Until};
+use crate::sim::call::{Tape, Truth};
+use crate::sim::charter::{Charter, Clause, Scene};
+use crate::sim::org::{Org, Taping};
+use crate::sim::platform::TrueStory;
+
+/// The priority of directives among rules, as the stage sets it.
+pub const DIRECTIVE_PRIORITY: i64 = 1000;
+
+/// Something that others said of a conversation, and that the warden took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// A fact.
+    Fact(String, bool),
+    /// A directive, for so long where a span is given.
+    Order(Action, Option<Duration>),
+    /// The directive is released.
+    Release,
+}
+
+/// Whether clocks were set, so that spans told by the wall are not exact over a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clocks {
+    /// They ran as they should.
+    Steady,
+    /// They were set.
+    Set,
+}
+
+/// Which recorder starts and stops are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Governed {
+    /// The policy recorder, by secure pause; a start from nothing is made ad hoc, where it is possible.
+    Pauses {
+        /// Whether a start from nothing is possible.
+        from_none: bool,
+    },
+    /// The ad-hoc recorders.
+    Adhoc,
+    /// The policy recorder, by the gateway's start and stop.
+    Gateway,
+}
+
+/// All that is known beside the calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The organisation.
+    pub org: &'a Org,
+    /// The policies, each from when on; the first from the beginning.
+    pub charters: &'a [(Wall, Charter)],
+    /// What others said, by conversation.
+    pub words: &'a BTreeMap<String, Vec<(Wall, Word)>>,
+    /// When the warden may have been blind.
+    pub blind: &'a [(Wall, Wall)],
+    /// Whether clocks were set.
+    pub clocks: Clocks,
+    /// Which recorder is meant.
+    pub governed: Governed,
+    /// Whether a pause that nobody wants must be one of ours, to be given back.
+    pub pauses: Pauses,
+    /// The end.
+    pub until: Wall,
+}
+
+/// Who else pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pauses {
+    /// Nobody: every pause is ours.
+    AllOurs,
+    /// Agents, or rules that keep what they did.
+    OthersToo,
+}
+
+/// A span in which a call was in a wrong state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// Since when.
+    pub from: Wall,
+    /// Until when.
+    pub until: Wall,
+    /// What was wrong at first.
+    pub what: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Pending,
+    Held,
+    Expired,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    Sure,
+    Unsure,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    Matches,
+    Differs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Hold {
+    phase: Phase,
+    since: Wall,
+    sight: Sight,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Directive {
+    action: Action,
+    until: Option<Wall>,
+    sight: Sight,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change<'a> {
+    Truth(&'a Truth),
+    Word(&'a Word),
+    Charter(&'a Charter),
+    Sight,
+}
+
+struct Mind<'a> {
+    case: Case<'a>,
+    story: &'a TrueStory,
+    charter: &'a Charter,
+    truth: Option<&'a Truth>,
+    facts: BTreeMap<String, bool>,
+    directive: Option<Directive>,
+    holds: BTreeMap<&'static str, Hold>,
+}
+
+/// The spans in which a call was in a state that its policy does not allow, outside of blindness.
+pub fn wrong_spans(story: &TrueStory, case: Case<'_>) -> Vec<Wrong> {
+    let Some((_, charter)) = case.charters.first() else { return Vec::new() };
+    let mut mind = Mind {
+        case,
+        story,
+        charter,
+        truth: None,
+        facts: BTreeMap::new(),
+        directive: None,
+        holds: BTreeMap::new(),
+    };
+    let mut spans = Vec::new();
+    let mut open: Option<Wrong> = None;
+    let mut now = Wall::default();
+    for (at, change) in changes(story, case) {
+        while let Some(due) = mind.next_timer().filter(|due| *due < at) {
+            now = due.max(now);
+            mind.settle(now);
+            mark(&mut open, &mut spans, now, mind.wrong());
+        }
+        now = at.max(now);
+        mind.take(change, now);
+        mind.settle(now);
+        mark(&mut open, &mut spans, now, mind.wrong());
+    }
+    mark(&mut open, &mut spans, case.until, None);
+    spans.into_iter().flat_map(|span| outside(span, case.blind)).collect()
+}
+
+fn changes<'a>(story: &'a TrueStory, case: Case<'a>) -> Vec<(Wall, Change<'a>)> {
+    let mut all: Vec<(Wall, Change<'_>)> =
+        case.charters.iter().skip(1).map(|(at, charter)| (*at, Change::Charter(charter))).collect();
+    all.extend(story.truths.iter().map(|truth| (truth.at, Change::Truth(truth))));
+    let words = case.words.get(&story.conversation).into_iter().flatten();
+    all.extend(words.map(|(at, word)| (*at, Change::Word(word))));
+    all.extend(case.blind.iter().map(|(_, until)| (*until, Change::Sight)));
+    all.retain(|(at, _)| *at <= case.until);
+    all.sort_by_key(|(at, _)| *at);
+    all
+}
+
+fn mark(open: &mut Option<Wrong>, spans: &mut Vec<Wrong>, now: Wall, wrong: Option<String>) {
+    match (open.take(), wrong) {
+        (None, Some(what)) => *open = Some(Wrong { from: now, until: now, what }),
+        (Some(span), Some(_)) => *open = Some(span),
+        (Some(span), None) => spans.push(Wrong { until: now, ..span }),
+        (None, None) => {}
+    }
+}
+
+/// The parts of a span in which the warden could see.
+fn outside(span: Wrong, blind: &[(Wall, Wall)]) -> Vec<Wrong> {
+    let mut parts = vec![span];
+    for (from, until) in blind {
+        let cut = |part: Wrong| {
+            let before = Wrong { until: part.until.min(*from), ..part.clone() };
+            let after = Wrong { from: part.from.max(*until), ..part };
+            [before, after]
+        };
+        parts = parts.into_iter().flat_map(cut).filter(|part| part.from < part.until).collect();
+    }
+    parts
+}
+
+impl<'a> Mind<'a> {
+    fn take(&mut self, change: Change<'a>, now: Wall) {
+        match change {
+            Change::Truth(truth) => self.truth = Some(truth),
+            Change::Charter(charter) => self.charter = charter,
+            Change::Sight => {}
+            Change::Word(Word::Fact(name, value)) => {
+                self.facts.insert(name.clone(), *value);
+            }
+            Change::Word(Word::Release) => self.directive = None,
+            Change::Word(Word::Order(action, lasts)) => {
+                let exact = lasts.is_none() || self.case.clocks == Clocks::Steady;
+                let sight = if exact { Sight::Sure } else { Sight::Unsure };
+                self.directive =
+                    Some(Directive { action: *action, until: lasts.map(|span| now + span), sight });
+            }
+        }
+    }
+
+    fn is_blind(&self, at: Wall) -> bool {
+        self.case.blind.iter().any(|(from, until)| *from <= at && at < *until)
+    }
+
+    fn settle(&mut self, now: Wall) {
+        if self
+            .directive
+            .is_some_and(|one| one.sight == Sight::Sure && one.until.is_some_and(|until| until <= now))
+        {
+            self.directive = None;
+        }
+        let Some(truth) = self.truth else { return };
+        let scene = Scene { truth, way: self.story.way, facts: &self.facts, org: self.case.org };
+        let seen = if self.is_blind(now) { Sight::Unsure } else { Sight::Sure };
+        let mut holds = BTreeMap::new();
+        for clause in &self.charter.clauses {
+            let matches = truth.live && clause.matches(scene);
+            let condition = if matches { Condition::Matches } else { Condition::Differs };
+            let before = self.holds.get(clause.name).copied();
+            if let Some(next) = next_hold(clause, before, condition, now, seen) {
+                holds.insert(clause.name, next);
+            }
+        }
+        self.holds = holds;
+    }
+
+    fn next_timer(&self) -> Option<Wall> {
+        let due = |clause: &Clause| {
+            let hold = self.holds.get(clause.name)?;
+            match hold.phase {
+                Phase::Pending => Some(hold.since + clause.after),
+                Phase::Held => clause.at_most.map(|most| hold.since + most),
+                Phase::Expired => None,
+            }
+        };
+        let directive = self.directive.filter(|one| one.sight == Sight::Sure).and_then(|one| one.until);
+        self.charter.clauses.iter().filter_map(due).chain(directive).min()
+    }
+
+    /// What may be demanded now; one thing, where everything is sure.
+    fn demands(&self) -> Vec<Wish> {
+        let mut demands = Vec::new();
+        let (above, below): (Vec<&Clause>, Vec<&Clause>) =
+            self.charter.clauses.iter().partition(|one| one.priority > DIRECTIVE_PRIORITY);
+        for clause in above {
+            if self.ask(clause, &mut demands) {
+                return demands;
+            }
+        }
+        if let Some(directive) = self.directive {
+            demands.push(directive.action.into());
+            if directive.sight == Sight::Sure {
+                return demands;
+            }
+        }
+        for clause in below {
+            if self.ask(clause, &mut demands) {
+                return demands;
+            }
+        }
+        demands.push(self.charter.default);
+        demands
+    }
+
+    /// Adds what a clause demands; whether it surely does, so that nothing below it counts.
+    fn ask(&self, clause: &Clause, demands: &mut Vec<Wish>) -> bool {
+        let Some(hold) = self.holds.get(clause.name).filter(|_| clause.mode == Mode::Enforce) else {
+            return false;
+        };
+        match (hold.sight, hold.phase) {
+            (Sight::Unsure, Phase::Pending | Phase::Held | Phase::Expired) => {
+                demands.push(clause.action.into());
+                false
+            }
+            (Sight::Sure, Phase::Held) => {
+                demands.push(clause.action.into());
+                true
+            }
+            (Sight::Sure, Phase::Pending | Phase::Expired) => false,
+        }
+    }
+
+    /// What is wrong now, where something is.
+    fn wrong(&self) -> Option<String> {
+        let truth = self.truth.filter(|truth| truth.live)?;
+        let demands = self.demands();
+        let fits = |wish: &Wish| match wish {
+            Wish::Stop => !self.is_recorded(truth),
+            Wish::Start => self.is_recorded(truth) || !self.can_be_started(truth),
+            Wish::Leave => !self.is_left_paused(truth),
+        };
+        if demands.iter().any(fits) {
+            return None;
+        }
+        let (tape, holds) = (truth.tape, &self.holds);
+        Some(format!("{demands:?} is demanded, and the tape is {tape:?} ({holds:?}, {:?})", self.directive))
+    }
+
+    fn is_recorded(&self, truth: &Truth) -> bool {
+        match self.case.governed {
+            Governed::Pauses { .. } | Governed::Gateway => truth.tape == Tape::Active,
+            Governed::Adhoc => truth.other_recorders > 0,
+        }
+    }
+
+    fn can_be_started(&self, truth: &Truth) -> bool {
+        match (self.case.governed, truth.tape) {
+            (_, Tape::Active | Tape::Suspended) if self.case.governed != Governed::Adhoc => false,
+            (Governed::Pauses { from_none: false }, Tape::None) => false,
+            (Governed::Pauses { .. } | Governed::Gateway, Tape::SecurePaused)
+            | (Governed::Gateway, Tape::None) => true,
+            (Governed::Pauses { .. } | Governed::Adhoc, _) => truth.agents > truth.other_recorders,
+            (Governed::Gateway, _) => false,
+        }
+    }
+
+    /// Whether a pause is left that nobody wants.
+    fn is_left_paused(&self, truth: &Truth) -> bool {
+        let taping = truth.queue.as_deref().and_then(|id| self.case.org.queue(id)).map(|queue| queue.taping);
+        self.case.pauses == Pauses::AllOurs
+            && match self.case.governed {
+                Governed::Pauses { .. } => truth.tape == Tape::SecurePaused,
+                Governed::Gateway => {
+                    truth.tape == Tape::None && truth.agents > 0 && taping == Some(Taping::Recorded)
+                }
+                Governed::Adhoc => false,
+            }
+    }
+}
+
+/// Where a hold stands next, and whether that is sure.
+fn next_hold(clause: &Clause, before: Option<Hold>, is: Condition, now: Wall, seen: Sight) -> Option<Hold> {
+    let remembers = clause.until == Until::End || !clause.after.is_zero() || clause.at_most.is_some();
+    let changed = if remembers { seen } else { Sight::Sure };
+    let Some(hold) = before else {
+        let phase = if clause.after.is_zero() { Phase::Held } else { Phase::Pending };
+        return (is == Condition::Matches).then_some(Hold { phase, since: now, sight: changed });
+    };
+    let differs = is == Condition::Differs;
+    let later = if changed == Sight::Unsure { changed } else { hold.sight };
+    match hold.phase {
+        Phase::Pending | Phase::Expired if differs => None,
+        Phase::Held if differs && clause.until == Until::Unmatched => None,
+        Phase::Pending if now.since(hold.since) >= clause.after => {
+            Some(Hold { phase: Phase::Held, since: now, sight: later })
+        }
+        Phase::Held if clause.at_most.is_some_and(|most| now.since(hold.since) >= most) => {
+            Some(Hold { phase: Phase::Expired, since: now, sight: later })
+        }
+        // It matches and is seen: where nothing but the match counts, that settles it.
+        Phase::Held
+            if !differs && seen == Sight::Sure && clause.at_most.is_none() && clause.after.is_zero() =>
+        {
+            Some(Hold { sight: Sight::Sure, ..hold })
+        }
+        Phase::Pending | Phase::Held | Phase::Expired => Some(hold),
+    }
+}

@@ -1,0 +1,185 @@
+//! The log of the stage, and the lives of the process that writes it.
+
+use std::time::Duration;
+
+use super::promise::Trace;
+use super::{Stage, Stalled};
+use crate::audit::log::Log;
+use crate::audit::record::{self, Record};
+use crate::sim::disk::{Death, Trouble};
+use crate::warden::{Keeping, Output, Warden};
+
+/// While the log cannot be written it is tried again so often.
+const RETRY: Duration = Duration::from_secs(1);
+/// Making records durable takes up to so long.
+const SYNC_TAKES: Duration = Duration::from_millis(4);
+
+/// Where in a turn the process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dies {
+    NotNow,
+    BeforeWriting,
+    WhileWriting(u32),
+    /// After so many of the outputs that follow the records.
+    After(usize),
+}
+
+impl Stage {
+    /// Makes the records durable and does the rest, each in its order, unless the process dies over it.
+    pub(super) fn perform(&mut self, outputs: Vec<Output>) {
+        let (mut records, mut rest): (Vec<Record>, Vec<Output>) = (Vec::new(), Vec::new());
+        for output in outputs {
+            match output {
+                Output::Record(record) => records.push(record),
+                Output::Note(note) => self.tell(|| format!("# {}", note.message)),
+                other @ (Output::Request(..) | Output::Socket(_) | Output::Reply(..) | Output::Facts(_)) => {
+                    rest.push(other);
+                }
+            }
+        }
+        if records.is_empty() && rest.is_empty() {
+            return;
+        }
+        self.watch.woken = 0;
+        let dies = self.death(rest.len());
+        if dies == Dies::BeforeWriting {
+            return self.crash();
+        }
+        if let Dies::WhileWriting(calls) = dies {
+            self.log.disk_mut().trouble = Trouble::Dies(calls);
+        }
+        let wall = self.seen().wall;
+        for record in &records {
+            self.tell(|| format!("* {}", serde_json::to_string(record).unwrap_or_default()));
+            self.log.append(wall, record);
+        }
+        self.watch.written.extend(records);
+        if !self.make_durable() {
+            if self.log.disk().is_dead() {
+                return self.crash();
+            }
+            self.count("fault: stalled on the log");
+            self.stalled = Some(Stalled { retry: self.now.mono + RETRY, rest });
+            return;
+        }
+        let done = if let Dies::After(done) = dies { done } else { rest.len() };
+        self.carry_out(rest.into_iter().take(done));
+        if matches!(dies, Dies::After(_) | Dies::WhileWriting(_)) {
+            self.crash();
+        }
+    }
+
+    /// Tries to write again what could not be written.
+    pub(super) fn try_again(&mut self) {
+        let Some(Stalled { retry, rest }) = self.stalled.take() else { return };
+        if retry > self.now.mono {
+            self.stalled = Some(Stalled { retry, rest });
+        } else if self.death(rest.len()) != Dies::NotNow {
+            self.crash();
+        } else if self.make_durable() {
+            self.carry_out(rest.into_iter());
+        } else {
+            self.stalled = Some(Stalled { retry: self.now.mono + RETRY, rest });
+        }
+    }
+
+    fn death(&mut self, rest: usize) -> Dies {
+        if !self.chance.strikes(self.script.mischief.crashes) {
+            return Dies::NotNow;
+        }
+        match self.chance.below(3) {
+            0 => Dies::BeforeWriting,
+            1 => Dies::WhileWriting(u32::try_from(self.chance.below(5)).unwrap_or_default()),
+            _ => Dies::After(self.chance.below(rest + 1)),
+        }
+    }
+
+    fn make_durable(&mut self) -> bool {
+        if self.log.pending() == 0 {
+            return true;
+        }
+        let wall = self.seen().wall;
+        if let Err(error) = self.log.sync(wall) {
+            self.tell(|| format!("# the log cannot be written: {error}"));
+            return false;
+        }
+        self.busy_until = self.now.mono + self.chance.span(Duration::ZERO, SYNC_TAKES);
+        for record in std::mem::take(&mut self.watch.written) {
+            self.count(record.kind());
+            self.watch_record(&record);
+        }
+        true
+    }
+
+    fn carry_out(&mut self, outputs: impl Iterator<Item = Output>) {
+        for output in outputs {
+            match output {
+                Output::Request(id, request) => self.send(id, request),
+                Output::Socket(order) => self.order_socket(order),
+                Output::Reply(ticket, reply) => self.take_reply(ticket, &reply),
+                Output::Facts(Keeping::Keep(id, facts)) => drop(self.facts.insert(id, facts)),
+                Output::Facts(Keeping::Forget(id)) => drop(self.facts.remove(&id)),
+                Output::Record(_) | Output::Note(_) => {}
+            }
+        }
+    }
+
+    /// The process dies; what the disk kept is all that the next one has.
+    fn crash(&mut self) {
+        let death = if self.chance.strikes(0.5) { Death::Killed } else { Death::PowerLost };
+        self.count(if death == Death::Killed { "fault: process killed" } else { "fault: power lost" });
+        self.tell(|| format!("# the process dies: {death:?}"));
+        self.blind_around_now();
+        self.life += 1;
+        self.stalled = None;
+        for (_, there) in std::mem::take(&mut self.sockets) {
+            self.platform.socket_gone(there, self.now);
+        }
+        self.orders.clear();
+        // Of what the dead process sent, the log tells its orders alone.
+        self.sent.retain(|(_, trace)| *trace == Trace::Logged);
+        self.watch.begin_life();
+        let mut disk = self.log.disk().clone();
+        disk.outlive(death);
+        match Log::open(disk, self.script.rotation) {
+            Ok((log, recovered)) => {
+                self.log = log;
+                self.judge_recovery();
+                self.begin_life(recovered.cut);
+            }
+            Err(error) => self.finding(format!("the log does not open after a crash: {error}")),
+        }
+        self.repeat_letters();
+    }
+
+    /// A process begins with what the log says was in force.
+    pub(super) fn begin_life(&mut self, cut: Option<record::Cut>) {
+        if cut.is_some() {
+            self.count("fault: torn line cut off");
+        }
+        let (settings, seed, now) = (self.script.settings.clone(), self.chance.bits(), self.seen());
+        let history = self.log.history().clone();
+        let policy = self.policies.get(self.policy).cloned().unwrap_or_default();
+        let started = Record::DaemonStarted(record::DaemonStarted {
+            version: "stage".into(),
+            epoch: 1,
+            pid: None,
+            dry_run: false,
+            cut,
+        });
+        self.log.append(now.wall, &started);
+        self.watch.written.push(started);
+        self.warden = Warden::new(settings, policy, seed, now, history.last());
+        self.warden.recover(&history, now);
+        for (id, facts) in &self.facts {
+            self.warden.recover_facts(id, facts.clone());
+        }
+        let mut outputs = Vec::new();
+        while let Some(output) = self.warden.poll_output() {
+            outputs.push(output);
+        }
+        let crashes = std::mem::take(&mut self.script.mischief.crashes);
+        self.perform(outputs);
+        self.script.mischief.crashes = crashes;
+    }
+}

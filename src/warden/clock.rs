@@ -1,0 +1,84 @@
+//! A wall clock that is set.
+//!
+//! Holds, directives and decisions keep their times by the wall, so that they survive a crash. Set back, the clock
+//! would let a pause last longer by as much; so what is kept is set back with it. Set forward, time may really
+//! have passed (a host that was asleep): holds take it as passed, but no decision is given up for it.
+
+use std::time::Duration;
+
+use super::{Level, Warden};
+use crate::audit::record::{self, HoldPhase, Record};
+use crate::model::ids::ConversationId;
+use crate::model::time::Now;
+
+/// A smaller step is a clock being steered, not set.
+const STEP: Duration = Duration::from_secs(1);
+
+impl Warden {
+    /// Compares the clocks with what they said at the last input.
+    pub(super) fn mind_the_clock(&mut self, now: Now) {
+        let Some(last) = self.clock.replace(now) else { return };
+        let expected = last.wall + now.mono.since(last.mono);
+        let (ahead, back) = (now.wall.since(expected), expected.since(now.wall));
+        if ahead.max(back) < STEP {
+            return;
+        }
+        let (way, by) = if ahead > back { ("forward", ahead) } else { ("back", back) };
+        let by_text = humantime::format_duration(Duration::from_secs(by.as_secs()));
+        self.note(Level::Warn, format!("the wall clock was set {way} by {by_text}"));
+        self.count("recwarden_clock_steps_total");
+        for (_, call) in self.book.iter_mut() {
+            if let Some(open) = call.pursuit.as_mut() {
+                open.opened.wall = if ahead > back { open.opened.wall + by } else { open.opened.wall - by };
+            }
+        }
+        if back > ahead {
+            self.set_back(back);
+        }
+    }
+
+    fn set_back(&mut self, by: Duration) {
+        let ids: Vec<ConversationId> = self.book.iter().map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            let Some(call) = self.book.get_mut(&id) else { continue };
+            let mut records = Vec::new();
+            call.latches.set_back(by);
+            for (rule, hold) in call.latches.iter() {
+                let terms = self
+                    .policy
+                    .named(rule)
+                    .map(|(_, terms)| terms)
+                    .filter(|_| hold.phase != HoldPhase::Expired);
+                if let Some(terms) = terms {
+                    let claim = call.claim.as_ref().filter(|one| one.rule == *rule).map(|one| one.before);
+                    let (since, phase, action) = (hold.since, hold.phase, terms.action);
+                    let (conversation, rule) = (id.clone(), rule.clone());
+                    records.push(Record::Hold(record::Hold {
+                        conversation,
+                        rule,
+                        action,
+                        since,
+                        phase,
+                        claim,
+                    }));
+                }
+            }
+            if let Some(directive) = call.directive.as_mut()
+                && let Some(until) = directive.until.as_mut()
+            {
+                *until = *until - by;
+                records.push(Record::Directive(record::Directive {
+                    directive: directive.id.clone(),
+                    conversation: id.clone(),
+                    action: directive.action,
+                    by: directive.by.clone(),
+                    reason: directive.reason.clone(),
+                    origin: directive.origin,
+                    until: directive.until,
+                    decision: None,
+                }));
+            }
+            records.into_iter().for_each(|one| self.record(one));
+        }
+    }
+}
