@@ -16,7 +16,7 @@ mod wires;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use callers::Caller;
+use callers::{Caller, Kept};
 pub use stalled::Unwritten;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info, warn};
@@ -246,17 +246,19 @@ impl Daemon {
         let now = self.parts.clock.now();
         let mut rest = Vec::new();
         let mut records = Vec::new();
+        let mut facts = Vec::new();
         for output in outputs {
             match output {
                 Output::Record(record) => records.push(record),
-                Output::Facts(keeping) => self.parts.facts.keep(keeping),
+                Output::Facts(keeping) => facts.push(keeping),
                 other @ (Output::Request(..) | Output::Socket(_) | Output::Reply(..) | Output::Note(_)) => {
                     rest.push(other);
                 }
             }
         }
         self.journal(records, now).await?;
-        let kept = self.keep_facts();
+        // Facts that could not be stored wait for the next ones, or for the next status.
+        let kept = if facts.is_empty() { Kept::Yes } else { self.keep_facts(facts) };
         for output in rest {
             match output {
                 Output::Request(id, request) => self.wires.send(&self.parts.api, id, request),

@@ -1,12 +1,12 @@
 //! Those who wait for an answer to what they ordered or pushed.
 
 use tokio::sync::oneshot;
-use tracing::error;
+use tracing::{error, info};
 
 use super::Daemon;
 use crate::http::ask::{DirectiveAnswer, FactsAnswer, Unanswered};
 use crate::io::token::chain;
-use crate::warden::{Reply, Ticket};
+use crate::warden::{Keeping, Reply, Ticket};
 
 /// One who waits.
 #[derive(Debug)]
@@ -51,14 +51,51 @@ impl Daemon {
         ticket
     }
 
-    /// Makes facts durable. Where that fails they are used all the same, and their sender is told.
-    pub(super) fn keep_facts(&mut self) -> Kept {
+    /// Notes what is to be kept of facts, and makes it durable. Where that fails they are used all the same,
+    /// their sender is told, and it is tried again with the next ones and with each status.
+    pub(super) fn keep_facts(&mut self, keeping: Vec<Keeping>) -> Kept {
+        let behind = self.parts.facts.is_behind();
+        if keeping.is_empty() && !behind {
+            return Kept::Yes;
+        }
+        keeping.into_iter().for_each(|one| self.parts.facts.keep(one));
         match self.parts.facts.sync() {
+            Ok(()) if behind => {
+                info!("facts are kept again");
+                Kept::Yes
+            }
             Ok(()) => Kept::Yes,
             Err(error) => {
-                error!("facts are not kept: {}", chain(&error));
+                let text = format!("facts pushed since are lost at the next start: {}", chain(&error));
+                error!("{text}");
+                // Who is to act has to know once.
+                if !behind {
+                    self.raise("facts", text);
+                }
                 Kept::No
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply() -> Reply {
+        Reply { decision: None, message: "taken".into() }
+    }
+
+    #[test]
+    fn facts_that_could_not_be_stored_are_refused_and_an_order_beside_them_is_not() {
+        let (facts, mut answered) = oneshot::channel();
+        Caller::Facts(facts).answer(reply(), Kept::No);
+        assert_eq!(answered.try_recv().expect("an answer"), Err(Unanswered::NotKept));
+        let (facts, mut answered) = oneshot::channel();
+        Caller::Facts(facts).answer(reply(), Kept::Yes);
+        assert!(answered.try_recv().expect("an answer").is_ok());
+        let (directive, mut answered) = oneshot::channel();
+        Caller::Directive(directive).answer(reply(), Kept::No);
+        assert_eq!(answered.try_recv().expect("an answer").message, "taken");
     }
 }

@@ -84,6 +84,7 @@ impl Daemon {
     pub(super) fn tell_status(&mut self, now: Now) {
         self.warn_of_unknown_queues();
         self.status_at = now.mono + STATUS_EVERY;
+        self.keep_facts(Vec::new());
         let warden = &self.parts.warden;
         let (used, limit) = warden.budget(now.mono);
         let open = warden.open_count();

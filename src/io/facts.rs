@@ -93,6 +93,11 @@ impl FactStore {
         };
     }
 
+    /// Whether something could not be made durable so far.
+    pub fn is_behind(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// Makes durable what was noted.
     ///
     /// # Errors
@@ -260,6 +265,25 @@ mod tests {
         drop(database);
         let error = FactStore::open(path).expect_err("it cannot be read");
         assert!(error.to_string().contains("facts of conversation c1"), "{error}");
+    }
+
+    #[test]
+    fn what_the_disk_refused_is_written_once_it_takes_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE_NAME);
+        let (mut store, _) = FactStore::open(path.clone()).expect("it opens");
+        store.database = None;
+        std::fs::rename(&path, folder.path().join("aside")).expect("moved");
+        std::fs::create_dir(&path).expect("in its way");
+        store.keep(Keeping::Keep("c1".into(), facts(1)));
+        store.sync().expect_err("it cannot be opened");
+        assert!(store.is_behind());
+        std::fs::remove_dir(&path).expect("out of the way");
+        std::fs::rename(folder.path().join("aside"), &path).expect("moved back");
+        store.sync().expect("it is written");
+        assert!(!store.is_behind());
+        drop(store);
+        assert_eq!(FactStore::open(path).expect("it opens").1, [("c1".into(), facts(1))].into());
     }
 
     #[test]
