@@ -280,6 +280,14 @@ mod tests {
     }
 
     #[test]
+    fn a_round_that_finds_nobody_ends_at_once() {
+        let mut bench = Bench::new(settings(), PCI);
+        bench.feed(super::super::Input::Timeout);
+        bench.pass(Duration::from_millis(10));
+        assert_eq!((bench.kinds("gap.opened"), bench.kinds("gap.closed")), (1, 1));
+    }
+
+    #[test]
     fn by_default_the_blind_leave_recordings_as_they_are() {
         let mut bench = live(2);
         (bench.sockets, bench.api) = (Way::Shut, Way::Shut);

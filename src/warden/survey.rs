@@ -361,6 +361,8 @@ impl Survey {
             Stage::Idle if self.again == Again::Yes => Some(Mono::default()),
             Stage::Idle => [self.next_round, self.reread_at].into_iter().flatten().min(),
             Stage::Query { due, .. } => Some(*due),
+            // Nothing is left to wait for: the round ends with the next look.
+            Stage::Reading(reading) if reading.left() == 0 => Some(Mono::default()),
             Stage::Reading(reading) => reading.next_retry(),
             Stage::Querying { .. } => None,
         }
