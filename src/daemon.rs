@@ -56,6 +56,7 @@ enum Event {
     Answer(RequestId, RawAnswer),
     Ask(Ask),
     Signal(Signal),
+    TokenRenewed,
     Wakeup,
 }
 
@@ -105,18 +106,24 @@ pub struct Parts {
 /// Where the audit log could not be written when it was told to stop.
 pub async fn run(parts: Parts) -> Result<Parts, Unwritten> {
     let status_at = parts.clock.now().mono;
+    let tokens = std::sync::Arc::clone(parts.api.tokens());
+    let renewals = tokens.renewals();
+    let keeper = tokio::spawn(async move { tokens.keep_fresh().await });
     let mut daemon = Daemon {
         wires: Wires::new(parts.warden.memory() / 4, parts.clock),
         parts,
         tickets: BTreeMap::new(),
         next_ticket: 0,
+        renewals,
         status_at,
         told: Told::Nothing,
         stop_by: None,
         write_failures: 0,
         alerts: outward::Alerts::new(),
     };
-    daemon.turn_until_drained().await?;
+    let drained = daemon.turn_until_drained().await;
+    keeper.abort();
+    drained?;
     Ok(daemon.parts)
 }
 
@@ -132,6 +139,7 @@ struct Daemon {
     wires: Wires,
     tickets: BTreeMap<Ticket, Caller>,
     next_ticket: u64,
+    renewals: watch::Receiver<u64>,
     status_at: Mono,
     told: Told,
     /// When all must be over; none until the daemon is told to stop.
@@ -178,6 +186,7 @@ impl Daemon {
         let wakeup = wakeup.map_or(self.status_at, |at| at.min(self.status_at));
         let deadline = self.parts.clock.instant(until.map_or(wakeup, |at| at.min(wakeup)).max(now.mono));
         let signals_open = !self.parts.signals.is_closed();
+        let renewals_open = self.renewals.has_changed().is_ok();
         let asks_open = !self.parts.asks.is_closed();
         tokio::select! {
             biased;
@@ -185,6 +194,9 @@ impl Daemon {
                 Some(signal.map_or(Event::Wakeup, Event::Signal))
             }
             answer = self.wires.answers.recv() => answer.map(|(id, answer)| Event::Answer(id, answer)),
+            renewed = self.renewals.changed(), if renewals_open => {
+                Some(renewed.map_or(Event::Wakeup, |()| Event::TokenRenewed))
+            }
             event = self.wires.socket_events.recv() => event.map(Event::Socket),
             ask = self.parts.asks.recv(), if asks_open => Some(ask.map_or(Event::Wakeup, Event::Ask)),
             () = tokio::time::sleep_until(deadline) => {
@@ -218,6 +230,7 @@ impl Daemon {
                 }
                 return Turn::On;
             }
+            Event::TokenRenewed => Input::TokenRenewed,
             Event::Wakeup => Input::Timeout,
         };
         self.handle(input, now, outputs);

@@ -48,6 +48,11 @@ impl Api {
         Self { http, api_url, tokens }
     }
 
+    /// The token that requests are sent with.
+    pub fn tokens(&self) -> &Arc<Tokens> {
+        &self.tokens
+    }
+
     /// Sends a request.
     pub async fn send(&self, request: &Request) -> RawAnswer {
         let mut refused: Option<Arc<str>> = None;

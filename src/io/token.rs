@@ -1,18 +1,22 @@
-//! The access token: client credentials, kept until shortly before it expires, renewed once for all who
-//! were refused (GENESYS.md 1).
+//! The access token: client credentials, renewed in good time before it expires, and once for all who were
+//! refused (GENESYS.md 1). Each new token is told, since channels belong to the token that made them.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
+use tracing::warn;
 
 use crate::io::clock::Clock;
 use crate::model::time::Mono;
+use crate::warden::session::token_renewed_after;
 
-/// A token is renewed so long before it expires; the vendor's clients do the same.
-pub const RENEW_BEFORE: Duration = Duration::from_secs(60);
+/// A renewal that failed is tried again after this; a request that needs a token tries at once.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+/// The clocks of a host that slept are looked at again after this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(600);
 
 /// Text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -84,6 +88,8 @@ pub struct Tokens {
     clock: Clock,
     // Held while a token is fetched, so that many refused requests lead to one renewal.
     kept: Mutex<Option<Kept>>,
+    // How many were fetched.
+    fetched: watch::Sender<u64>,
 }
 
 impl fmt::Debug for Tokens {
@@ -115,7 +121,15 @@ impl Tokens {
         client_secret: Secret,
         clock: Clock,
     ) -> Self {
-        Self { http, login_url, client_id, client_secret, clock, kept: Mutex::new(None) }
+        Self {
+            http,
+            login_url,
+            client_id,
+            client_secret,
+            clock,
+            kept: Mutex::new(None),
+            fetched: watch::Sender::new(0),
+        }
     }
 
     /// A token that is good for now. `refused` is one that just was not.
@@ -132,10 +146,36 @@ impl Tokens {
         }
         let granted = self.fetch().await?;
         let lifetime = Duration::from_secs(granted.expires_in);
-        let renew_at = self.clock.now().mono + lifetime.saturating_sub(RENEW_BEFORE.min(lifetime / 2));
+        let renew_at = self.clock.now().mono + token_renewed_after(lifetime);
         let token: Arc<str> = granted.access_token.into();
         *kept = Some(Kept { token: Arc::clone(&token), renew_at });
+        self.fetched.send_modify(|count| *count += 1);
         Ok(token)
+    }
+
+    /// Changes with each token that is fetched.
+    pub fn renewals(&self) -> watch::Receiver<u64> {
+        self.fetched.subscribe()
+    }
+
+    /// Renews the token in time, whether a request needs it or not; never ends.
+    pub async fn keep_fresh(&self) {
+        let mut renewals = self.renewals();
+        loop {
+            let renew_at = self.kept.lock().await.as_ref().map(|kept| kept.renew_at);
+            let now = self.clock.now().mono;
+            match renew_at {
+                // The first token is fetched by the first request. The sender lives as long as this does.
+                None => drop(renewals.changed().await),
+                Some(at) if at > now => tokio::time::sleep(at.since(now).min(LONGEST_SLEEP)).await,
+                Some(_) => {
+                    if let Err(error) = self.get(None).await {
+                        warn!("the access token could not be renewed, tried again: {error}");
+                        tokio::time::sleep(RETRY_AFTER).await;
+                    }
+                }
+            }
+        }
     }
 
     async fn fetch(&self) -> Result<Granted, TokenError> {

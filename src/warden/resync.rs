@@ -1,6 +1,7 @@
 //! Gaps opened and closed, rounds of the resync begun, and what follows from being blind.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use super::{Level, Warden};
 use crate::audit::record::{self, HoldPhase, Record};
@@ -14,6 +15,9 @@ use crate::warden::plan;
 use crate::warden::sight::{Change, Subscription, WhenBlind};
 use crate::warden::survey::Gap;
 use crate::wire::reply::RawAnswer;
+
+/// A conversation is told of within this after it began; the clocks of platform and host may differ by some of it.
+const FIRST_EVENT_WAIT: Duration = Duration::from_secs(20);
 
 impl Warden {
     /// The span before the start is the first gap.
@@ -158,7 +162,11 @@ impl Warden {
         // What came while nothing was heard, no event could tell.
         let owed = self.survey.owes_look(id);
         let before = looks(self);
+        let unknown = self.book.get(id).is_none();
         self.take_body(id, version, answer, now)?;
+        if unknown && self.should_have_been_told(id, now) {
+            self.survey.changed_in_silence(id, now.mono);
+        }
         let Some((version_now, told_now, particulars_now)) = looks(self) else { return Ok(()) };
         let read_before =
             self.book.get_mut(id).and_then(|call| call.read_particulars.replace(particulars_now));
@@ -171,6 +179,15 @@ impl Warden {
             self.survey.changed_in_silence(id, now.mono);
         }
         Ok(())
+    }
+
+    /// Whether a live conversation began while every topic was heard, and long enough ago for its first event.
+    fn should_have_been_told(&self, id: &ConversationId, now: Now) -> bool {
+        let Some(heard_since) = self.session.heard_since() else { return false };
+        self.book.get(id).filter(|call| call.conversation.is_live()).is_some_and(|call| {
+            let begun = call.conversation.start_time;
+            begun.is_some_and(|begun| begun >= heard_since && begun + FIRST_EVENT_WAIT <= now.wall)
+        })
     }
 
     /// Where a change came without its event, the subscription is deaf though its socket lives: it is replaced,

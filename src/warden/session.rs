@@ -58,10 +58,18 @@ pub const ROTATE_BEFORE: Duration = Duration::from_secs(3600);
 pub const ROTATE_AT_MOST_EVERY: Duration = Duration::from_secs(60);
 /// A socket is heard so long after its successor was confirmed: frames on their way arrive.
 pub const LINGER: Duration = Duration::from_secs(5);
+/// A new access token is fetched so long before the old one ends: the successors of every channel are up by
+/// then, one after the other where the platform's limit leaves room for one only.
+pub const TOKEN_RENEWED_BEFORE: Duration = Duration::from_secs(300);
 /// No channel lives longer (GENESYS.md 4.2), whatever the clocks say.
 const LONGEST_LIFE: Duration = Duration::from_secs(86_400);
 /// The probe (GENESYS.md 4.3).
 pub const PING: &str = r#"{"message":"ping"}"#;
+
+/// How long after it was issued a token of this lifetime is replaced.
+pub fn token_renewed_after(lifetime: Duration) -> Duration {
+    lifetime - TOKEN_RENEWED_BEFORE.min(lifetime / 2)
+}
 
 /// One channel for one pack of topics, and what keeps it subscribed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,6 +142,8 @@ pub struct Session {
     overlap: Overlap,
     rejected: BTreeMap<Topic, String>,
     resync: Resync,
+    /// Since when every topic was heard, and the newest with them.
+    heard_since: Option<Wall>,
     effects: VecDeque<Effect>,
 }
 
@@ -307,15 +317,22 @@ impl Session {
         }
         let grown = current.is_some_and(|(_, grown)| known < Some(grown) && grown <= revision);
         if grown && self.resync == Resync::Done {
+            self.heard_since = Some(now.wall);
             self.effects.push_back(Effect::Grown);
         }
-        self.settle_resync();
+        self.settle_resync(now.wall);
     }
 
-    fn settle_resync(&mut self) {
+    /// Since when every topic was heard as far as anybody knows; none while one is not, or is refused.
+    pub fn heard_since(&self) -> Option<Wall> {
+        self.heard_since.filter(|_| self.is_live() && self.rejected.is_empty())
+    }
+
+    fn settle_resync(&mut self, now: Wall) {
         let sound = |slot: &Slot| slot.state.live().is_some() && slot.is_trusted();
         if self.resync == Resync::Owed && self.every_pack_has(sound) {
             self.resync = Resync::Done;
+            self.heard_since = Some(now);
             self.effects.push_back(Effect::AllLive);
         }
     }
@@ -335,11 +352,5 @@ impl Session {
         for id in all {
             self.drop_slot(id);
         }
-    }
-}
-
-impl Slot {
-    fn is_retiring(&self) -> bool {
-        matches!(self.state, State::Retiring { .. })
     }
 }

@@ -14,6 +14,8 @@ use crate::wire::topic::{CHANNELS_PER_CLIENT, PackId, Revision};
 enum Way {
     NewChannel,
     SameChannel(Channel),
+    /// Once the socket has answered.
+    AfterPing(SocketId),
 }
 
 impl Session {
@@ -116,10 +118,10 @@ impl Session {
         let Some((open, _)) = slot.state.live() else { return };
         let proved = open.proved;
         slot.plan(Why::Doubted, now.mono);
-        self.open_gap_unless_heard(id, proved, why);
+        self.open_gap_unless_heard(id, proved, why, now);
     }
 
-    fn open_gap_unless_heard(&mut self, id: SlotId, since: Now, why: &str) {
+    fn open_gap_unless_heard(&mut self, id: SlotId, since: Now, why: &str, now: Now) {
         let Some(pack) = self.slots.get(&id).map(|slot| slot.pack) else { return };
         let hears = self.slots.iter().any(|(other, slot)| {
             *other != id
@@ -128,14 +130,14 @@ impl Session {
                 && slot.state.live().is_some_and(|(_, unbroken)| unbroken <= since.mono)
         });
         if !hears {
-            self.lose(since.wall, why);
+            self.lose(since.wall, why, now);
         }
     }
 
-    fn lose(&mut self, since: Wall, why: &str) {
+    fn lose(&mut self, since: Wall, why: &str, now: Now) {
         self.effects.push_back(Effect::Lost(since, why.to_owned()));
         self.resync = Resync::Owed;
-        self.settle_resync();
+        self.settle_resync(now.wall);
     }
 
     /// A socket is lost, and why.
@@ -165,7 +167,7 @@ impl Session {
         }
         slot.since = now;
         if let Some(heard) = heard {
-            self.open_gap_unless_heard(id, heard, why);
+            self.open_gap_unless_heard(id, heard, why, now);
         }
         if let Some(successor) = self.successor_of(id) {
             self.slots.remove(&id);
@@ -257,6 +259,7 @@ impl Session {
             match self.way_of_renewal(id) {
                 Some(Way::NewChannel) => self.add(pack, Some(id), State::WantChannel { due: now.mono }, now),
                 Some(Way::SameChannel(channel)) => self.move_socket(id, channel, now),
+                Some(Way::AfterPing(socket)) => self.ping(socket, now),
                 None => {}
             }
         }
@@ -272,10 +275,25 @@ impl Session {
         }
         let spent = self.is_full() || self.made.len() >= CHANNELS_PER_CLIENT;
         if why == Why::Closing && spent {
-            // One at a time, so that its twin hears what may fall between the two sockets.
-            return (!self.is_moving(slot.pack)).then(|| Way::SameChannel(open.channel.clone()));
+            return self.way_to_move(id, slot.pack, open);
         }
         (!self.is_full()).then_some(Way::NewChannel)
+    }
+
+    /// Another socket on the same channel: one at a time, and only while its twin hears what may fall between the
+    /// two. The twin vouches for the time from when it was live, so this one must have been heard since then.
+    fn way_to_move(&self, id: SlotId, pack: PackId, open: &Open) -> Option<Way> {
+        if self.is_moving(pack) {
+            return None;
+        }
+        let twins = self.slots.iter().filter(|(other, slot)| **other != id && slot.pack == pack);
+        let twins: Vec<&State> =
+            twins.map(|(_, slot)| &slot.state).filter(|state| !state.retires()).collect();
+        let mut since = twins.iter().filter_map(|state| state.live()).map(|(_, unbroken)| unbroken);
+        if twins.is_empty() || since.clone().any(|unbroken| unbroken <= open.heard.mono) {
+            return Some(Way::SameChannel(open.channel.clone()));
+        }
+        (since.next().is_some() && open.probe.is_none()).then_some(Way::AfterPing(open.socket))
     }
 
     /// Whether a slot of the pack moves to another socket on its channel.
@@ -286,6 +304,15 @@ impl Session {
             channel.is_some()
                 && replaced.is_some_and(|old| old.state.channel().map(|channel| &channel.id) == channel)
         })
+    }
+
+    fn ping(&mut self, socket: SocketId, now: Now) {
+        if let Some(slot) = self.slot_of(socket)
+            && let State::Open(open) = &mut slot.state
+        {
+            open.probe = Some(now.mono + PROBE_WAIT);
+            self.effects.push_back(Effect::Send(socket, PING));
+        }
     }
 
     fn move_socket(&mut self, id: SlotId, channel: Channel, now: Now) {

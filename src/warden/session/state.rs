@@ -106,6 +106,10 @@ impl State {
         }
     }
 
+    pub(super) fn retires(&self) -> bool {
+        matches!(self, Self::Retiring { .. })
+    }
+
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::WantChannel { .. } | Self::Creating => "making a channel",

@@ -46,7 +46,7 @@ impl Session {
         let mut have: Vec<SlotId> = self
             .slots
             .iter()
-            .filter(|(_, slot)| slot.pack == pack && slot.replaces.is_none() && !slot.is_retiring())
+            .filter(|(_, slot)| slot.pack == pack && slot.replaces.is_none() && !slot.state.retires())
             .map(|(id, _)| *id)
             .collect();
         // Those that are heard stay.
