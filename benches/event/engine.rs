@@ -101,7 +101,7 @@ impl Engine {
             entities(&[Topic::new(super::TOPIC)])
         } else {
             self.orders += u64::from(matches!(request, Request::SetRecordingState { .. }));
-            "{}".to_owned()
+            r#"{"entities":[],"pageCount":1}"#.to_owned()
         };
         let rate = RateHeaders::default();
         let correlation = String::new();
