@@ -5,7 +5,7 @@
 //!   one thread reads and cuts ─▶ some threads decode ─▶ the caller takes entries, in order
 //! ```
 //!
-//! Every channel between them holds [`BATCHES_AHEAD`] batches of some [`BATCH`] bytes, so memory does not grow
+//! Every channel between them holds `BATCHES_AHEAD` batches of some `BATCH` bytes, so memory does not grow
 //! with the file.
 
 mod values;

@@ -1,7 +1,7 @@
 //! What is odd about rules that are each correct: one that can never match or never win, one without an
 //! effect, two that contradict each other, one that is expensive (PRODUCT.md 3).
 //!
-//! Nothing is said in doubt. *Never* is said only where it follows from the conditions ([`scope`] errs on
+//! Nothing is said in doubt. *Never* is said only where it follows from the conditions (`scope` errs on
 //! one side); that two rules contradict each other is said only with a conversation on which both were
 //! evaluated and hold.
 //!
