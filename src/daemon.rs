@@ -105,7 +105,8 @@ pub struct Parts {
 /// # Errors
 /// Where the audit log could not be written when it was told to stop.
 pub async fn run(parts: Parts) -> Result<Parts, Unwritten> {
-    let status_at = parts.clock.now().mono;
+    let compared = parts.clock.now();
+    let status_at = compared.mono;
     let tokens = std::sync::Arc::clone(parts.api.tokens());
     let renewals = tokens.renewals();
     let keeper = tokio::spawn(async move { tokens.keep_fresh().await });
@@ -120,6 +121,7 @@ pub async fn run(parts: Parts) -> Result<Parts, Unwritten> {
         stop_by: None,
         write_failures: 0,
         alerts: outward::Alerts::new(),
+        compared,
     };
     let drained = daemon.turn_until_drained().await;
     keeper.abort();
@@ -147,6 +149,8 @@ struct Daemon {
     /// How often the log could not be written.
     write_failures: u64,
     alerts: outward::Alerts,
+    /// Both clocks when they were last compared.
+    compared: Now,
 }
 
 impl Daemon {
@@ -294,7 +298,8 @@ impl Daemon {
 
     /// Makes records durable. While that fails nothing else happens: no request may go out unrecorded.
     async fn journal(&mut self, records: Vec<Record>, now: Now) -> Result<(), Unwritten> {
-        if records.is_empty() {
+        // An alert of the daemon's own may wait, too.
+        if records.is_empty() && self.parts.journal.pending_records() == 0 {
             return Ok(());
         }
         if self.parts.journal.renew_if_removed() == Removal::Noticed {

@@ -90,6 +90,7 @@
 //! | | `sim::channels` * | notification channels, subscriptions, sockets |
 //! | | `sim::post` * | what goes out to sockets |
 //! | | `sim::oracle` * | what the sample policy means, told from the truth of a call |
+//! | | `sim::roster` * | which agents are free |
 //! | | `sim::reaction` * | how soon orders follow the events that call for them |
 //! | | `sim::world` * | all that the platform holds, and its agenda |
 //! | | `sim::desk` * | the REST API, a desk for each part |

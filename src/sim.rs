@@ -34,6 +34,7 @@ pub mod post;
 pub mod random;
 pub mod reaction;
 pub mod recorder;
+pub mod roster;
 pub mod scenario;
 pub mod server;
 pub mod shape;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use players::{Account, Process, SAMPLE_POLICY, Simulator, Site, Tmpfs, get, health_address, message};
+use players::{Account, Process, SAMPLE_POLICY, Simulator, Site, Tmpfs, get, health_address, message, time};
 
 const TRAFFIC: [&str; 4] = ["--calls", "30", "--pace", "30"];
 
@@ -30,12 +30,6 @@ fn fill(folder: &Path) {
         .output()
         .expect("dd");
     assert!(!filled.status.success(), "the file system took it all");
-}
-
-/// When a line of the daemon's log or of the simulator was written.
-fn time(line: &Value) -> jiff::Timestamp {
-    let text = line["timestamp"].as_str().or(line["at"].as_str()).expect("a time");
-    text.parse().expect("an instant")
 }
 
 fn path(path: &Path) -> &str {
@@ -146,7 +140,8 @@ fn a_removed_audit_folder_is_never_silent_and_the_chain_goes_on() {
     let site = site(&simulator, "[alert]\nexec = [\"/bin/sh\", \"-c\", \"cat >> alerts\"]\n");
     let mut daemon = site.daemon();
     confirmed(&mut daemon, 3);
-    std::fs::remove_dir_all(site.audit()).expect("removed");
+    // In one step, as the daemon may write between several.
+    std::fs::rename(site.audit(), site.path().join("gone")).expect("removed");
     daemon.wait_for_message("the audit log was removed while it was written");
     confirmed(&mut daemon, 3);
     daemon.wait_for_message("the control socket");
@@ -165,7 +160,7 @@ fn a_removed_audit_folder_is_never_silent_and_the_chain_goes_on() {
     assert!(!sound && said.contains("the log begins with record"), "what is missing is a finding: {said}");
     assert_eq!(said.matches("begins with record").count(), 1, "{said}");
     let records = site.records();
-    assert!(records[0]["kind"] == "carried" || records[0]["kind"] == "alert", "{}", records[0]);
+    assert!(records[0]["seq"].as_u64() > Some(1), "{}", records[0]);
     let complaints = daemon.seen.iter().filter(|line| message(line).contains("was removed")).count();
     assert_eq!(complaints, 1, "it is said once");
 }

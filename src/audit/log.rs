@@ -124,6 +124,8 @@ enum Target {
 struct Current {
     name: String,
     length: u64,
+    /// How much of it was carried: a file is full by what came after, or much in force would fill every one at once.
+    carried: u64,
     began: Wall,
 }
 
@@ -210,7 +212,8 @@ impl<D: Disk> Log<D> {
         // What a killed process had written and not synced is believed from here on: it has to be durable first.
         self.disk.sync(name).map_err(disk(name, "made durable"))?;
         self.disk.sync_names().map_err(disk("", "made durable"))?;
-        self.target = Target::Open(Current { name: name.to_owned(), length: whole as u64, began });
+        self.target =
+            Target::Open(Current { name: name.to_owned(), length: whole as u64, carried: 0, began });
         Ok(torn)
     }
 
@@ -254,7 +257,8 @@ impl<D: Disk> Log<D> {
         for (at, record) in std::mem::take(&mut self.waiting) {
             self.history.take(at, &record);
         }
-        let full = current.length >= self.rotation.size || now.since(current.began) >= self.rotation.every;
+        let full = current.length - current.carried >= self.rotation.size
+            || now.since(current.began) >= self.rotation.every;
         self.target = if full { Target::Unnamed } else { Target::Open(current) };
         Ok(written)
     }
@@ -284,11 +288,12 @@ impl<D: Disk> Log<D> {
         for record in self.history.carried() {
             seal(link, now, &record, &mut text);
         }
+        let carried = text.len() as u64;
         self.seal_waiting(link, &mut text);
         self.put(UNFINISHED, 0, text.as_bytes())?;
         self.disk.rename(UNFINISHED, &name).map_err(disk(&name, "made"))?;
         self.disk.sync_names().map_err(disk("", "made durable"))?;
-        Ok(Current { name, length: text.len() as u64, began: now })
+        Ok(Current { name, length: text.len() as u64, carried, began: now })
     }
 
     /// How many records were appended and are not durable yet.

@@ -22,9 +22,6 @@ use crate::sim::plan::Plan;
 use crate::sim::scenario;
 use crate::sim::server::{self, SimHandle};
 
-/// Whether the last call is over is looked at so often, once nobody calls any more.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
 /// Why the simulator did not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -119,13 +116,6 @@ async fn sum_up(simulator: SimHandle, format: Format, out: &mut dyn Write) -> Re
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Error::Output)
 }
 
-/// Whether the simulator goes on by itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Doors {
-    Open,
-    Closed,
-}
-
 async fn watch(
     simulator: &SimHandle,
     mut happenings: mpsc::Receiver<Happening>,
@@ -141,8 +131,6 @@ async fn watch(
         }
     };
     tokio::pin!(end);
-    let mut doors = Doors::Open;
-    let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
             happening = happenings.recv() => match happening {
@@ -150,14 +138,8 @@ async fn watch(
                 None => return Ok(()),
             },
             signal = signals.recv() => match signal {
-                Some(Signal::Reload) => {
-                    simulator.close_doors().await;
-                    doors = Doors::Closed;
-                }
+                Some(Signal::Reload) => simulator.close_doors().await,
                 Some(Signal::Drain) | None => break,
-            },
-            _ = look.tick(), if doors == Doors::Closed => if simulator.is_over().await {
-                break;
             },
             () = &mut end => break,
         }

@@ -74,6 +74,8 @@ pub struct Journal {
     log: Log<Folder>,
     // None where it went with the folder; it is taken again before anything is written.
     lock: Option<File>,
+    // What a sync noticed on its way.
+    removal: Removal,
 }
 
 /// Whether the log is still where it was written.
@@ -96,7 +98,7 @@ impl Journal {
         let rotation = Rotation { every: settings.rotate_every, size: settings.rotate_size };
         let folder = Folder { directory: directory.clone(), open: None };
         let (log, recovered) = Log::open(folder, rotation).map_err(|error| in_folder(&directory, error))?;
-        Ok((Self { directory, log, lock }, recovered))
+        Ok((Self { directory, log, lock, removal: Removal::None }, recovered))
     }
 
     /// Takes a record; it is written and durable after the next [`Journal::sync`].
@@ -119,7 +121,7 @@ impl Journal {
             self.lock = None;
         }
         if there && locked || self.log.pending() > 0 {
-            return Removal::None;
+            return std::mem::replace(&mut self.removal, Removal::None);
         }
         if !there {
             self.log.begin_anew();
@@ -137,7 +139,8 @@ impl Journal {
         }
         let written = self.log.sync(now).map_err(|error| in_folder(&self.directory, error))?;
         if written == Written::AnewAfterLoss {
-            tracing::error!("the audit file was removed while it was written; a new one is begun");
+            // In the moment after the look of `renew_if_removed`: told at its next.
+            self.removal = Removal::Noticed;
         }
         Ok(())
     }

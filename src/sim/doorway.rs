@@ -51,8 +51,6 @@ pub enum Errand {
     Truth(oneshot::Sender<Vec<TrueStory>>),
     /// Nobody calls any more.
     CloseDoors,
-    /// Whether all calls are over, and none will come.
-    IsOver(oneshot::Sender<bool>),
     /// How long orders took to come.
     Reactions(oneshot::Sender<Vec<Duration>>),
     /// The end, and how it really was.

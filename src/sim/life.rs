@@ -60,13 +60,6 @@ pub enum Beat {
     WrapUp,
 }
 
-impl Beat {
-    /// Whether a free agent is looked for.
-    pub fn needs_agent(&self) -> bool {
-        matches!(self, Self::DialOut(_) | Self::Ring | Self::Consult)
-    }
-}
-
 /// An order to the recorders of a call, by the API or by an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {

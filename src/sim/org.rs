@@ -1,7 +1,5 @@
 //! The organisation: its queues and its agents. Ids come from the names, so they are the same in every run.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use crate::sim::random::Chance;
@@ -120,13 +118,6 @@ impl Org {
     /// The user of this id.
     pub fn user(&self, id: &str) -> Option<&User> {
         self.users.iter().find(|user| user.id == id)
-    }
-
-    /// One of the agents who are not busy, by id.
-    pub fn free_agent(&self, busy: &BTreeSet<&str>, chance: &mut Chance) -> Option<String> {
-        let free: Vec<&str> =
-            self.users.iter().map(|user| user.id.as_str()).filter(|id| !busy.contains(id)).collect();
-        chance.pick(&free).map(|&id| id.to_owned())
     }
 
     fn division_json(&self) -> Value {

@@ -80,11 +80,6 @@ impl Platform {
         self.world.close_doors();
     }
 
-    /// Whether all calls are over and none will come.
-    pub fn is_over(&self) -> bool {
-        self.world.is_over()
-    }
-
     /// How long orders took to come after the events that called for them.
     pub fn reactions(&self) -> &[std::time::Duration] {
         self.world.reactions.took()

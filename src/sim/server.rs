@@ -74,11 +74,6 @@ impl SimHandle {
         self.errands.send(Errand::CloseDoors).await.ok();
     }
 
-    /// Whether all calls are over, and none will come.
-    pub async fn is_over(&self) -> bool {
-        self.ask(Errand::IsOver).await.unwrap_or(true)
-    }
-
     /// How long orders took to come after the events that called for them.
     pub async fn reactions(&self) -> Vec<Duration> {
         self.ask(Errand::Reactions).await.unwrap_or_default()
@@ -196,7 +191,6 @@ impl Owner {
                 reply(answer, self.platform.truth().collect());
             }
             Errand::CloseDoors => self.platform.close_doors(),
-            Errand::IsOver(answer) => reply(answer, self.platform.is_over()),
             Errand::Reactions(answer) => reply(answer, self.platform.reactions().to_vec()),
             // Ends the loop, so it is answered there.
             Errand::Stop(answer) => reply(answer, Vec::new()),

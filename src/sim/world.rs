@@ -25,6 +25,7 @@ use crate::sim::plan::Plan;
 use crate::sim::post::{Post, SocketOut};
 use crate::sim::random::Chance;
 use crate::sim::reaction::Reactions;
+use crate::sim::roster::Roster;
 use crate::sim::shape::{self, Carrier};
 use crate::sim::traffic::{Cue, customer_number, write_life};
 
@@ -77,6 +78,7 @@ pub struct World {
     // When somebody looked last: what is played late is heard late.
     looked: Mono,
     doors: Doors,
+    roster: Roster,
     odd_frames: usize,
     callers: Chance,
     scripts: BTreeMap<String, Vec<Cue>>,
@@ -94,9 +96,11 @@ impl World {
             secret: plan.client_secret.clone(),
             permissions: plan.permissions.clone(),
         };
+        // Twice as many agents as calls, so that consultations find one too.
+        let org = Org::new(plan.calls.saturating_mul(2) + 5);
         let mut world = Self {
-            // Twice as many agents as calls, so that consultations find one too.
-            org: Org::new(plan.calls.saturating_mul(2) + 5),
+            roster: Roster::new(&org),
+            org,
             access: Access::new(client, plan.token_lifetime, plan.requests_per_minute),
             post: Post::new(plan.channel_lifetime),
             chance: Chance::new(plan.seed ^ 0x5eed_0000_0000_0001),
@@ -134,11 +138,13 @@ impl World {
     pub fn close_doors(&mut self) {
         self.doors = Doors::Closed;
         self.note("call", "", "nobody calls any more");
+        self.note_the_last_call();
     }
 
-    /// Whether all calls are over and none will come.
-    pub fn is_over(&self) -> bool {
-        self.doors == Doors::Closed && self.live.is_empty()
+    fn note_the_last_call(&mut self) {
+        if self.doors == Doors::Closed && self.live.is_empty() {
+            self.note("call", "", "the last call is over");
+        }
     }
 
     fn put(&mut self, after: Duration, item: Item) {
@@ -223,13 +229,7 @@ impl World {
 
     /// Plays one beat in a call now.
     pub fn play_beat(&mut self, id: &str, beat: &Beat) -> Effect {
-        let free_agent = if beat.needs_agent() {
-            self.free_agent()
-        } else {
-            // Drawn all the same, so that what is not needed does not change the run.
-            self.callers.below(1);
-            None
-        };
+        let free_agent = self.roster.free_agent(&self.org, &mut self.callers);
         let Some(call) = self.calls.get_mut(id) else {
             return Effect::Nothing;
         };
@@ -237,6 +237,7 @@ impl World {
         let mut cast = Cast { org: &self.org, chance: &mut self.callers, free_agent };
         let effect = play(call, beat, &mut cast, self.now.wall);
         let ended = lived && !call.is_live();
+        self.roster.note(call);
         if effect == Effect::Changed {
             let text = format!("{} ({})", beat_text(beat, &self.org), tape_text(call.tape()));
             self.note("call", id, &text);
@@ -250,6 +251,7 @@ impl World {
 
     fn replace_caller(&mut self, id: &str) {
         self.live.remove(id);
+        self.note_the_last_call();
         self.ended.push_back(id.to_owned());
         if self.ended.len() > ENDED_KEPT
             && let Some(oldest) = self.ended.pop_front()
@@ -262,13 +264,6 @@ impl World {
         if self.plan.calls > 0 {
             self.put(after, Item::NewCall);
         }
-    }
-
-    /// An agent who is in no live call, by id.
-    fn free_agent(&mut self) -> Option<String> {
-        let busy: BTreeSet<&str> =
-            self.live.iter().filter_map(|id| self.calls.get(id)).flat_map(Call::busy_agents).collect();
-        self.org.free_agent(&busy, &mut self.callers)
     }
 
     fn apply(&mut self, id: &str, order: &Order) {

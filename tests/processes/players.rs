@@ -1,7 +1,7 @@
 //! Daemon and simulator as processes, for the tests that play them against each other. Nothing here waits for
 //! a span of time: a test waits for what a process says, and the wait has a generous end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -149,6 +149,12 @@ impl Process {
     }
 }
 
+/// When a line of the daemon's log or of the simulator was written.
+pub(crate) fn time(line: &Value) -> jiff::Timestamp {
+    let text = line["timestamp"].as_str().or(line["at"].as_str()).expect("a time");
+    text.parse().expect("an instant")
+}
+
 /// The message of a log line.
 pub(crate) fn message(line: &Value) -> &str {
     line["fields"]["message"].as_str().unwrap_or_default()
@@ -183,10 +189,12 @@ impl Simulator {
         (&self.api_url, &self.client_id, &self.client_secret)
     }
 
-    /// Nobody calls any more; the account that it gives once the last call is over.
-    pub(crate) fn run_out(&mut self) -> Value {
+    /// Nobody calls any more; once the last call is over, and the daemon has nothing left to do, the account.
+    pub(crate) fn run_out(&mut self, daemon_health: &str) -> Value {
         self.process.signal(rustix::process::Signal::HUP);
-        self.process.wait_for("a summary", |line| line["summary"].is_object())["summary"].clone()
+        self.process.wait_for("the last call is over", |line| line["detail"] == "the last call is over");
+        until_idle(daemon_health);
+        self.summary()
     }
 
     /// SIGTERM, and the account that it gives at its end.
@@ -290,17 +298,28 @@ impl Account {
     /// Reads records.
     pub(crate) fn of(records: &[Value]) -> Self {
         let mut account = Self::default();
+        let mut open: BTreeMap<String, String> = BTreeMap::new();
+        let mut attempts = BTreeSet::new();
         for record in records {
             let text = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
             let (kind, id) = (text("kind"), text("decision"));
             *account.kinds.entry(kind.clone()).or_default() += 1;
             match kind.as_str() {
                 "decision" => {
+                    let other = open.insert(text("conversation"), id.clone());
+                    assert_eq!(other, None, "two decisions at once for one conversation: {record}");
                     let twice = account.decisions.insert(id, (text("action"), 0, Vec::new()));
                     assert!(twice.is_none(), "one decision is made twice: {record}");
                 }
-                "attempt" => account.decisions.get_mut(&id).expect("a decision before its attempt").1 += 1,
+                "attempt" => {
+                    assert!(
+                        attempts.insert((id.clone(), record["attempt"].as_u64())),
+                        "one attempt twice: {record}"
+                    );
+                    account.decisions.get_mut(&id).expect("a decision before its attempt").1 += 1;
+                }
                 "confirmed" | "superseded" | "abandoned" => {
+                    open.remove(&text("conversation"));
                     account.decisions.get_mut(&id).expect("a decision before its end").2.push(kind);
                 }
                 _ => {}
@@ -360,6 +379,25 @@ pub(crate) fn skipped<T>(why: &str) -> Option<T> {
     let name = std::thread::current().name().unwrap_or("a test").to_owned();
     writeln!(std::io::stderr(), "SKIPPED {name}: {why}").expect("stderr");
     None
+}
+
+/// Waits until the daemon knows of no live call and has nothing left to do.
+fn until_idle(address: &str) {
+    let clock = Clock::start();
+    loop {
+        let view: Value = serde_json::from_str(&get(address, "/view.json").1).expect("JSON");
+        let calls = view["calls"].as_array().map_or(0, Vec::len);
+        let open =
+            view["decisions"].as_array().into_iter().flatten().filter(|one| one["state"] == "open").count();
+        if (calls, open) == (0, 0) && view["worklist"] == 0 {
+            return;
+        }
+        assert!(
+            clock.now().mono.since_start() < PATIENCE,
+            "{calls} calls and {open} decisions are left: {view}"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// `GET` on loopback: status and body.

@@ -22,7 +22,7 @@ Examples:
       Any free port; the first line says which.
   recwarden simulate --calls 200 --pace 10 --for 2m
       Two minutes; the last lines say which calls were in a state that the policy of the demonstration forbids,
-      and how soon orders came. SIGHUP: nobody calls any more, and it ends with the last call.
+      and how soon orders came. After SIGHUP nobody calls any more.
   recwarden simulate --scenario bad-day.toml
       The same options from a file:  calls = 50
                                      pace = 20

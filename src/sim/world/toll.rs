@@ -16,6 +16,7 @@ impl World {
 
     /// Accepts an order; it is carried out a little later, unless that is the fault to show.
     pub fn accept(&mut self, id: &str, order: Order) {
+        self.reactions.ordered(id, self.now.mono);
         if self.chance.strikes(self.plan.faults.not_applied) {
             self.strikes("order accepted and not applied");
             self.note("not-applied", id, &format!("{order:?}"));
