@@ -6,6 +6,7 @@ pub mod check;
 pub mod control;
 pub mod demo;
 pub mod doors;
+pub mod drill;
 pub mod explain;
 pub mod man;
 pub mod replay;
@@ -72,6 +73,8 @@ pub enum Command {
     Control(control::Options),
     /// Run the simulator on its own
     Simulate(Box<simulate::Options>),
+    /// Try the policy against the simulator under every kind of fault
+    Drill(drill::Options),
     /// Read and verify the audit log
     Audit(audit::Options),
     /// Print the JSON Schema of configuration and rules, for editors
@@ -169,6 +172,7 @@ pub fn main(out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
         Command::Status(options) => control::run(Wanted::Status, &options, out),
         Command::Control(options) => control::run(Wanted::FromEnvironment, &options, out),
         Command::Simulate(options) => simulate::run(*options, out).map_err(|error| Failure::failed(&error)),
+        Command::Drill(options) => drill::run(&options, out),
         Command::Audit(options) => audit::run(&options, out),
         Command::Schema(options) => schema::run(&options, out),
         Command::Man(options) => man::run(&options, out),

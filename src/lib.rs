@@ -99,6 +99,7 @@
 //! | | `sim::charter` * | policies as data, drawn from a seed |
 //! | | `sim::demand` * | what a drawn policy demands of a call, told from its truth |
 //! | | `sim::stage` * | the warden against the platform on a virtual clock, with its promises checked |
+//! | | `sim::drill` * | somebody's own policy on the stage, and for how long a recording was not as it wants |
 //! | | `sim::scenario` | a scenario file, as arguments of the command line |
 //! | | `sim::doorway` | the connections of the port |
 //! | | `sim::server` | the platform on loopback, for `demo`, `simulate` and foreign clients |

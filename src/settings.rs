@@ -26,6 +26,7 @@ use crate::audit::redact::Pattern;
 use crate::io::token::Secret;
 use crate::model::document::{Diagnostic, Document, Severity, Table, nearest};
 use crate::model::ids::QueueId;
+use crate::policy::analysis::Candidate;
 use crate::policy::compile::{Compiler, PlacedName};
 use crate::policy::decide::Policy;
 use crate::policy::file;
@@ -122,6 +123,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// The policy.
     pub policy: Policy,
+    /// Its rules as written and as meant, in the order of the files.
+    pub rules: Vec<Candidate>,
     /// The queues that `[subscribe]` names.
     pub subscribed_queues: Vec<PlacedName>,
     /// The users that it names.
@@ -204,6 +207,7 @@ impl Source {
                 settings.named_queues = [&subscribed_queues[..], &queue_patterns].concat();
                 Ok(Loaded {
                     settings,
+                    rules: compiler.rules().to_vec(),
                     policy: compiler.finish(),
                     subscribed_queues,
                     subscribed_users,

@@ -30,6 +30,7 @@ pub mod plan;
 pub mod platform;
 pub mod oracle;
 pub mod stage;
+pub mod drill;
 pub mod post;
 pub mod random;
 pub mod reaction;

@@ -93,7 +93,7 @@ fn greet(simulator: &SimHandle, format: Format, out: &mut dyn Write) -> Result<(
         })
         .to_string(),
         Format::Text => {
-            let queues: Vec<&str> = simulator.org.queues.iter().map(|queue| queue.name).collect();
+            let queues: Vec<&str> = simulator.org.queues.iter().map(|queue| &*queue.name).collect();
             format!(
                 "The simulator listens at {api_url}\n  api_url       = \"{api_url}\"\n  client_id     = \
                  \"{client_id}\"\n  client_secret = \"{client_secret}\"\n  queues: {}\nStop it with Ctrl-C.",

@@ -85,6 +85,14 @@ pub fn witness(rule: &Candidate) -> Option<Witness> {
     (matched(holds, &witness) == 1).then_some(witness)
 }
 
+/// A text that a pattern of a rule matches: itself where it is none.
+pub fn concrete(pattern: &str) -> Option<String> {
+    match Allowed::pattern(pattern)? {
+        Allowed::Literal(_) => Some(pattern.to_owned()),
+        Allowed::Glob(text, glob) => witness::concrete(&text, &glob).into_iter().next(),
+    }
+}
+
 /// What else the policy says: needed to tell what has an effect.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {

@@ -103,7 +103,7 @@ impl Need {
                 .queue
                 .as_deref()
                 .and_then(|id| scene.org.queue(id))
-                .is_some_and(|queue| names.contains(&queue.name)),
+                .is_some_and(|queue| names.contains(&&*queue.name)),
             Self::Attribute(key, value) => attribute(key) == *value,
             Self::Flagged => truth.flagged,
             Self::Outbound => scene.way == Way::Outbound,

@@ -60,7 +60,7 @@ impl Diary {
 
 /// What a beat is to somebody who watches.
 pub fn beat_text(beat: &Beat, org: &Org) -> String {
-    let queue = |place: usize| org.queues.get(place).map_or("a queue", |queue| queue.name);
+    let queue = |place: usize| org.queues.get(place).map_or("a queue", |queue| &*queue.name);
     let text = match beat {
         Beat::CallIn => "a customer calls",
         Beat::DialOut(place) => return format!("an agent dials a customer for {}", queue(*place)),

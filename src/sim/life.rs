@@ -183,7 +183,7 @@ fn enqueue(call: &mut Call, queue: usize, cast: &mut Cast<'_>, now: Wall) -> Eff
     }
     let mut line = cast.party(Purpose::Acd, now);
     line.queue = cast.queue_id(queue);
-    line.name = cast.org.queues.get(queue).map(|queue| queue.name.to_owned()).unwrap_or_default();
+    line.name = cast.org.queues.get(queue).map(|queue| queue.name.to_string()).unwrap_or_default();
     line.connect(now);
     // A copy of what the menu learnt, as captured events have it (GENESYS.md 8).
     line.attributes.extend(carried.map(|tier| ("account.tier".to_owned(), tier)));

@@ -1,5 +1,7 @@
 //! The organisation: its queues and its agents. Ids come from the names, so they are the same in every run.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::sim::random::Chance;
@@ -37,7 +39,7 @@ pub struct Queue {
     /// Its id.
     pub id: String,
     /// Its name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Whether its calls are recorded.
     pub taping: Taping,
     /// What its callers come for.
@@ -85,7 +87,7 @@ impl Org {
     pub fn new(agents: usize) -> Self {
         let queue = |&(name, taping, business): &(&'static str, Taping, Business)| Queue {
             id: Chance::named(&format!("queue {name}")).uuid(),
-            name,
+            name: Cow::Borrowed(name),
             taping,
             business,
             standing: Standing::Open,
@@ -108,6 +110,20 @@ impl Org {
         let open =
             |place: &usize| self.queues.get(*place).is_some_and(|queue| queue.standing == Standing::Open);
         (0..self.queues.len()).filter(open).collect()
+    }
+
+    /// The same, with queues of other names; the standard ones where there are none.
+    pub fn with_queues(agents: usize, queues: &[(String, Taping)]) -> Self {
+        let queue = |(name, taping): &(String, Taping)| Queue {
+            id: Chance::named(&format!("queue {name}")).uuid(),
+            name: Cow::Owned(name.clone()),
+            taping: *taping,
+            business: Business::Talk,
+            standing: Standing::Open,
+        };
+        let own: Vec<Queue> = queues.iter().map(queue).collect();
+        let standard = Self::new(agents);
+        Self { queues: if own.is_empty() { standard.queues } else { own }, ..standard }
     }
 
     /// The queue of this id.
@@ -169,7 +185,7 @@ mod tests {
     fn ids_are_the_same_in_every_run() {
         assert_eq!(Org::new(3), Org::new(3));
         let org = Org::new(3);
-        assert_eq!(org.queue(&org.queues[0].id).map(|queue| queue.name), Some("Payments"));
+        assert_eq!(org.queue(&org.queues[0].id).map(|queue| &*queue.name), Some("Payments"));
         assert_eq!(org.user(&org.users[2].id).map(|user| user.email.as_str()), Some("agent.03@example.com"));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::sim::faults::Faults;
+use crate::sim::org::Taping;
 
 /// The permissions that the operations of this simulator ask for (GENESYS.md 2.1, 3.1, 3.2).
 pub const PERMISSIONS: [&str; 8] = [
@@ -26,6 +27,47 @@ pub enum Gateway {
     Offered,
     /// The path has only `GET`, as on the public API.
     Absent,
+}
+
+/// Who plays, where it is not the standard organisation with its callers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cast {
+    /// Queues, and whether the platform records their calls by itself; none: the standard ones.
+    pub queues: Vec<(String, Taping)>,
+    /// What happens in calls beside what always does.
+    pub scenes: Vec<Scene>,
+}
+
+/// Something that happens in a call for a while: participant data, a flag.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scene {
+    /// The queue that it happens in; none: any.
+    pub queue: Option<String>,
+    /// Participant data that is set, and emptied at its end.
+    pub attributes: Vec<(String, String)>,
+    /// Whether the agent flags the conversation.
+    pub flag: Flag,
+    /// Who calls whom; none: either.
+    pub way: Option<Way>,
+}
+
+/// Whether a scene has a flag in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flag {
+    /// It has.
+    Raised,
+    /// It has not.
+    #[default]
+    Down,
+}
+
+/// Who calls whom in a scene.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The customer the centre.
+    In,
+    /// An agent the customer.
+    Out,
 }
 
 /// What a simulation is to be.
@@ -59,6 +101,8 @@ pub struct Plan {
     pub permissions: BTreeSet<String>,
     /// Whether the gateway's operation is there.
     pub gateway: Gateway,
+    /// Who plays.
+    pub cast: Cast,
     /// What goes wrong.
     pub faults: Faults,
 }
@@ -80,6 +124,7 @@ impl Default for Plan {
             client_secret: "simulated-secret".to_owned(),
             permissions: PERMISSIONS.iter().map(|&name| name.to_owned()).collect(),
             gateway: Gateway::Offered,
+            cast: Cast::default(),
             faults: Faults::default(),
         }
     }

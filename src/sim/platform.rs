@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::time::{Mono, Now};
 use crate::sim::access::Rate;
-use crate::sim::call::{Truth, Way};
+use crate::sim::call::{Call, Truth, Way};
 use crate::sim::channels::SocketId;
 use crate::sim::desk::{Errand, analytics, conversations, directory, notifications, oauth, recording};
 use crate::sim::faults::{Fate, RetryAfter};
@@ -15,12 +15,16 @@ use crate::sim::life::{Beat, Effect};
 use crate::sim::org::Org;
 use crate::sim::plan::Plan;
 use crate::sim::post::SocketOut;
+use crate::sim::shape::{self, Carrier};
 use crate::sim::traffic::Cue;
 use crate::sim::web::{HttpRequest, HttpResponse, Refusal};
 use crate::sim::world::World;
 
 /// The largest body that is read (`request.bytes.max`, GENESYS.md 6).
 pub const BODY_MOST: usize = 512_000;
+
+/// The end of a call is told in its body for so long.
+const TOLD_AFTER_END: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The simulated platform.
 #[derive(Debug)]
@@ -153,6 +157,14 @@ impl Platform {
     /// How often each fault has struck, by name.
     pub fn faults_struck(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.world.struck.iter().map(|(kind, times)| (*kind, *times))
+    }
+
+    /// The conversations that are live, or have just ended, as REST has them: id and body.
+    pub fn bodies(&self) -> impl Iterator<Item = (String, String)> {
+        let told =
+            |call: &&Call| call.ended().is_none_or(|at| self.world.now.wall.since(at) < TOLD_AFTER_END);
+        let body = |call: &Call| shape::conversation(call, &self.world.org, Carrier::Rest).to_string();
+        self.world.calls.values().filter(told).map(move |call| (call.id.clone(), body(call)))
     }
 
     /// Serves one request.

@@ -140,7 +140,7 @@ fn routing(party: &Party, org: &Org, carrier: Carrier) -> Option<Value> {
             json!({"queue": queue, "language": {}, "priority": 0, "skills": [], "scoredAgents": []})
         }
         Carrier::Rest => {
-            let name = party.queue.as_deref().and_then(|id| org.queue(id)).map(|queue| queue.name);
+            let name = party.queue.as_deref().and_then(|id| org.queue(id)).map(|queue| &*queue.name);
             let mut queue = queue;
             if let (Value::Object(queue), Some(name)) = (&mut queue, name) {
                 queue.insert("name".to_owned(), json!(name));
@@ -235,7 +235,7 @@ fn participant(call: &Call, party: &Party, org: &Org, carrier: Carrier) -> Value
             body.insert("ani".to_owned(), json!(own));
             body.insert("dnis".to_owned(), json!(other));
             let queue = party.queue.as_deref().and_then(|id| org.queue(id));
-            put(&mut body, "queueName", queue.map(|queue| queue.name));
+            put(&mut body, "queueName", queue.map(|queue| &*queue.name));
             for media in [
                 "callbacks",
                 "chats",

@@ -24,7 +24,7 @@ use crate::sim::charter::Charter;
 use crate::sim::demand::Word;
 use crate::sim::disk::SimDisk;
 use crate::sim::plan::Plan;
-use crate::sim::platform::Platform;
+use crate::sim::platform::{Platform, TrueStory};
 use crate::sim::random::Chance;
 use crate::warden::session::SocketId;
 use crate::warden::{Input, Output, RequestId, Settings, SocketOrder, Ticket, Warden};
@@ -38,7 +38,7 @@ const STEPS_AT_ONCE: u32 = 20_000;
 /// Events taken in one turn before their records are made durable together, as the daemon does.
 const EVENTS_PER_TURN: usize = 64;
 /// 2026-01-05T09:00:00Z, when every run begins.
-const BEGIN: Wall = Wall::from_micros(1_767_603_600_000_000);
+pub const BEGIN: Wall = Wall::from_micros(1_767_603_600_000_000);
 
 /// What a run is to be.
 #[derive(Clone, Debug)]
@@ -85,6 +85,17 @@ pub struct Report {
     pub lasted: Duration,
     /// All that happened, where that was asked for.
     pub trace: Vec<String>,
+}
+
+/// Facts that come from another system.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Push {
+    /// When.
+    pub at: Mono,
+    /// For which conversation.
+    pub conversation: ConversationId,
+    /// What.
+    pub facts: Facts,
 }
 
 /// Something on its way.
@@ -143,6 +154,7 @@ pub struct Stage {
     sent: VecDeque<(Mono, promise::Trace)>,
     watch: promise::Watch,
     report: Report,
+    pushes: VecDeque<Push>,
 }
 
 impl Stage {
@@ -151,10 +163,19 @@ impl Stage {
     /// # Errors
     /// Where a policy does not compile, or the disk cannot be opened.
     pub fn new(script: Script) -> Result<Self, String> {
-        let now = Now { mono: Mono::default(), wall: BEGIN };
-        let seed = script.plan.seed;
         let policies: Vec<Policy> =
             script.charters.iter().map(Charter::policy).collect::<Result<_, String>>()?;
+        Self::of(script, policies)
+    }
+
+    /// The same with policies of somebody else's instead of those that the charters stand for; the end cannot be
+    /// judged then.
+    ///
+    /// # Errors
+    /// Where there is no policy, or the disk does not open.
+    pub fn of(script: Script, policies: Vec<Policy>) -> Result<Self, String> {
+        let now = Now { mono: Mono::default(), wall: BEGIN };
+        let seed = script.plan.seed;
         let charter = script.charters.first().cloned().ok_or("a policy is needed")?;
         let policy = policies.first().cloned().ok_or("a policy is needed")?;
         let opened = Log::open(SimDisk::new(seed ^ 0xd15c), script.rotation);
@@ -188,25 +209,44 @@ impl Stage {
             sent: VecDeque::new(),
             watch: promise::Watch::default(),
             report: Report::default(),
+            pushes: VecDeque::new(),
         };
         stage.expect_visits();
         stage.begin_life(None);
         Ok(stage)
     }
 
+    /// Facts that another system pushes, by the clock of the run.
+    pub fn pushing(mut self, pushes: Vec<Push>) -> Self {
+        self.pushes = pushes.into();
+        self
+    }
+
+    /// Runs to the end, and tells how every call really was; nothing is judged.
+    pub fn tell_truth(mut self) -> Vec<TrueStory> {
+        self.play();
+        self.platform.truth().collect()
+    }
+
     /// Runs to the end and reports.
     pub fn run(mut self) -> Report {
-        let calm_from = self.now + self.script.rough;
-        self.run_until(calm_from.mono);
-        self.calm();
-        let end = self.now.mono + self.script.calm;
-        self.run_until(end);
+        let calm_from = self.play();
         self.judge_the_end(calm_from.wall);
         for (what, times) in self.platform.faults_struck() {
             *self.report.counts.entry(format!("fault: {what}")).or_default() += times;
         }
         self.report.lasted = self.now.mono.since_start();
         self.report
+    }
+
+    /// The rough part and the calm; answers when the calm began.
+    fn play(&mut self) -> Now {
+        let calm_from = self.now + self.script.rough;
+        self.run_until(calm_from.mono);
+        self.calm();
+        let end = self.now.mono + self.script.calm;
+        self.run_until(end);
+        calm_from
     }
 
     fn run_until(&mut self, end: Mono) {
@@ -242,7 +282,8 @@ impl Stage {
             None => parcel.into_iter().chain(woken).min().map(|at| at.max(self.busy_until)),
         };
         let request = self.requests.first_key_value().map(|((at, _), _)| *at);
-        let next = [process, request, self.visits.next_due(), self.platform.next_wakeup()];
+        let pushed = self.pushes.front().map(|push| push.at);
+        let next = [process, request, pushed, self.visits.next_due(), self.platform.next_wakeup()];
         let next = next.into_iter().flatten().min()?;
         Some(next.max(self.now.mono))
     }
@@ -255,6 +296,7 @@ impl Stage {
         while let Some((_, visit)) = self.visits.take_due(self.now.mono) {
             self.visit(visit);
         }
+        self.push_facts();
         if self.stalled.is_some() {
             self.try_again();
         } else if self.busy_until <= self.now.mono {

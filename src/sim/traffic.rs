@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::sim::life::Beat;
 use crate::sim::org::{Business, Org};
-use crate::sim::plan::Plan;
+use crate::sim::plan::{Flag, Plan, Scene, Way};
 use crate::sim::random::Chance;
 
 /// A beat, and how long after the one before it comes.
@@ -36,13 +36,27 @@ impl Writer<'_> {
 pub fn write_life(org: &Org, plan: &Plan, chance: &mut Chance) -> Vec<Cue> {
     let pace = if plan.pace > 0.0 { plan.pace } else { 1.0 };
     let mut writer = Writer { chance, pace, cues: Vec::new() };
-    let queue = pick_queue(org, writer.chance);
-    if writer.chance.strikes(0.1) {
+    let scene = if plan.cast.scenes.is_empty() || writer.chance.strikes(0.1) {
+        None
+    } else {
+        writer.chance.pick(&plan.cast.scenes)
+    };
+    let place =
+        scene.and_then(|scene| org.queues.iter().position(|one| Some(&*one.name) == scene.queue.as_deref()));
+    let queue = place.unwrap_or_else(|| pick_queue(org, writer.chance));
+    let out = match scene.and_then(|scene| scene.way) {
+        Some(way) => way == Way::Out,
+        None => writer.chance.strikes(0.1),
+    };
+    if out {
         writer.then(0.0, 0.0, Beat::DialOut(queue)).then(5.0, 15.0, Beat::PickUp);
     } else if write_arrival(&mut writer, queue) == Arrival::GaveUp {
         return writer.cues;
     }
-    write_talk(&mut writer, org, queue, plan);
+    match scene {
+        Some(scene) => write_scenes(&mut writer, scene, plan),
+        None => write_talk(&mut writer, org, queue, plan),
+    }
     let leaver = if writer.chance.strikes(0.6) { Beat::CustomerLeaves } else { Beat::AgentLeaves };
     writer.then(2.0, 8.0, leaver).then(8.0, 25.0, Beat::WrapUp);
     writer.cues
@@ -121,6 +135,31 @@ fn write_talk(writer: &mut Writer<'_>, org: &Org, queue: usize, plan: &Plan) {
         }
         writer.then(scene * 0.1, scene * 0.5, Beat::Unhold);
     }
+}
+
+/// A talk in which one scene comes up once or more, with a hold between.
+fn write_scenes(writer: &mut Writer<'_>, scene: &Scene, plan: &Plan) {
+    let length = plan.talk.as_secs_f64() / 3.0;
+    for _ in 0..=writer.chance.below(2) {
+        writer.then(length * 0.1, length * 0.4, Beat::Unhold);
+        for (key, value) in &scene.attributes {
+            writer.set(0.0, 1.0, key, value);
+        }
+        if scene.flag == Flag::Raised {
+            writer.then(0.0, 1.0, Beat::Flag);
+        }
+        writer.then(12.0, 45.0, Beat::Unhold);
+        for (key, _) in &scene.attributes {
+            writer.set(0.0, 1.0, key, "");
+        }
+        if scene.flag == Flag::Raised {
+            writer.then(0.0, 1.0, Beat::Unflag);
+        }
+        if writer.chance.strikes(0.3) {
+            writer.then(length * 0.1, length * 0.3, Beat::Hold).then(8.0, 40.0, Beat::Unhold);
+        }
+    }
+    writer.then(length * 0.1, length * 0.5, Beat::Unhold);
 }
 
 /// A customer's number: in the block that is reserved for fiction.

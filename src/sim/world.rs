@@ -97,7 +97,7 @@ impl World {
             permissions: plan.permissions.clone(),
         };
         // Twice as many agents as calls, so that consultations find one too.
-        let org = Org::new(plan.calls.saturating_mul(2) + 5);
+        let org = Org::with_queues(plan.calls.saturating_mul(2) + 5, &plan.cast.queues);
         let mut world = Self {
             roster: Roster::new(&org),
             org,

@@ -30,7 +30,7 @@ fn queues(world: &World, errand: &Errand<'_>) -> Served {
         .org
         .queues
         .iter()
-        .filter(|queue| queue.standing == Standing::Open && fits(queue.name))
+        .filter(|queue| queue.standing == Standing::Open && fits(&queue.name))
         .map(|queue| world.org.queue_json(queue))
         .collect();
     Ok(HttpResponse::json(200, &page(errand, &all)))

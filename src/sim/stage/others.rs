@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Parcel, Stage};
+use super::{Parcel, Push, Stage};
 use crate::model::recording::Action;
 use crate::sim::demand::Word;
 use crate::sim::disk::Trouble;
@@ -13,6 +13,8 @@ use crate::warden::{Input, Order, Reply, Ticket, What};
 const BLIND_BEFORE: Duration = Duration::from_secs(2);
 /// See [`BLIND_BEFORE`].
 const BLIND_AFTER: Duration = Duration::from_secs(30);
+/// Facts that were not taken are pushed again after this.
+const PUSHED_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A caller whose letter was not answered sends it again after this.
 const LETTER_AGAIN: Duration = Duration::from_millis(300);
 
@@ -72,6 +74,29 @@ impl Visit {
 }
 
 impl Stage {
+    /// Pushes the facts that are due. Whoever gets no answer, since the process cannot write or died, comes again.
+    pub(super) fn push_facts(&mut self) {
+        while let Some(push) = self.pushes.pop_front() {
+            let ready = self.stalled.is_none() && self.busy_until <= self.now.mono;
+            if push.at > self.now.mono || !ready {
+                let at = push.at.max(self.busy_until);
+                let at = if self.stalled.is_some() { self.now.mono + PUSHED_AGAIN_AFTER } else { at };
+                self.pushes.push_front(Push { at, ..push });
+                return;
+            }
+            let life = self.life;
+            let mut outputs = Vec::new();
+            self.handle(
+                Input::Facts(Ticket(u64::MAX), push.conversation.clone(), push.facts.clone()),
+                &mut outputs,
+            );
+            self.perform(outputs);
+            if self.life != life {
+                self.pushes.push_front(Push { at: self.now.mono + PUSHED_AGAIN_AFTER, ..push });
+            }
+        }
+    }
+
     pub(super) fn expect_visits(&mut self) {
         for visit in [Visit::Letter, Visit::Reload, Visit::Jump, Visit::Disk, Visit::Queue] {
             self.expect(visit);

@@ -1,0 +1,240 @@
+//! `recwarden drill`: the operator's own policy against the simulator, under each kind of misfortune.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::{Failure, environment};
+use crate::settings::{Credentials, Loaded, Source};
+use crate::sim::drill::{CATALOGUE, Casting, Drill, Fault, How, Outcome, Wrong};
+use crate::warden::Enforcement;
+
+/// Options of `drill`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  recwarden drill --config recwarden.toml\n  recwarden drill --seeds 20 --at-most 60s\n  \
+                  recwarden drill --fault crash --fault lost-events --format json\n\n\
+                  It needs no credentials and reaches no network: everything happens in memory, on a virtual clock."
+)]
+pub struct Options {
+    /// The configuration
+    #[arg(long, env = "RECWARDEN_CONFIG", default_value = super::DEFAULT_CONFIG, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The first seed: who calls, and when what goes wrong
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How many seeds, from the first on
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: u64,
+    /// How many calls are live at once, about
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=200))]
+    pub calls: u64,
+    /// How long things go wrong in each run, in the time of the calls
+    #[arg(long = "for", default_value = "5m", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub lasting: Duration,
+    /// Only this fault; may be given several times. All by default
+    #[arg(long, value_name = "NAME", value_parser = fault_named)]
+    pub fault: Vec<Fault>,
+    /// Fail where a recording was in a wrong state for longer
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub at_most: Option<Duration>,
+    /// How the results are written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// After the faults: long enough for a resync and what it finds.
+const CALM: Duration = Duration::from_secs(120);
+
+fn fault_named(name: &str) -> Result<Fault, String> {
+    let names = CATALOGUE.map(|fault| fault.name);
+    CATALOGUE
+        .into_iter()
+        .find(|fault| fault.name == name)
+        .ok_or_else(|| format!("there is no fault '{name}'; there are: {}", names.join(", ")))
+}
+
+/// What one fault did in all runs.
+struct Tried {
+    fault: Fault,
+    calls: usize,
+    spans: usize,
+    total: Duration,
+    worst: Option<Wrong>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Where the configuration is invalid, or a recording was in a wrong state for longer than allowed.
+pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
+    let credentials = Credentials::Unneeded;
+    let source = Source { path: options.config.clone(), environment: environment(), credentials };
+    let loaded = source.load().map_err(Failure::Configuration)?;
+    let rules: Vec<String> = loaded.policy.terms().iter().map(|one| one.name.clone()).collect();
+    let drill = drill(options, loaded);
+    let faults = if options.fault.is_empty() { CATALOGUE.to_vec() } else { options.fault.clone() };
+    if options.format == Format::Text {
+        let (calls, seeds) = (options.calls, options.seeds);
+        let lasting = humantime::format_duration(options.lasting);
+        let (r, s) = (if rules.len() == 1 { "" } else { "s" }, if seeds == 1 { "" } else { "s" });
+        writeln!(out, "{} rule{r}, {calls} calls at once for {lasting}, {seeds} seed{s}\n", rules.len())?;
+        writeln!(out, "{:<18} {:>9} {:>9} {:>6}  the worst", "fault", "worst", "total", "spans")?;
+    }
+    let bar = progress(faults.len() as u64 * options.seeds);
+    let mut fired = BTreeSet::new();
+    let mut results = Vec::new();
+    for fault in faults {
+        let mut result = Tried { fault, calls: 0, spans: 0, total: Duration::ZERO, worst: None };
+        for seed in options.seed..options.seed.saturating_add(options.seeds) {
+            bar.set_message(format!("{}, seed {seed}", fault.name));
+            let outcome = drill.play(&fault, seed).map_err(Failure::Failed)?;
+            fired.extend(outcome.fired.iter().cloned());
+            result.take(outcome);
+            bar.inc(1);
+        }
+        let line = match options.format {
+            Format::Text => result.text(),
+            Format::Json => result.json().to_string(),
+        };
+        bar.suspend(|| writeln!(out, "{line}"))?;
+        results.push(result);
+    }
+    bar.finish_and_clear();
+    let silent: Vec<&String> = rules.iter().filter(|rule| !fired.contains(*rule)).collect();
+    tell_end(options, &results, &silent, out)?;
+    judge(options, &results)
+}
+
+fn drill(options: &Options, loaded: Loaded) -> Drill {
+    let mut settings = loaded.settings.warden;
+    let casting = Casting::of(&loaded.rules, &settings.directory.queues);
+    // Users and further topics are those of the real organisation.
+    settings.directory.users.clear();
+    settings.directory.topics.clear();
+    settings.enforcement = Enforcement::Enforce;
+    let calls = usize::try_from(options.calls).unwrap_or(usize::MAX);
+    Drill { policy: loaded.policy, settings, casting, calls, rough: options.lasting, calm: CALM }
+}
+
+/// On a terminal alone; elsewhere nothing is shown.
+fn progress(runs: u64) -> ProgressBar {
+    let bar = ProgressBar::new(runs);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+impl Tried {
+    fn take(&mut self, outcome: Outcome) {
+        self.calls += outcome.calls;
+        self.spans += outcome.wrong.len();
+        self.total += outcome.wrong.iter().map(|one| one.lasted).sum::<Duration>();
+        self.worst = self.worst.take().into_iter().chain(outcome.wrong).max_by_key(|one| one.lasted);
+    }
+
+    fn text(&self) -> String {
+        let seconds = |span: Duration| format!("{:.1} s", span.as_secs_f64());
+        let (worst, told) = match &self.worst {
+            Some(one) => (seconds(one.lasted), told(one)),
+            None => (seconds(Duration::ZERO), String::new()),
+        };
+        let (total, name) = (seconds(self.total), self.fault.name);
+        format!("{name:<18} {worst:>9} {total:>9} {:>6}  {told}", self.spans).trim_end().to_owned()
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let seconds = |span: Duration| (span.as_secs_f64() * 1000.0).round() / 1000.0;
+        let worst = self.worst.as_ref().map(|one| {
+            json!({
+                "conversation": one.conversation,
+                "rule": one.rule,
+                "was": how(one.how),
+                "after_seconds": seconds(one.since),
+                "seconds": seconds(one.lasted),
+            })
+        });
+        json!({
+            "fault": self.fault.name,
+            "what": self.fault.what,
+            "worst_seconds": self.worst.as_ref().map_or(0.0, |one| seconds(one.lasted)),
+            "total_seconds": seconds(self.total),
+            "spans": self.spans,
+            "calls": self.calls,
+            "worst": worst,
+        })
+    }
+}
+
+fn how(how: How) -> &'static str {
+    match how {
+        How::OnTape => "on tape",
+        How::OffTape => "not on tape",
+    }
+}
+
+fn told(one: &Wrong) -> String {
+    let short = one.conversation.split('-').next().unwrap_or_default();
+    let against = match (one.how, one.rule.as_str()) {
+        (How::OnTape, rule) => format!("on tape against {rule}"),
+        (How::OffTape, rule) => format!("not on tape, as {rule} wants or gave back"),
+    };
+    format!("{short} {against}")
+}
+
+fn tell_end(
+    options: &Options,
+    results: &[Tried],
+    silent: &[&String],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let worst = results.iter().filter_map(|one| one.worst.as_ref()).map(|one| one.lasted).max();
+    let calls: usize = results.iter().map(|one| one.calls).sum();
+    match options.format {
+        Format::Json => {
+            let worst = worst.unwrap_or_default().as_secs_f64();
+            let summary = json!({ "worst_seconds": worst, "calls": calls, "never_fired": silent });
+            writeln!(out, "{}", json!({ "summary": summary }))?;
+        }
+        Format::Text if silent.is_empty() => writeln!(out, "\n{calls} calls; every rule fired")?,
+        Format::Text => {
+            writeln!(out, "\n{calls} calls; these rules never fired, so the drill says nothing of them:")?;
+            for rule in silent {
+                writeln!(out, "  {rule}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn judge(options: &Options, results: &[Tried]) -> Result<(), Failure> {
+    let Some(bound) = options.at_most else { return Ok(()) };
+    let over: Vec<&str> = results
+        .iter()
+        .filter(|one| one.worst.as_ref().is_some_and(|worst| worst.lasted > bound))
+        .map(|one| one.fault.name)
+        .collect();
+    if over.is_empty() {
+        return Ok(());
+    }
+    let bound = humantime::format_duration(bound);
+    Err(Failure::Failed(format!(
+        "a recording was in a wrong state for longer than {bound} under: {}",
+        over.join(", ")
+    )))
+}
