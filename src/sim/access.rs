@@ -111,6 +111,11 @@ impl Access {
         }
     }
 
+    /// When a token ends; none where it is not known.
+    pub fn expiry(&self, token: &str) -> Option<Mono> {
+        self.tokens.get(token).map(|token| token.expires)
+    }
+
     /// Counts one request of a token.
     pub fn count(&mut self, token: &str, now: Mono) -> Rate {
         let allowed = self.allowed;

@@ -2,7 +2,8 @@
 //!
 //! A channel lives for 24 hours from its last subscription, holds at most 1,000 topics and one socket. A
 //! client has at most 20; a 21st pushes out the one last used longest ago, those without a socket first.
-//! What was pushed out still answers and still beats, and gets no events.
+//! What was pushed out still answers and still beats, and gets no events. A channel ends with the access token
+//! that made it at the latest, as it may on the platform (GENESYS.md 4.3).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub struct Channel {
     pub topics: BTreeSet<String>,
     /// Its socket.
     pub socket: Option<SocketId>,
+    /// When its token ends.
+    ends_with_token: Option<Mono>,
     last_used: Mono,
 }
 
@@ -163,6 +166,7 @@ impl Channels {
             expires: now + self.lifetime,
             topics: BTreeSet::new(),
             socket: None,
+            ends_with_token: None,
             last_used: now,
         };
         self.channels.insert(id.clone(), channel);
@@ -182,6 +186,14 @@ impl Channels {
     pub fn evict(&mut self, id: &str) {
         if let Some(channel) = self.channels.get_mut(id) {
             channel.standing = Standing::Evicted;
+        }
+    }
+
+    /// A channel ends at this moment, however often topics are subscribed again.
+    pub fn end_with_token(&mut self, id: &str, end: Mono) {
+        if let Some(channel) = self.channels.get_mut(id) {
+            channel.ends_with_token = Some(end);
+            channel.expires = channel.expires.min(end);
         }
     }
 
@@ -207,7 +219,8 @@ impl Channels {
         let lifetime = self.lifetime;
         if let Some(channel) = self.get(id, now) {
             channel.topics = topics;
-            channel.expires = now + lifetime;
+            let expires = now + lifetime;
+            channel.expires = channel.ends_with_token.map_or(expires, |end| end.min(expires));
         }
     }
 
@@ -302,6 +315,16 @@ mod tests {
         assert!(channels.get(&id, at(86_500)).is_some());
         assert!(channels.get(&id, at(87_400)).is_none());
         assert!(channels.connect(&id, at(87_400)).is_none());
+    }
+
+    #[test]
+    fn a_channel_ends_with_its_token_even_where_it_is_subscribed_again() {
+        let (mut channels, mut chance) = (Channels::new(DAY), Chance::new(1));
+        let (id, _) = channels.create(&mut chance, at(0));
+        channels.end_with_token(&id, at(1_800));
+        channels.subscribe(&id, BTreeSet::new(), at(1_000));
+        assert!(channels.get(&id, at(1_799)).is_some());
+        assert!(channels.get(&id, at(1_800)).is_none());
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Errand<'a> {
     pub method: &'a str,
     /// Its path below `/api/v2`, in parts.
     pub path: &'a [&'a str],
+    /// The access token that it shows.
+    pub token: &'a str,
 }
 
 /// What a desk answers.

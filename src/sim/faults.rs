@@ -26,6 +26,8 @@ pub struct Faults {
     pub begin_after: Option<Duration>,
     /// Every so often all sockets are cut without a closing handshake.
     pub drop_sockets_every: Option<Duration>,
+    /// Every so often one socket is cut without a closing handshake.
+    pub cut_socket_every: Option<Duration>,
     /// Every so often `v2.system.socket_closing` is sent to every socket (GENESYS.md 4.3).
     pub closing_every: Option<Duration>,
     /// How long after the notice a socket is closed: "up to one minute".
@@ -68,6 +70,8 @@ pub struct Faults {
     pub odd_frames_every: Option<Duration>,
     /// Every so often all live calls change ten times at once.
     pub event_burst_every: Option<Duration>,
+    /// How much the intervals vary, as a share of each: 0 is regular, 1 from nothing to twice as long.
+    pub jitter: f64,
 }
 
 impl Default for Faults {
@@ -75,6 +79,7 @@ impl Default for Faults {
         Self {
             begin_after: None,
             drop_sockets_every: None,
+            cut_socket_every: None,
             closing_every: None,
             closing_notice: Duration::from_secs(60),
             burst_429_every: None,
@@ -96,6 +101,7 @@ impl Default for Faults {
             lose_events: 0.0,
             odd_frames_every: None,
             event_burst_every: None,
+            jitter: 0.0,
         }
     }
 }
@@ -105,6 +111,8 @@ impl Default for Faults {
 pub enum Misfortune {
     /// All sockets are cut.
     DropSockets,
+    /// One socket is cut.
+    CutSocket,
     /// All sockets are told that they will be closed.
     ClosingNotice,
     /// All requests are refused for a while.
@@ -126,6 +134,7 @@ impl Misfortune {
     pub fn name(self) -> &'static str {
         match self {
             Self::DropSockets => "all sockets cut",
+            Self::CutSocket => "one socket cut",
             Self::ClosingNotice => "closing notice to all sockets",
             Self::Burst429 => "burst of 429",
             Self::HalfOpen => "socket half-open",
@@ -137,8 +146,9 @@ impl Misfortune {
     }
 
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::DropSockets,
+        Self::CutSocket,
         Self::ClosingNotice,
         Self::Burst429,
         Self::HalfOpen,
@@ -182,6 +192,7 @@ impl Faults {
     pub fn interval(&self, of: Misfortune) -> Option<Duration> {
         match of {
             Misfortune::DropSockets => self.drop_sockets_every,
+            Misfortune::CutSocket => self.cut_socket_every,
             Misfortune::ClosingNotice => self.closing_every,
             Misfortune::Burst429 => self.burst_429_every,
             Misfortune::HalfOpen => self.half_open_every,
@@ -190,6 +201,15 @@ impl Faults {
             Misfortune::OddFrame => self.odd_frames_every,
             Misfortune::EventBurst => self.event_burst_every,
         }
+    }
+
+    /// How long it is until this misfortune comes again; `None` where it is off.
+    pub fn next_after(&self, of: Misfortune, chance: &mut Chance) -> Option<Duration> {
+        let every = self.interval(of)?;
+        if self.jitter <= 0.0 {
+            return Some(every);
+        }
+        Some(every.mul_f64((1.0 + self.jitter.min(1.0) * (2.0 * chance.unit() - 1.0)).max(0.01)))
     }
 
     /// What becomes of the next request.
@@ -233,5 +253,20 @@ mod tests {
         assert!(fates.iter().any(|fate| matches!(fate, Fate::FailedBefore(_))));
         assert!(fates.iter().any(|fate| matches!(fate, Fate::FailedAfter(_))));
         assert!(!fates.contains(&Fate::Served));
+    }
+
+    #[test]
+    fn intervals_are_regular_unless_they_are_to_vary() {
+        let mut chance = Chance::new(1);
+        let every = Duration::from_secs(100);
+        let mut faults = Faults { closing_every: Some(every), ..Faults::default() };
+        let mut spans = |faults: &Faults| -> Vec<Duration> {
+            (0..200).filter_map(|_| faults.next_after(Misfortune::ClosingNotice, &mut chance)).collect()
+        };
+        assert!(spans(&faults).iter().all(|span| *span == every));
+        faults.jitter = 0.5;
+        let varied = spans(&faults);
+        assert!(varied.iter().all(|span| (every / 2..every * 3 / 2).contains(span)));
+        assert!(varied.iter().any(|span| *span < every * 3 / 4) && varied.iter().any(|span| *span > every));
     }
 }

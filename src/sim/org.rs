@@ -126,6 +126,13 @@ impl Org {
         Self { queues: if own.is_empty() { standard.queues } else { own }, ..standard }
     }
 
+    /// Makes a queue for card payments.
+    pub fn add_queue(&mut self, name: &'static str) {
+        let id = Chance::named(&format!("queue {name}")).uuid();
+        let (name, standing) = (Cow::Borrowed(name), Standing::Open);
+        self.queues.push(Queue { id, name, taping: Taping::Recorded, business: Business::Cards, standing });
+    }
+
     /// The queue of this id.
     pub fn queue(&self, id: &str) -> Option<&Queue> {
         self.queues.iter().find(|queue| queue.id == id)

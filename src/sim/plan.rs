@@ -103,6 +103,8 @@ pub struct Plan {
     pub gateway: Gateway,
     /// Who plays.
     pub cast: Cast,
+    /// Queues that are made while it runs: when, and their names.
+    pub new_queues: Vec<(Duration, &'static str)>,
     /// What goes wrong.
     pub faults: Faults,
 }
@@ -125,6 +127,7 @@ impl Default for Plan {
             permissions: PERMISSIONS.iter().map(|&name| name.to_owned()).collect(),
             gateway: Gateway::Offered,
             cast: Cast::default(),
+            new_queues: Vec::new(),
             faults: Faults::default(),
         }
     }

@@ -14,7 +14,7 @@ use crate::sim::happening::Happening;
 use crate::sim::life::{Beat, Effect};
 use crate::sim::org::Org;
 use crate::sim::plan::Plan;
-use crate::sim::post::SocketOut;
+use crate::sim::post::{Issued, SocketOut};
 use crate::sim::shape::{self, Carrier};
 use crate::sim::traffic::Cue;
 use crate::sim::web::{HttpRequest, HttpResponse, Refusal};
@@ -97,6 +97,11 @@ impl Platform {
     /// The next frame for a socket; drain to `None` after every entry.
     pub fn poll_frame(&mut self) -> Option<(SocketId, SocketOut)> {
         self.world.poll_frame()
+    }
+
+    /// The next event that went out, for those who count them.
+    pub fn poll_issued(&mut self) -> Option<Issued> {
+        self.world.post.poll_issued()
     }
 
     /// The next thing that happened, for people who watch.
@@ -237,7 +242,7 @@ fn admit(world: &mut World, request: &HttpRequest) -> Admitted {
         let told = tell_wait(world, seconds);
         return (Err(Refusal::too_many(seconds, rate.allowed, told)), Some(rate));
     }
-    let errand = Errand { request, method: &request.method, path: rest };
+    let errand = Errand { request, method: &request.method, path: rest, token: &token };
     (serve(world, &errand, &token), Some(rate))
 }
 

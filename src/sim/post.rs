@@ -27,18 +27,41 @@ pub enum SocketOut {
     Freeze,
 }
 
+/// Events remembered for those who count them; the oldest goes first, and the numbers tell.
+const ISSUED_KEPT: usize = 1_000;
+
+/// An event on one topic, whether anybody was there to hear it or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// Its number among all events.
+    pub number: u64,
+    /// When.
+    pub at: Mono,
+    /// Its topic.
+    pub topic: String,
+    /// The `CorrelationId` of each copy that went to a channel.
+    pub copies: Vec<String>,
+}
+
 /// Channels, sockets, and the frames on their way.
 #[derive(Clone, Debug)]
 pub struct Post {
     /// The channels.
     pub channels: Channels,
     frames: VecDeque<(SocketId, SocketOut)>,
+    issued: VecDeque<Issued>,
+    issued_count: u64,
 }
 
 impl Post {
     /// No channel yet; each will live for so long.
     pub fn new(channel_lifetime: Duration) -> Self {
-        Self { channels: Channels::new(channel_lifetime), frames: VecDeque::new() }
+        Self {
+            channels: Channels::new(channel_lifetime),
+            frames: VecDeque::new(),
+            issued: VecDeque::new(),
+            issued_count: 0,
+        }
     }
 
     /// Sends something to a socket, if it still hears.
@@ -127,6 +150,21 @@ impl Post {
             }),
         );
         self.end(socket, SocketOut::Close { code: 1000, reason: "token revoked" });
+    }
+
+    /// Writes down that an event went out.
+    pub fn note_issued(&mut self, at: Mono, topic: &str, copies: Vec<String>) {
+        if self.issued.len() >= ISSUED_KEPT {
+            self.issued.pop_front();
+        }
+        let number = self.issued_count;
+        self.issued_count += 1;
+        self.issued.push_back(Issued { number, at, topic: topic.to_owned(), copies });
+    }
+
+    /// The next event that went out.
+    pub fn poll_issued(&mut self) -> Option<Issued> {
+        self.issued.pop_front()
     }
 
     /// The next frame for a socket.

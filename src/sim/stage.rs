@@ -5,6 +5,7 @@
 //! alone. Around them others give orders, push facts, reload the policy and set clocks. What is promised is
 //! checked while it runs, against the platform's own truth.
 
+mod count;
 mod ledger;
 mod network;
 mod others;
@@ -81,6 +82,8 @@ pub struct Report {
     pub findings: Vec<String>,
     /// What was counted, by name; faults begin with `fault: `.
     pub counts: BTreeMap<String, u64>,
+    /// Events of queues that reached the warden on no socket, a sentence each.
+    pub missed: Vec<String>,
     /// How much time passed on the stage.
     pub lasted: Duration,
     /// All that happened, where that was asked for.
@@ -131,6 +134,9 @@ pub struct Stage {
     /// By how many microseconds the host's wall clock is wrong.
     skew: i64,
     token: String,
+    /// When the next token is fetched, before this one ends.
+    renew_at: Option<Mono>,
+    awaited: count::Awaited,
     log: Log<SimDisk>,
     /// Facts as their store has them, durable at once.
     facts: BTreeMap<ConversationId, Facts>,
@@ -191,6 +197,8 @@ impl Stage {
             now,
             skew: 0,
             token: String::new(),
+            renew_at: None,
+            awaited: count::Awaited::default(),
             log,
             facts: BTreeMap::new(),
             stalled: None,
@@ -232,6 +240,7 @@ impl Stage {
     pub fn run(mut self) -> Report {
         let calm_from = self.play();
         self.judge_the_end(calm_from.wall);
+        self.count_the_missed();
         for (what, times) in self.platform.faults_struck() {
             *self.report.counts.entry(format!("fault: {what}")).or_default() += times;
         }
@@ -282,8 +291,9 @@ impl Stage {
             None => parcel.into_iter().chain(woken).min().map(|at| at.max(self.busy_until)),
         };
         let request = self.requests.first_key_value().map(|((at, _), _)| *at);
+        let token = self.renew_at;
         let pushed = self.pushes.front().map(|push| push.at);
-        let next = [process, request, pushed, self.visits.next_due(), self.platform.next_wakeup()];
+        let next = [process, request, token, pushed, self.visits.next_due(), self.platform.next_wakeup()];
         let next = next.into_iter().flatten().min()?;
         Some(next.max(self.now.mono))
     }
@@ -293,6 +303,8 @@ impl Stage {
         self.serve_requests();
         self.tell_happenings();
         self.collect_frames();
+        self.collect_issued();
+        self.keep_token_fresh();
         while let Some((_, visit)) = self.visits.take_due(self.now.mono) {
             self.visit(visit);
         }
@@ -302,6 +314,8 @@ impl Stage {
         } else if self.busy_until <= self.now.mono {
             self.turn();
         }
+        // What the platform answers at once is on its way from this moment on.
+        self.collect_frames();
     }
 
     /// Takes what is there in, up to a bound, and then performs what it led to.

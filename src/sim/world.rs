@@ -41,6 +41,7 @@ enum Item {
     Deliver(SocketId, String),
     CloseSocket(SocketId),
     ExpireChannel(String),
+    OpenQueue(&'static str),
     Misfortune(Misfortune),
     BeginFaults(Box<Faults>),
 }
@@ -131,6 +132,9 @@ impl World {
             let after = if place == 0 { Duration::ZERO } else { self.callers.span(Duration::ZERO, first) };
             self.put(after, Item::NewCall);
         }
+        for (after, name) in self.plan.new_queues.clone() {
+            self.put(after, Item::OpenQueue(name));
+        }
         self.begin_faults();
     }
 
@@ -186,11 +190,15 @@ impl World {
                 self.post.end(socket, SocketOut::Close { code: 1001, reason: "maintenance" });
             }
             Item::ExpireChannel(channel) => self.expire_channel(channel),
+            Item::OpenQueue(name) => {
+                self.org.add_queue(name);
+                self.note("queue", name, "made");
+            }
             Item::BeginFaults(faults) => self.take_faults(*faults),
             Item::Misfortune(kind) => {
-                if let Some(every) = self.plan.faults.interval(kind) {
+                if let Some(after) = self.plan.faults.next_after(kind, &mut self.chance) {
                     self.strike(kind);
-                    self.put(every, Item::Misfortune(kind));
+                    self.put(after, Item::Misfortune(kind));
                 }
             }
         }
@@ -305,27 +313,38 @@ impl World {
 
     fn publish(&mut self, id: &str, topics: &[String], write: fn(&Call, &Org, Carrier) -> Value) {
         let listeners = self.post.channels.listeners(topics, self.now.mono);
-        let Some(call) = self.calls.get(id).filter(|_| !listeners.is_empty()) else {
+        let Some(call) = self.calls.get(id) else {
             return;
         };
-        let body = write(call, &self.org, Carrier::Event).to_string();
-        for (socket, topic) in listeners {
-            let (topic, correlation) = (json!(topic), self.chance.uuid());
+        let heard = !listeners.is_empty();
+        let body = if heard { write(call, &self.org, Carrier::Event).to_string() } else { String::new() };
+        let mut copies: BTreeMap<&String, Vec<String>> = topics.iter().map(|topic| (topic, vec![])).collect();
+        for (socket, topic) in &listeners {
+            let (name, correlation) = (json!(topic), self.chance.uuid());
             let frame = format!(
-                r#"{{"topicName":{topic},"version":"2","eventBody":{body},"metadata":{{"CorrelationId":"{correlation}"}}}}"#
+                r#"{{"topicName":{name},"version":"2","eventBody":{body},"metadata":{{"CorrelationId":"{correlation}"}}}}"#
             );
-            self.send_event(socket, frame);
+            self.send_event(*socket, frame);
+            copies.entry(topic).or_default().push(correlation);
+        }
+        for (topic, copies) in copies {
+            self.post.note_issued(self.now.mono, topic, copies);
         }
     }
 
     /// A new channel; closed when its time is over, unless that is put off by a subscription.
-    pub fn create_channel(&mut self) -> String {
+    pub fn create_channel(&mut self, token: &str) -> String {
         let (id, evicted) = self.post.channels.create(&mut self.chance, self.now.mono);
         if let Some(evicted) = evicted {
             self.note("channel", &evicted, "pushed out by a 21st channel");
         }
         self.note("channel", &id, "created");
-        self.put(self.plan.channel_lifetime, Item::ExpireChannel(id.clone()));
+        let mut lasts = self.plan.channel_lifetime;
+        if let Some(end) = self.access.expiry(token) {
+            self.post.channels.end_with_token(&id, end);
+            lasts = lasts.min(end.since(self.now.mono));
+        }
+        self.put(lasts, Item::ExpireChannel(id.clone()));
         id
     }
 

@@ -21,6 +21,8 @@ pub(super) enum Way {
 pub(super) struct There {
     pub(super) state: RecorderState,
     pub(super) attributes: BTreeMap<String, String>,
+    /// When it began, where the platform says so.
+    pub(super) begun: Option<Wall>,
 }
 
 pub(super) struct Bench {
@@ -104,7 +106,7 @@ impl Bench {
     pub(super) fn with_calls(mut self, count: usize, pci: &str) -> Self {
         for number in 0..count {
             let attributes = BTreeMap::from([("pci".to_owned(), pci.to_owned())]);
-            self.calls.insert(id(number), There { state: RecorderState::Active, attributes });
+            self.calls.insert(id(number), There { state: RecorderState::Active, attributes, begun: None });
         }
         self
     }
@@ -132,8 +134,15 @@ impl Bench {
         };
         let legs = [leg("customer", &there.attributes), leg("agent", &BTreeMap::new())];
         serde_json::json!({"id": conversation.as_str(), "recordingState": state, "securePause": secure,
-            "participants": legs})
+            "startTime": there.begun.map(|at| at.to_string()), "participants": legs})
         .to_string()
+    }
+
+    /// A call begins, on tape; nobody is told of it.
+    pub(super) fn begin(&mut self, number: usize) {
+        let begun = Some(self.now.wall);
+        let there = There { state: RecorderState::Active, attributes: BTreeMap::new(), begun };
+        self.calls.insert(id(number), there);
     }
 
     /// The platform tells of a call.

@@ -367,6 +367,38 @@ mod tests {
         assert_eq!(bench.warden.survey.blind_for(bench.now.mono), closed);
     }
 
+    fn deaf(bench: &Bench) -> usize {
+        let deaf = |record: &&Record| matches!(record, Record::GapOpened(gap) if gap.why.contains("without its event"));
+        bench.records.iter().filter(deaf).count()
+    }
+
+    #[test]
+    fn a_call_that_began_while_its_queue_was_heard_and_that_no_event_told_shows_a_deaf_subscription() {
+        let mut bench = live(1);
+        bench.pass(SECOND * 100);
+        bench.begin(1);
+        bench.pass(SECOND * 400);
+        assert_eq!((deaf(&bench), bench.kinds("gap.opened"), bench.kinds("gap.closed")), (1, 2, 2));
+        bench.pass(SECOND * 1_000);
+        assert_eq!(deaf(&bench), 1, "it is known now");
+    }
+
+    #[test]
+    fn a_call_that_an_event_told_or_whose_event_may_still_come_shows_no_deaf_subscription() {
+        let mut bench = live(1);
+        bench.pass(SECOND * 100);
+        bench.begin(1);
+        bench.tell(1);
+        // The next round finds it some ten seconds old.
+        bench.pass(SECOND * 180);
+        bench.begin(2);
+        bench.pass(SECOND * 15);
+        let known = bench.warden.call(&id(2)).is_some();
+        bench.tell(2);
+        bench.pass(SECOND * 1_000);
+        assert_eq!((known, deaf(&bench), bench.kinds("gap.opened")), (true, 0, 1));
+    }
+
     #[test]
     fn participant_data_that_changes_in_silence_shows_a_deaf_subscription() {
         let mut bench = live(2);
@@ -374,8 +406,7 @@ mod tests {
         bench.set(1, "on");
         bench.pass(SECOND * 330);
         assert_eq!(bench.state(1), RecorderState::Paused);
-        let deaf = |record: &Record| matches!(record, Record::GapOpened(gap) if gap.why.contains("without its event"));
-        assert_eq!(bench.records.iter().filter(|record| deaf(record)).count(), 1);
+        assert_eq!(deaf(&bench), 1);
         assert_eq!((bench.kinds("gap.opened"), bench.kinds("gap.closed")), (2, 2));
     }
 }

@@ -16,7 +16,7 @@ use crate::sim::world::World;
 pub fn serve(world: &mut World, errand: &Errand<'_>) -> Option<Served> {
     let host = errand.request.header("host").unwrap_or("localhost");
     match (errand.method, errand.path) {
-        ("POST", ["notifications", "channels"]) => Some(Ok(create(world, host))),
+        ("POST", ["notifications", "channels"]) => Some(Ok(create(world, errand.token, host))),
         ("GET", ["notifications", "channels"]) => Some(Ok(list(world, host))),
         ("HEAD", ["notifications", "channels", id]) => Some(exists(world, id)),
         ("GET", ["notifications", "channels", id, "subscriptions"]) => Some(subscriptions(world, id)),
@@ -51,8 +51,8 @@ fn channel_json(world: &World, channel: &str, expires: Mono, host: &str) -> Valu
     })
 }
 
-fn create(world: &mut World, host: &str) -> HttpResponse {
-    let id = world.create_channel();
+fn create(world: &mut World, token: &str, host: &str) -> HttpResponse {
+    let id = world.create_channel(token);
     let expires = world.now.mono + world.plan.channel_lifetime;
     HttpResponse::json(200, &channel_json(world, &id, expires, host))
 }

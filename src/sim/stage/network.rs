@@ -10,6 +10,7 @@ use crate::model::time::Mono;
 use crate::sim::platform::Reply;
 use crate::sim::post::SocketOut;
 use crate::sim::web::{HttpRequest, HttpResponse};
+use crate::warden::session::token_renewed_after;
 use crate::warden::{Input, RequestId};
 use crate::wire::reply::{RateHeaders, RawAnswer, Transport};
 use crate::wire::request::Request;
@@ -18,6 +19,8 @@ use crate::wire::request::Request;
 const WAY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 /// A request without an answer is given up after this, as the real client does.
 const ANSWER_WAIT: Duration = Duration::from_secs(20);
+/// A renewal of the token that failed is tried again after this, as the real client does.
+const TOKEN_AGAIN: Duration = Duration::from_secs(10);
 
 impl Stage {
     /// Sends a parcel on its way, to arrive after the network's time and `longer`.
@@ -75,7 +78,10 @@ impl Stage {
     pub(super) fn unpack(&mut self, parcel: Parcel) -> Option<Input> {
         match parcel {
             Parcel::Opened(socket) => Some(Input::SocketOpened(socket)),
+            // A socket that was closed or lost hears nothing more.
+            Parcel::Text(socket, _) if !self.sockets.contains_key(&socket) => None,
             Parcel::Text(socket, text) => {
+                self.count_arrival(&text);
                 self.count("frames");
                 Some(Input::SocketText(socket, text))
             }
@@ -94,6 +100,9 @@ impl Stage {
 
     pub(super) fn send(&mut self, id: RequestId, request: Request) {
         self.count("requests");
+        if matches!(request, Request::CreateChannel) {
+            self.count("channels asked for");
+        }
         self.tell(|| format!("< {} {}", request.method(), request.path()));
         self.watch_request(id, &request);
         let at = self.now.mono + self.chance.span(WAY.0, WAY.1);
@@ -108,11 +117,7 @@ impl Stage {
         if answer.status != 401 {
             return Some(raw(answer));
         }
-        let renewed = !self.token.is_empty();
         self.log_in();
-        if renewed {
-            self.post(Parcel::Token, Duration::ZERO);
-        }
         self.ask(request).map(raw)
     }
 
@@ -132,8 +137,17 @@ impl Stage {
         }
     }
 
+    /// Renews the token in time, whether a request needs it or not.
+    pub(super) fn keep_token_fresh(&mut self) {
+        if self.renew_at.is_some_and(|at| at <= self.now.mono) {
+            self.log_in();
+        }
+    }
+
     fn log_in(&mut self) {
         self.count("logins");
+        self.renew_at = Some(self.now.mono + TOKEN_AGAIN);
+        let renewed = !self.token.is_empty();
         let plan = self.platform.plan();
         let basic = BASE64_STANDARD.encode(format!("{}:{}", plan.client_id, plan.client_secret));
         let asked = HttpRequest {
@@ -150,6 +164,10 @@ impl Stage {
             && let Some(token) = answer.value().get("access_token").and_then(|token| token.as_str())
         {
             token.clone_into(&mut self.token);
+            self.renew_at = Some(self.now.mono + token_renewed_after(self.platform.plan().token_lifetime));
+            if renewed {
+                self.post(Parcel::Token, Duration::ZERO);
+            }
         }
     }
 }

@@ -17,8 +17,8 @@ impl World {
             return self.put(after, Item::BeginFaults(Box::new(later)));
         }
         for kind in Misfortune::ALL {
-            if let Some(every) = self.plan.faults.interval(kind) {
-                self.put(every, Item::Misfortune(kind));
+            if let Some(after) = self.plan.faults.next_after(kind, &mut self.chance) {
+                self.put(after, Item::Misfortune(kind));
             }
         }
     }
@@ -37,6 +37,11 @@ impl World {
         match kind {
             Misfortune::DropSockets => {
                 for socket in sockets {
+                    self.post.end(socket, SocketOut::Cut);
+                }
+            }
+            Misfortune::CutSocket => {
+                if let Some(socket) = self.chance.pick(&sockets).copied() {
                     self.post.end(socket, SocketOut::Cut);
                 }
             }
