@@ -105,8 +105,7 @@ pub struct Parts {
 /// # Errors
 /// Where the audit log could not be written when it was told to stop.
 pub async fn run(parts: Parts) -> Result<Parts, Unwritten> {
-    let compared = parts.clock.now();
-    let status_at = compared.mono;
+    let status_at = parts.clock.now().mono;
     let tokens = std::sync::Arc::clone(parts.api.tokens());
     let renewals = tokens.renewals();
     let keeper = tokio::spawn(async move { tokens.keep_fresh().await });
@@ -121,7 +120,6 @@ pub async fn run(parts: Parts) -> Result<Parts, Unwritten> {
         stop_by: None,
         write_failures: 0,
         alerts: outward::Alerts::new(),
-        compared,
     };
     let drained = daemon.turn_until_drained().await;
     keeper.abort();
@@ -149,8 +147,6 @@ struct Daemon {
     /// How often the log could not be written.
     write_failures: u64,
     alerts: outward::Alerts,
-    /// Both clocks when they were last compared.
-    compared: Now,
 }
 
 impl Daemon {

@@ -78,8 +78,8 @@
 //! | | `sim::web` * | requests and answers as values, and the platform's error body |
 //! | | `sim::agenda` * | what comes next, and when |
 //! | | `sim::faults` * | seeded misfortune |
-//! | | `sim::plan` * | what a simulation is to be |
 //! | | `sim::org` * | queues and agents |
+//! | | `sim::plan` * | what a simulation is to be |
 //! | | `sim::recorder` * | the recorders of a call, and what they put on tape together |
 //! | | `sim::call` * | one conversation, and the truth of it over time |
 //! | | `sim::life` * | what can happen in a call, and orders to its recorders |

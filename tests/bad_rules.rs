@@ -171,7 +171,8 @@ fn a_character_that_only_looks_right_is_named() {
     says(&said("[[rule]]\nn\u{430}me = \"a\"\n"), &["main.toml:6:2: error: not TOML", "'\u{430}' (U+0430)"]);
     let queue =
         rule("a") + "queue = [\"P\u{430}yments\", \"\u{41f}\u{440}\u{43e}\u{434}\u{430}\u{436}\u{438}\"]\n";
-    let (output, _folder) = recwarden("check", &[("main.toml", &format!("{MAIN}{queue}"))]);
+    let without_secret = MAIN.replace("client_secret = \"y\"", "");
+    let (output, _folder) = recwarden("check", &[("main.toml", &format!("{without_secret}{queue}"))]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{text}");
     says(&text, &["main.toml:8:12: warning: the queue 'P\u{430}yments' may be another than it seems"]);

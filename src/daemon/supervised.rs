@@ -1,7 +1,5 @@
 //! What whoever runs the daemon asks of it and is told: reload, status, drain.
 
-use std::time::Duration;
-
 use tracing::{error, info, warn};
 
 use super::{DRAIN_WAIT, Daemon, STATUS_EVERY, Told, Unwritten};
@@ -13,10 +11,6 @@ use crate::model::document::{Diagnostic, Severity};
 use crate::model::time::Now;
 use crate::settings::{Loaded, unknown_queue};
 use crate::warden::Input;
-
-/// Two readings of the wall clock that differ by more than this from what has passed: it was set. Slewing, and
-/// a host that was suspended for a moment, stay below it.
-const CLOCK_SET: Duration = Duration::from_secs(2);
 
 impl Daemon {
     /// Reads the configuration again, and takes over what can be without a restart. A bad one is refused,
@@ -87,30 +81,8 @@ impl Daemon {
         });
     }
 
-    /// Tells where the wall clock was set: the log's times jump there, and nothing else does. The alert is
-    /// durable with the next records.
-    fn compare_clocks(&mut self, now: Now) {
-        let expected = self.compared.wall + now.mono.since(self.compared.mono);
-        self.compared = now;
-        let (ahead, behind) = (now.wall.since(expected), expected.since(now.wall));
-        let how = if behind > CLOCK_SET {
-            format!("back by {} s", behind.as_secs())
-        } else if ahead > CLOCK_SET {
-            format!("forward by {} s", ahead.as_secs())
-        } else {
-            return;
-        };
-        let text = format!(
-            "the clock was set {how}: the times in the audit log jump, its order does not; where that was not meant, \
-             look at the host's time synchronisation"
-        );
-        warn!("{text}");
-        self.raise("clock", text);
-    }
-
     pub(super) fn tell_status(&mut self, now: Now) {
         self.warn_of_unknown_queues();
-        self.compare_clocks(now);
         self.status_at = now.mono + STATUS_EVERY;
         self.keep_facts(Vec::new());
         let warden = &self.parts.warden;

@@ -4,6 +4,8 @@
 //! kept, none stops the reading, so that a person sees all of them at once. Keys that nobody asked for are
 //! mistakes too, with the nearest known key.
 
+mod words;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use toml_span::Value;
 use crate::model::diagnostic::Excerpt;
 pub use crate::model::diagnostic::{Diagnostic, Severity};
 use crate::model::lookalike;
+use words::did_you_mean;
+pub use words::nearest;
 
 /// The longest line in bytes; one that holds the longest expression or thousands of ids is shorter.
 const LONGEST_LINE: usize = 256 * 1024;
@@ -382,24 +386,6 @@ impl<'d, 'v> Table<'d, 'v> {
 }
 
 const ANY: &str = "*";
-
-/// The help that names the nearest known word, and the character that only looks like one of it.
-fn did_you_mean<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
-    let near = nearest(word, known)?;
-    let but = lookalike::find(word).map(|one| format!(" ({one})")).unwrap_or_default();
-    Some(format!("did you mean '{near}'?{but}"))
-}
-
-/// The known word nearest to one that is not known, where it is near enough to be meant.
-pub fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
-    let bound = (word.chars().count() / 3).max(1) + 1;
-    known
-        .into_iter()
-        .map(|one| (strsim::damerau_levenshtein(&word.to_lowercase(), &one.to_lowercase()), one))
-        .filter(|(distance, _)| *distance <= bound)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, one)| one)
-}
 
 #[cfg(test)]
 mod tests {

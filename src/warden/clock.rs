@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Level, Warden};
+use super::Warden;
 use crate::audit::record::{self, HoldPhase, Record};
 use crate::model::ids::ConversationId;
 use crate::model::time::Now;
@@ -25,7 +25,11 @@ impl Warden {
         }
         let (way, by) = if ahead > back { ("forward", ahead) } else { ("back", back) };
         let by_text = humantime::format_duration(Duration::from_secs(by.as_secs()));
-        self.note(Level::Warn, format!("the wall clock was set {way} by {by_text}"));
+        let text = format!(
+            "the wall clock was set {way} by {by_text}: the times in the audit log jump, its order does not; where that \
+             was not meant, look at the host's time synchronisation"
+        );
+        self.alert("clock", text, None);
         self.count("recwarden_clock_steps_total");
         for (_, call) in self.book.iter_mut() {
             if let Some(open) = call.pursuit.as_mut() {

@@ -1,5 +1,7 @@
 //! A loop that answers asks from a script, and a served router to call: for the tests of `http`.
 
+use std::collections::BTreeMap;
+
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -7,6 +9,8 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::http;
+use crate::model::recording::{Observed, Wish};
+use crate::model::time::Wall;
 
 pub(crate) const CONVERSATION: &str = "5c5a3b1e-8f0d-4a5e-9d5c-1f2e3d4c5b6a";
 pub(crate) const DECISION: &str = "0197f3a0-0000-7000-8000-000000000001";
