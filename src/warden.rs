@@ -140,7 +140,7 @@ pub enum Input {
 }
 
 /// Why the warden wants to be called again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wakeup {
     /// An action or its confirmation is due.
     Worklist,

@@ -308,7 +308,9 @@ impl Warden {
             self.timers.remove(&(old, id.clone()));
         }
         let directive = call.directive.as_ref().and_then(|one| one.until);
-        let next = call.latches.next_change(&self.policy).into_iter().chain(directive).min();
+        // Holds that a log told of are settled by the first look; until then their time may be over unheeded.
+        let settled = call.seen.and_then(|_| call.latches.next_change(&self.policy));
+        let next = settled.into_iter().chain(directive).min();
         let next = next.map(|at| now.mono + at.since(now.wall));
         let unfinished = call.unfinished_until.filter(|until| now.mono < *until);
         if let Some(timer) = next.into_iter().chain(unfinished).min() {
@@ -317,11 +319,11 @@ impl Warden {
         }
     }
 
+    /// Each timer that is due fires once: one that is due again at once waits for the next call, where it can be
+    /// seen, and not for ever in this one.
     pub(super) fn fire_timers(&mut self, now: Now) {
-        while let Some((at, id)) = self.timers.first().cloned() {
-            if at > now.mono {
-                break;
-            }
+        let due: Vec<_> = self.timers.iter().take_while(|(at, _)| *at <= now.mono).cloned().collect();
+        for (at, id) in due {
             self.timers.remove(&(at, id.clone()));
             if let Some(call) = self.book.get_mut(&id) {
                 call.timer = None;
@@ -364,5 +366,43 @@ impl Call {
     /// Whether a request for it may go now.
     pub(super) fn is_idle(&self) -> bool {
         self.busy == Busy::Idle
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::history::History;
+    use crate::audit::record::DirectiveOrigin;
+    use crate::warden::bench::{Bench, PCI, id, settings};
+    use crate::warden::{Input, Order, Ticket, What};
+
+    /// Found by the simulation (brief seed SEEDNUM): the deadline of a hold that a log told of was over, nothing
+    /// settles a hold before the first look, and the directive's judgement set its timer to now for ever.
+    #[test]
+    fn a_recovered_hold_whose_time_is_over_waits_for_the_first_look() {
+        let mut bench = Bench::new(settings(), &format!("{PCI}at_most = \"10m\"\n")).with_calls(1, "on");
+        let hold = Record::Hold(record::Hold {
+            conversation: id(0),
+            rule: "pause".into(),
+            action: Action::Stop,
+            since: bench.now.wall - FAILURE_EVERY,
+            phase: HoldPhase::Held,
+            claim: Some(Observed::Active),
+        });
+        let mut history = History::default();
+        assert_eq!(history.take(bench.now.wall - FAILURE_EVERY, &hold), None);
+        bench.warden.recover(&history, bench.now);
+        let order = Order {
+            conversation: id(0),
+            what: What::Set(Action::Stop, None),
+            by: "ada".into(),
+            reason: "card".into(),
+            origin: DirectiveOrigin::Manual,
+        };
+        bench.feed(Input::Order(Ticket(1), order));
+        assert_eq!(bench.kinds("hold.ended"), 0);
+        bench.pass(Duration::from_secs(10));
+        assert_eq!(bench.kinds("hold.ended"), 1, "the first look ends it");
     }
 }

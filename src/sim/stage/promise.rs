@@ -15,8 +15,8 @@ use crate::model::time::Wall;
 use crate::policy::rule::OnRelease;
 use crate::sim::demand::{self, Case, Clocks, Governed, Pauses, Word};
 use crate::sim::disk::Trouble;
-use crate::warden::RequestId;
 use crate::warden::plan::{Control, StartFromNone};
+use crate::warden::{RequestId, Wakeup};
 use crate::wire::request::Request;
 
 /// In calm a recording is in a wrong state for no longer: the way of the event, of the call, and what the
@@ -30,6 +30,9 @@ const WINDOW: Duration = Duration::from_secs(60);
 const ALERTS_AT_MOST: u32 = 3;
 /// Wakeups in a row that lead to nothing at all.
 const IDLE_WAKEUPS: u32 = 200;
+/// Wakeups within a second at most: beyond it the process turns in circles, though time moves on and each turn
+/// leads to something. One that writes a record each time takes some 2 ms, so that a circle makes 500.
+const WAKEUPS_A_SECOND: u32 = 250;
 /// Why a decision may be abandoned; anything else is a finding.
 const GOOD_REASONS: [&str; 3] = [
     "the conversation ended",
@@ -44,6 +47,8 @@ pub(super) struct Watch {
     pub(super) written: Vec<Record>,
     /// Wakeups since something came of one.
     pub(super) woken: u32,
+    /// The present second, and why it woke in it.
+    second: (u64, BTreeMap<Wakeup, u32>),
     /// Durable attempts that no order has gone out for yet.
     armed: BTreeMap<ConversationId, u32>,
     alerts: BTreeMap<(String, Option<ConversationId>), u32>,
@@ -121,12 +126,28 @@ impl Stage {
         }
     }
 
-    /// Checks that the process does not wake up for nothing.
+    /// Checks that the process does not wake up for nothing, nor without end.
     pub(super) fn watch_wakeups(&mut self) {
+        if let Some((_, why)) = self.warden.next_wakeup(self.seen()) {
+            self.watch_circles(why);
+        }
         self.watch.woken += 1;
         if self.watch.woken == IDLE_WAKEUPS {
             let why = self.warden.next_wakeup(self.seen());
             self.finding(format!("it woke {IDLE_WAKEUPS} times for nothing, the next time for {why:?}"));
+        }
+    }
+
+    fn watch_circles(&mut self, why: Wakeup) {
+        let now = self.now.mono.since_start().as_secs();
+        let (second, reasons) = &mut self.watch.second;
+        if *second != now {
+            (*second, *reasons) = (now, BTreeMap::new());
+        }
+        *reasons.entry(why).or_default() += 1;
+        if reasons.values().sum::<u32>() == WAKEUPS_A_SECOND + 1 {
+            let reasons = format!("{reasons:?}");
+            self.finding(format!("it woke more than {WAKEUPS_A_SECOND} times within a second: {reasons}"));
         }
     }
 
