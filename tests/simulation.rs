@@ -95,3 +95,12 @@ fn what_is_promised_holds_whatever_goes_wrong() {
 fn the_same_seed_makes_the_same_run() {
     assert_eq!(cast::run(cast::brief(7)), cast::run(cast::brief(7)));
 }
+
+/// The stage's wall clock stood still where two deadlines less than its microsecond apart took turns: these two
+/// runs never ended.
+#[test]
+fn deadlines_less_than_a_microsecond_apart_come_to_an_end() {
+    for seed in [477, 623] {
+        assert_eq!(cast::run(cast::brief(seed)).findings, [""; 0], "brief seed {seed}");
+    }
+}

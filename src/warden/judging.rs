@@ -377,8 +377,8 @@ mod tests {
     use crate::warden::bench::{Bench, PCI, id, settings};
     use crate::warden::{Input, Order, Ticket, What};
 
-    /// Found by the simulation (brief seed SEEDNUM): the deadline of a hold that a log told of was over, nothing
-    /// settles a hold before the first look, and the directive's judgement set its timer to now for ever.
+    /// The deadline of a hold that a log told of was over, nothing settles a hold before the first look, and the
+    /// directive's judgement set its timer to now for ever.
     #[test]
     fn a_recovered_hold_whose_time_is_over_waits_for_the_first_look() {
         let mut bench = Bench::new(settings(), &format!("{PCI}at_most = \"10m\"\n")).with_calls(1, "on");

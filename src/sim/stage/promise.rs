@@ -40,6 +40,16 @@ const GOOD_REASONS: [&str; 3] = [
     "The requested conversation was not found",
 ];
 
+/// Whether the process gets anywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Goes {
+    /// It does.
+    #[default]
+    On,
+    /// It wakes up again and again, and the run is over.
+    InCircles,
+}
+
 /// What is kept of the present life of the process, to check it by.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
@@ -47,6 +57,8 @@ pub(super) struct Watch {
     pub(super) written: Vec<Record>,
     /// Wakeups since something came of one.
     pub(super) woken: u32,
+    /// Whether it gets anywhere.
+    pub(super) goes: Goes,
     /// The present second, and why it woke in it.
     second: (u64, BTreeMap<Wakeup, u32>),
     /// Durable attempts that no order has gone out for yet.
@@ -134,6 +146,7 @@ impl Stage {
         self.watch.woken += 1;
         if self.watch.woken == IDLE_WAKEUPS {
             let why = self.warden.next_wakeup(self.seen());
+            self.watch.goes = Goes::InCircles;
             self.finding(format!("it woke {IDLE_WAKEUPS} times for nothing, the next time for {why:?}"));
         }
     }
@@ -147,6 +160,7 @@ impl Stage {
         *reasons.entry(why).or_default() += 1;
         if reasons.values().sum::<u32>() == WAKEUPS_A_SECOND + 1 {
             let reasons = format!("{reasons:?}");
+            self.watch.goes = Goes::InCircles;
             self.finding(format!("it woke more than {WAKEUPS_A_SECOND} times within a second: {reasons}"));
         }
     }
