@@ -104,3 +104,12 @@ fn deadlines_less_than_a_microsecond_apart_come_to_an_end() {
         assert_eq!(cast::run(cast::brief(seed)).findings, [""; 0], "brief seed {seed}");
     }
 }
+
+/// What the checks once took for a broken promise: an order whose decision was closed by what came in with it, a
+/// caller's fourth stop that is told of as the others were, and an ad-hoc order for a call that was over.
+#[test]
+fn what_was_once_found_is_found_no_more() {
+    for seed in [126, 135, 242, 369, 492, 499, 535, 763] {
+        assert_eq!(cast::run(cast::brief(seed)).findings, [""; 0], "brief seed {seed}");
+    }
+}

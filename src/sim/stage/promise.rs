@@ -1,15 +1,15 @@
 //! What is promised, checked: order, rate, deaths and noise while it runs, and at the end the chain, the open
 //! decisions and the truth of every call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Deaths, Stage};
 use crate::audit::chain::Link;
 use crate::audit::history::History;
 use crate::audit::log::{Disk, in_order};
-use crate::audit::record::Record;
-use crate::model::ids::ConversationId;
+use crate::audit::record::{self, Record};
+use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::Action;
 use crate::model::time::Wall;
 use crate::policy::rule::OnRelease;
@@ -34,10 +34,11 @@ const IDLE_WAKEUPS: u32 = 200;
 /// leads to something. One that writes a record each time takes some 2 ms, so that a circle makes 500.
 const WAKEUPS_A_SECOND: u32 = 250;
 /// Why a decision may be abandoned; anything else is a finding.
-const GOOD_REASONS: [&str; 3] = [
+const GOOD_REASONS: [&str; 4] = [
     "the conversation ended",
     "nothing is recorded yet, and recording.start_from_none is \"refuse\"",
     "The requested conversation was not found",
+    "The conversation does not exist",
 ];
 
 /// Whether the process gets anywhere.
@@ -62,7 +63,10 @@ pub(super) struct Watch {
     /// The present second, and why it woke in it.
     second: (u64, BTreeMap<Wakeup, u32>),
     /// Durable attempts that no order has gone out for yet.
-    armed: BTreeMap<ConversationId, u32>,
+    armed: BTreeMap<ConversationId, Vec<DecisionId>>,
+    /// Decisions of this life that are durable. One may be closed by what came in the same turn, and its order
+    /// goes out all the same: the records of a turn are written together, and stand in their order.
+    decided: BTreeSet<DecisionId>,
     alerts: BTreeMap<(String, Option<ConversationId>), u32>,
     abandoned: BTreeMap<String, u32>,
 }
@@ -86,8 +90,17 @@ pub(super) enum Trace {
 impl Stage {
     /// Checks a record that has just become durable.
     pub(super) fn watch_record(&mut self, record: &Record) {
+        if let Record::Decision(one) = record {
+            self.watch.decided.insert(one.decision.clone());
+        }
         if let Record::Attempt(one) = record {
-            *self.watch.armed.entry(one.conversation.clone()).or_default() += 1;
+            self.watch.armed.entry(one.conversation.clone()).or_default().push(one.decision.clone());
+        }
+        // A new stop may tell of the recorders that go on once more.
+        if let Record::HoldEnded(record::HoldEnded { conversation, .. })
+        | Record::DirectiveReleased(record::DirectiveReleased { conversation, .. }) = record
+        {
+            self.watch.alerts.remove(&("residual".to_owned(), Some(conversation.clone())));
         }
         if let Record::Alert(one) = record {
             let times = self.watch.alerts.entry((one.about.clone(), one.conversation.clone())).or_default();
@@ -113,15 +126,17 @@ impl Stage {
         if self.orders.values().any(|other| *other == conversation) {
             self.finding(format!("two orders under way for {conversation}"));
         }
-        match self.watch.armed.get_mut(&ConversationId::new(conversation.clone())) {
-            Some(armed) if *armed > 0 => *armed -= 1,
-            Some(_) | None => {
+        match self.watch.armed.get_mut(&ConversationId::new(conversation.clone())).and_then(Vec::pop) {
+            Some(decision) => {
+                let durable = self.watch.decided.contains(&decision)
+                    || self.log.history().open_decisions().any(|open| open.decision.decision == decision);
+                if !durable {
+                    self.finding(format!("an order for {conversation} without a durable decision"));
+                }
+            }
+            None => {
                 self.finding(format!("an order for {conversation} without a durable attempt of its own"));
             }
-        }
-        let open = |open: &crate::audit::history::Open| open.decision.conversation.as_str() == conversation;
-        if !self.log.history().open_decisions().any(open) {
-            self.finding(format!("an order for {conversation} without a durable decision"));
         }
         self.orders.insert(id, conversation);
     }
