@@ -3,9 +3,9 @@
 //!
 //! What is wanted is not told by the warden under test. The same callers are played a second time, on a
 //! platform where nothing goes wrong and nobody gives orders (who calls and what they do has a chance of its
-//! own, so it is the same in both), and a rehearsal (`warden::rehearsal`) says what the policy makes of each true state of a call
-//! at once: latches, clocks and giving back included. What was on tape in the run is held against that, moment
-//! for moment.
+//! own, so it is the same in both), and a rehearsal (`warden::rehearsal`) says what the policy makes of each
+//! true state of a call at once: latches, clocks and giving back included. What was on tape in the run is held
+//! against that, moment for moment.
 
 mod cast;
 mod faults;
