@@ -9,7 +9,7 @@ use crate::model::ids::ConversationId;
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
 use crate::policy::decide::RuleFailure;
-use crate::policy::rule::WHEN_BLIND;
+use crate::policy::rule::{OnRelease, WHEN_BLIND};
 use crate::policy::subject::Subject;
 use crate::warden::book::{Busy, Call, LetGo, Outlook};
 use crate::warden::latch::Change;
@@ -134,16 +134,32 @@ impl Warden {
     }
 
     /// The rule that holds now is the one that gives back later; where the default wants something, or
-    /// nothing is to be given back, the claim is gone.
+    /// nothing is to be given back, the claim is gone. What a rule did that keeps its changes is how things are
+    /// now: the next rule gives back what it finds, not what was before that one.
     fn hand_claim_over(&mut self, id: &ConversationId, verdict: &Verdict) {
         let Some(call) = self.book.get_mut(id) else { return };
         let Some(claim) = call.claim.as_mut() else { return };
         if verdict.source == Source::Default {
             call.claim = None;
         } else if verdict.source != Source::GivingBack && claim.rule != verdict.rule {
+            if claim.on_release == OnRelease::Keep {
+                self.settle_kept_claim(id);
+                return;
+            }
             claim.rule.clone_from(&verdict.rule);
             claim.on_release = verdict.on_release;
             self.journal_claim(id);
+        }
+    }
+
+    /// Lets go of a claim whose rule keeps what it did; the log is told where that rule still holds.
+    fn settle_kept_claim(&mut self, id: &ConversationId) {
+        let Some(call) = self.book.get_mut(id) else { return };
+        let Some(kept) = call.claim.take() else { return };
+        if let Some(hold) = call.latches.get(&kept.rule) {
+            let (conversation, rule, action) = (id.clone(), kept.rule, kept.action);
+            let (since, phase) = (hold.since, hold.phase);
+            self.record(Record::Hold(record::Hold { conversation, rule, action, since, phase, claim: None }));
         }
     }
 

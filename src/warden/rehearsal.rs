@@ -429,6 +429,24 @@ mod tests {
         );
     }
 
+    /// Found by the simulation (calm seed 3951): the stop took over the claim of a start that keeps what it did,
+    /// and so gave nothing back.
+    #[test]
+    fn a_stop_gives_back_what_a_rule_before_it_did_to_stay() {
+        let mut rehearsal = rehearsal(
+            "[[rule]]\nname = \"record\"\nattribute = { pci = [\"rec\", \"both\"] }\naction = \"start\"\n\
+             [[rule]]\nname = \"card\"\nattribute = { pci = \"both\" }\naction = \"stop\"\npriority = 1\n",
+        );
+        for (second, pci) in [(1, "rec"), (2, "both"), (3, "off")] {
+            rehearsal.advance(at(second));
+            rehearsal.see(call(pci, "paused"), "", "");
+        }
+        let calls: Vec<String> =
+            told(&mut rehearsal).into_iter().filter(|one| one.contains("call")).collect();
+        assert_eq!(calls, ["1: call start ()", "2: call stop ()", "3: call start (released)"]);
+        assert_eq!(rehearsal.observed(&id()), Observed::Active);
+    }
+
     #[test]
     fn a_capture_made_while_the_policy_ran_gives_the_same_verdicts() {
         let mut rehearsal = rehearsal(CARD);
