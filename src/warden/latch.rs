@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use crate::policy::compile::Compiler;
 
-    /// Found by the simulation: set back by an hour, the clock made a pause an hour longer.
+    /// Set back by an hour, the clock would make a pause an hour longer.
     #[test]
     fn a_clock_that_is_set_back_does_not_lengthen_a_hold() {
         let mut compiler = Compiler::default();
