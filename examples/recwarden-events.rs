@@ -6,8 +6,6 @@ use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use clap::Parser;
 use recwarden::model::time::{Mono, Now, Wall};
 use recwarden::sim::plan::Plan;
@@ -101,17 +99,7 @@ fn write(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
 
 fn log_in(platform: &mut Platform, now: Now) -> Result<String, Box<dyn std::error::Error>> {
     let plan = platform.plan();
-    let basic = BASE64_STANDARD.encode(format!("{}:{}", plan.client_id, plan.client_secret));
-    let asked = HttpRequest {
-        method: "POST".to_owned(),
-        path: "/oauth/token".to_owned(),
-        query: String::new(),
-        headers: vec![
-            ("Authorization".to_owned(), format!("Basic {basic}")),
-            ("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
-        ],
-        body: b"grant_type=client_credentials".to_vec(),
-    };
+    let asked = HttpRequest::for_token(&plan.client_id, &plan.client_secret);
     let Reply::Answer(answer) = platform.http(&asked, now) else { return Err("no answer".into()) };
     Ok(answer.value()["access_token"].as_str().ok_or("no token")?.to_owned())
 }

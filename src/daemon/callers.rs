@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use super::Daemon;
-use crate::http::ask::{DirectiveAnswer, FactsAnswer, Unanswered};
+use crate::http::ask::{Answer, Unanswered};
 use crate::io::token::chain;
 use crate::warden::{Keeping, Reply, Ticket};
 
@@ -12,9 +12,9 @@ use crate::warden::{Keeping, Reply, Ticket};
 #[derive(Debug)]
 pub(super) enum Caller {
     /// For a directive.
-    Directive(oneshot::Sender<DirectiveAnswer>),
+    Directive(oneshot::Sender<Answer>),
     /// For facts.
-    Facts(oneshot::Sender<Result<FactsAnswer, Unanswered>>),
+    Facts(oneshot::Sender<Result<Answer, Unanswered>>),
 }
 
 /// Whether facts pushed so far are durable.
@@ -30,10 +30,10 @@ impl Caller {
         let Reply { decision, message } = reply;
         match (self, kept) {
             (Self::Directive(caller), _) => {
-                caller.send(DirectiveAnswer { decision, message }).ok();
+                caller.send(Answer { decision, message }).ok();
             }
             (Self::Facts(caller), Kept::Yes) => {
-                caller.send(Ok(FactsAnswer { decision, message })).ok();
+                caller.send(Ok(Answer { decision, message })).ok();
             }
             (Self::Facts(caller), Kept::No) => {
                 caller.send(Err(Unanswered::NotKept)).ok();

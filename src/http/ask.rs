@@ -32,7 +32,7 @@ pub enum Ask {
         /// What is ordered.
         directive: DirectiveOrder,
         /// Where the answer goes.
-        answer: oneshot::Sender<DirectiveAnswer>,
+        answer: oneshot::Sender<Answer>,
     },
     /// Takes facts for one conversation; answered only once they are durable.
     Facts {
@@ -41,7 +41,7 @@ pub enum Ask {
         /// The facts, which add to and replace what is known.
         facts: Facts,
         /// Where the answer goes; or why they could not be made durable.
-        answer: oneshot::Sender<Result<FactsAnswer, Unanswered>>,
+        answer: oneshot::Sender<Result<Answer, Unanswered>>,
     },
     /// How a decision stands; `None` where it is not known.
     Decision {
@@ -127,19 +127,10 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What became of a directive at once.
+/// What became of a directive, or of pushed facts, at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DirectiveAnswer {
-    /// The decision it opened; none where the conversation already is as wanted.
-    pub decision: Option<DecisionId>,
-    /// What happened, in a sentence.
-    pub message: String,
-}
-
-/// What became of pushed facts at once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FactsAnswer {
-    /// The decision that they led to, where they led to one.
+pub struct Answer {
+    /// The decision that this led to; none where the conversation already is as wanted.
     pub decision: Option<DecisionId>,
     /// What happened, in a sentence.
     pub message: String,
@@ -236,12 +227,12 @@ impl Asks {
     }
 
     /// Gives a directive; the answer comes once it is durable.
-    pub async fn direct(&self, directive: DirectiveOrder) -> Result<DirectiveAnswer, Unanswered> {
+    pub async fn direct(&self, directive: DirectiveOrder) -> Result<Answer, Unanswered> {
         self.ask(|answer| Ask::Direct { directive, answer }).await
     }
 
     /// Pushes facts; the answer comes once they are durable.
-    pub async fn facts(&self, conversation: ConversationId, facts: Facts) -> Result<FactsAnswer, Unanswered> {
+    pub async fn facts(&self, conversation: ConversationId, facts: Facts) -> Result<Answer, Unanswered> {
         self.ask(|answer| Ask::Facts { conversation, facts, answer }).await?
     }
 

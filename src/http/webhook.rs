@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::http::ask::{Asks, Origin};
+use crate::http::ask::{Answer, Asks, Origin};
 use crate::http::order;
 use crate::http::refusal::{self, Refusal};
 use crate::http::secret::{Secret, Signature};
@@ -56,6 +56,26 @@ impl Door {
             Some(_) | None => Err(Refusal::Unauthorized),
         }
     }
+
+    /// Does the work of a request that is let in, and answers; one that came before gets its first answer.
+    async fn answer(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+        work: impl AsyncFnOnce() -> Result<Answer, Refusal>,
+    ) -> Result<Json<Value>, Refusal> {
+        let id = self.admit(headers, body)?;
+        let work = async || {
+            let Answer { message, decision } = work().await?;
+            Ok(json!({"status": "success", "message": message, "decision": decision}))
+        };
+        let answer = match id {
+            Some(id) => self.seen.answer(path, &id, work).await,
+            None => work().await,
+        };
+        answer.map(Json)
+    }
 }
 
 async fn recording_control(
@@ -64,20 +84,8 @@ async fn recording_control(
     body: Body,
 ) -> Result<Json<Value>, Refusal> {
     let body = refusal::read_body(body).await?;
-    let id = door.admit(&headers, &body)?;
-    let work = async || {
-        let answer = door.asks.direct(order::directive(&body, Origin::Webhook)?).await?;
-        Ok::<Value, Refusal>(json!({
-            "status": "success",
-            "message": answer.message,
-            "decision": answer.decision,
-        }))
-    };
-    let answer = match id {
-        Some(id) => door.seen.answer("recording-control", &id, work).await,
-        None => work().await,
-    };
-    answer.map(Json)
+    let work = async || Ok(door.asks.direct(order::directive(&body, Origin::Webhook)?).await?);
+    door.answer("recording-control", &headers, &body, work).await
 }
 
 async fn facts(
@@ -86,19 +94,11 @@ async fn facts(
     body: Body,
 ) -> Result<Json<Value>, Refusal> {
     let body = refusal::read_body(body).await?;
-    let id = door.admit(&headers, &body)?;
     let work = async || {
         let (conversation, facts) = order::facts(&body)?;
-        let answer = door.asks.facts(conversation, facts).await?;
-        Ok::<Value, Refusal>(
-            json!({"status": "success", "message": answer.message, "decision": answer.decision}),
-        )
+        Ok(door.asks.facts(conversation, facts).await?)
     };
-    let answer = match id {
-        Some(id) => door.seen.answer("facts", &id, work).await,
-        None => work().await,
-    };
-    answer.map(Json)
+    door.answer("facts", &headers, &body, work).await
 }
 
 async fn decision(

@@ -305,17 +305,8 @@ mod tests {
         }
 
         fn login(&mut self) {
-            use base64::Engine;
             let plan = self.platform.plan();
-            let shown = format!("{}:{}", plan.client_id, plan.client_secret);
-            let basic = base64::prelude::BASE64_STANDARD.encode(shown);
-            let request = HttpRequest {
-                method: "POST".into(),
-                path: "/oauth/token".into(),
-                headers: vec![("authorization".into(), format!("Basic {basic}"))],
-                body: b"grant_type=client_credentials".to_vec(),
-                ..HttpRequest::default()
-            };
+            let request = HttpRequest::for_token(&plan.client_id, &plan.client_secret);
             let Reply::Answer(answer) = self.platform.http(&request, self.now) else {
                 panic!("an answer");
             };

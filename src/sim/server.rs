@@ -245,26 +245,19 @@ mod tests {
 
     async fn channel(simulator: &SimHandle) -> String {
         let web = reqwest::Client::new();
-        let token: Value = web
+        let answer = async |asked: reqwest::RequestBuilder| -> Value {
+            asked.send().await.expect("an answer").json().await.expect("JSON")
+        };
+        let token = web
             .post(format!("{}/oauth/token", simulator.login_url))
             .basic_auth(&simulator.client_id, Some(&simulator.client_secret))
             .header("Content-Type", "application/x-www-form-urlencoded")
-            .body("grant_type=client_credentials")
-            .send()
-            .await
-            .expect("an answer")
-            .json()
-            .await
-            .expect("JSON");
-        let channel: Value = web
+            .body("grant_type=client_credentials");
+        let token = answer(token).await;
+        let channel = web
             .post(format!("{}/api/v2/notifications/channels", simulator.api_url))
-            .bearer_auth(token["access_token"].as_str().expect("a token"))
-            .send()
-            .await
-            .expect("an answer")
-            .json()
-            .await
-            .expect("JSON");
+            .bearer_auth(token["access_token"].as_str().expect("a token"));
+        let channel = answer(channel).await;
         channel["connectUri"].as_str().expect("an address").to_owned()
     }
 

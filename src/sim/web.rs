@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
@@ -21,6 +23,21 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
+    /// What a client asks for its token with (client credentials, GENESYS.md 1).
+    pub fn for_token(client_id: &str, client_secret: &str) -> Self {
+        let basic = BASE64_STANDARD.encode(format!("{client_id}:{client_secret}"));
+        Self {
+            method: "POST".to_owned(),
+            path: "/oauth/token".to_owned(),
+            query: String::new(),
+            headers: vec![
+                ("Authorization".to_owned(), format!("Basic {basic}")),
+                ("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
+            ],
+            body: b"grant_type=client_credentials".to_vec(),
+        }
+    }
+
     /// The parts of the path, decoded.
     pub fn segments(&self) -> Vec<String> {
         self.path

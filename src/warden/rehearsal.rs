@@ -392,6 +392,15 @@ mod tests {
         Wall::default() + Duration::from_secs(seconds)
     }
 
+    /// What is told of a card that is read from second 1 to second 3.
+    const FROM_1_TO_3: [&str; 5] = [
+        "1: stop by card",
+        "1: call stop ()",
+        "3: start by card",
+        "3: call start (released)",
+        "3: leave by default",
+    ];
+
     fn told(rehearsal: &mut Rehearsal) -> Vec<String> {
         let mut all = Vec::new();
         while let Some(one) = rehearsal.poll() {
@@ -417,16 +426,7 @@ mod tests {
             assert_eq!(rehearsal.observed(&id()), paused);
             assert_eq!(rehearsal.natural(&id()).map(|one| one.observed()), Some(Observed::Active));
         }
-        assert_eq!(
-            told(&mut rehearsal),
-            [
-                "1: stop by card",
-                "1: call stop ()",
-                "3: start by card",
-                "3: call start (released)",
-                "3: leave by default"
-            ]
-        );
+        assert_eq!(told(&mut rehearsal), FROM_1_TO_3);
     }
 
     /// Found by the simulation (calm seed 3951): the stop took over the claim of a start that keeps what it did,
@@ -457,16 +457,7 @@ mod tests {
             rehearsal.see(call(pci, recording), "", "");
             assert_eq!(rehearsal.natural(&id()).map(|one| one.observed()), Some(Observed::Active));
         }
-        assert_eq!(
-            told(&mut rehearsal),
-            [
-                "1: stop by card",
-                "1: call stop ()",
-                "3: start by card",
-                "3: call start (released)",
-                "3: leave by default"
-            ]
-        );
+        assert_eq!(told(&mut rehearsal), FROM_1_TO_3);
     }
 
     #[test]

@@ -55,11 +55,11 @@ fn answer(ask: Ask, view: &View, heard: &Heard) {
             let mut directives = heard.directives.lock().unwrap();
             directives.push(directive);
             let message = format!("directive {} taken", directives.len());
-            answer.send(DirectiveAnswer { decision: Some(DECISION.into()), message }).unwrap();
+            answer.send(Answer { decision: Some(DECISION.into()), message }).unwrap();
         }
         Ask::Facts { conversation, facts, answer } => {
             heard.facts.lock().unwrap().push((conversation, facts));
-            answer.send(Ok(FactsAnswer { decision: None, message: "facts taken".to_owned() })).unwrap();
+            answer.send(Ok(Answer { decision: None, message: "facts taken".to_owned() })).unwrap();
         }
         Ask::Decision { id, answer } => {
             let known = (id.as_str() == DECISION).then(|| DecisionView {

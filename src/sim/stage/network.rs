@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-
 use super::{Parcel, Stage};
 use crate::model::time::Mono;
 use crate::sim::platform::Reply;
@@ -149,17 +146,7 @@ impl Stage {
         self.renew_at = Some(self.now.mono + TOKEN_AGAIN);
         let renewed = !self.token.is_empty();
         let plan = self.platform.plan();
-        let basic = BASE64_STANDARD.encode(format!("{}:{}", plan.client_id, plan.client_secret));
-        let asked = HttpRequest {
-            method: "POST".to_owned(),
-            path: "/oauth/token".to_owned(),
-            query: String::new(),
-            headers: vec![
-                ("Authorization".to_owned(), format!("Basic {basic}")),
-                ("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
-            ],
-            body: b"grant_type=client_credentials".to_vec(),
-        };
+        let asked = HttpRequest::for_token(&plan.client_id, &plan.client_secret);
         if let Reply::Answer(answer) = self.platform.http(&asked, self.now)
             && let Some(token) = answer.value().get("access_token").and_then(|token| token.as_str())
         {
