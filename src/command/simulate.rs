@@ -144,6 +144,8 @@ async fn watch(
             () = &mut end => break,
         }
     }
+    // No more of them, or an end in which much happens would not end.
+    happenings.close();
     while let Ok(happening) = happenings.try_recv() {
         write_line(&happening, format, out)?;
     }

@@ -1,6 +1,7 @@
 //! The organisation: its queues and its agents. Ids come from the names, so they are the same in every run.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -70,6 +71,8 @@ pub struct Org {
     pub queues: Vec<Queue>,
     /// Its agents.
     pub users: Vec<User>,
+    // Thousands of agents are looked up in every event.
+    places: BTreeMap<String, usize>,
 }
 
 const QUEUES: [(&str, Taping, Business); 7] = [
@@ -97,11 +100,14 @@ impl Org {
             name: format!("Agent {number:02}"),
             email: format!("agent.{number:02}@example.com"),
         };
+        let users: Vec<User> = (1..=agents).map(user).collect();
+        let places = users.iter().enumerate().map(|(place, user)| (user.id.clone(), place)).collect();
         Self {
             id: Chance::named("organisation").uuid(),
             division: Chance::named("home division").uuid(),
             queues: QUEUES.iter().map(queue).collect(),
-            users: (1..=agents).map(user).collect(),
+            users,
+            places,
         }
     }
 
@@ -140,7 +146,7 @@ impl Org {
 
     /// The user of this id.
     pub fn user(&self, id: &str) -> Option<&User> {
-        self.users.iter().find(|user| user.id == id)
+        self.users.get(*self.places.get(id)?)
     }
 
     fn division_json(&self) -> Value {

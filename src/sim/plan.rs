@@ -77,6 +77,8 @@ pub struct Plan {
     pub seed: u64,
     /// How many calls are live at once, about.
     pub calls: usize,
+    /// How many of them are in progress from the start, instead of coming in one after the other.
+    pub in_progress: usize,
     /// How much faster than life the callers and agents are: 1 is life, 20 ends a call in half a minute.
     pub pace: f64,
     /// How long a caller and an agent talk in the mean, at pace 1.
@@ -114,6 +116,7 @@ impl Default for Plan {
         Self {
             seed: 1,
             calls: 10,
+            in_progress: 0,
             pace: 1.0,
             talk: Duration::from_secs(180),
             agent_pauses: 0.0,

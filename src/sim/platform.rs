@@ -73,6 +73,12 @@ impl Platform {
         self.world.tick(now);
     }
 
+    /// Lets what is due happen, about so many things at most, and says to which moment it has come. Where more
+    /// is due than a machine can play, time here passes more slowly.
+    pub fn catch_up(&mut self, now: Now, most: usize) -> Now {
+        self.world.catch_up(now, most)
+    }
+
     /// From now on nothing goes wrong any more.
     pub fn calm(&mut self) {
         self.world.plan.faults = crate::sim::faults::Faults::default();

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::io::clock::Clock;
+use crate::model::time::Now;
 use crate::sim::channels::SocketId;
 use crate::sim::doorway::{Errand, Front, accept, serve_http};
 use crate::sim::happening::Happening;
@@ -27,6 +29,12 @@ use crate::sim::traffic::Cue;
 
 /// Messages to the platform; a connection waits where it is full.
 const ERRANDS_MOST: usize = 256;
+/// Messages of whoever holds the simulator, who does not wait behind the connections.
+const ORDERS_MOST: usize = 8;
+/// So many things happen before the next messages are read, so that callers without end keep nobody waiting.
+const HAPPENINGS_PER_TURN: usize = 64;
+/// So many messages are read before the next things happen, so that clients without end keep no caller waiting.
+const ERRANDS_PER_TURN: usize = 64;
 /// Happenings for one who watches; what is over is dropped.
 const HAPPENINGS_MOST: usize = 4_096;
 /// Accepted connections that HTTP has not taken up yet; accepting waits where it is full.
@@ -47,7 +55,7 @@ pub struct SimHandle {
     pub address: SocketAddr,
     /// Its queues and agents.
     pub org: Org,
-    errands: mpsc::Sender<Errand>,
+    orders: mpsc::Sender<Errand>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -71,7 +79,7 @@ impl SimHandle {
     /// Nobody calls any more; who is in a call stays to its end.
     pub async fn close_doors(&self) {
         // One that has stopped has no doors.
-        self.errands.send(Errand::CloseDoors).await.ok();
+        self.orders.send(Errand::CloseDoors).await.ok();
     }
 
     /// How long orders took to come after the events that called for them.
@@ -86,7 +94,7 @@ impl SimHandle {
 
     async fn ask<T>(&self, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) -> Option<T> {
         let (answer_tx, answer) = oneshot::channel();
-        self.errands.send(errand(answer_tx)).await.ok()?;
+        self.orders.send(errand(answer_tx)).await.ok()?;
         answer.await.ok()
     }
 }
@@ -108,6 +116,7 @@ pub fn start(listener: TcpListener, plan: Plan) -> io::Result<(SimHandle, mpsc::
     let platform = Platform::new(plan, clock.now());
     let org = platform.org().clone();
     let (errands, errands_rx) = mpsc::channel(ERRANDS_MOST);
+    let (orders, orders_rx) = mpsc::channel(ORDERS_MOST);
     let (happenings_tx, happenings) = mpsc::channel(HAPPENINGS_MOST);
     let (connections_tx, connections) = mpsc::channel(CONNECTIONS_MOST);
     let front = Front::new(connections, address);
@@ -117,9 +126,10 @@ pub fn start(listener: TcpListener, plan: Plan) -> io::Result<(SimHandle, mpsc::
             tracing::warn!(%error, "the simulator's HTTP side ended");
         }
     });
-    let accept = tokio::spawn(accept(listener, connections_tx, errands.clone()));
-    let owner = Owner { platform, clock, sockets: BTreeMap::new(), happenings: happenings_tx };
-    let owner = tokio::spawn(owner.run(errands_rx));
+    let accept = tokio::spawn(accept(listener, connections_tx, errands));
+    let (sockets, now) = (BTreeMap::new(), clock.now());
+    let owner = Owner { platform, clock, now, sockets, happenings: happenings_tx };
+    let owner = tokio::spawn(owner.run(orders_rx, errands_rx));
     let url = format!("http://{address}");
     let handle = SimHandle {
         api_url: url.clone(),
@@ -128,7 +138,7 @@ pub fn start(listener: TcpListener, plan: Plan) -> io::Result<(SimHandle, mpsc::
         client_secret,
         address,
         org,
-        errands,
+        orders,
         tasks: vec![owner, accept, http],
     };
     Ok((handle, happenings))
@@ -138,36 +148,43 @@ pub fn start(listener: TcpListener, plan: Plan) -> io::Result<(SimHandle, mpsc::
 struct Owner {
     platform: Platform,
     clock: Clock,
+    /// To where the platform has come: the clock's time, or less where more is due than can be played.
+    now: Now,
     sockets: BTreeMap<SocketId, mpsc::Sender<SocketOut>>,
     happenings: mpsc::Sender<Happening>,
 }
 
 impl Owner {
-    async fn run(mut self, mut errands: mpsc::Receiver<Errand>) {
+    async fn run(mut self, mut orders: mpsc::Receiver<Errand>, mut errands: mpsc::Receiver<Errand>) {
         loop {
             self.hand_out();
             let wakeup = self.platform.next_wakeup().map(|at| self.clock.instant(at));
-            let errand = tokio::select! {
-                errand = errands.recv() => errand,
-                () = sleep_until(wakeup) => {
-                    self.platform.tick(self.clock.now());
-                    continue;
-                }
+            let first = tokio::select! {
+                biased;
+                order = orders.recv() => Some(order),
+                errand = errands.recv() => Some(errand),
+                () = sleep_until(wakeup) => None,
             };
-            match errand {
-                None => return,
-                Some(Errand::Stop(answer)) => {
-                    self.platform.tick(self.clock.now());
-                    reply(answer, self.platform.truth().collect());
+            self.now = self.platform.catch_up(self.clock.now(), HAPPENINGS_PER_TURN);
+            let mut next = match first {
+                None => continue,
+                // Nobody is left who could want anything.
+                Some(None) => return,
+                Some(errand) => errand,
+            };
+            for _ in 0..ERRANDS_PER_TURN {
+                let waiting = || orders.try_recv().or_else(|_| errands.try_recv()).ok();
+                let Some(errand) = next.take().or_else(waiting) else { break };
+                if self.run_errand(errand).is_break() {
                     return;
                 }
-                Some(errand) => self.run_errand(errand),
             }
         }
     }
 
-    fn run_errand(&mut self, errand: Errand) {
-        let now = self.clock.now();
+    /// Does what is asked; whether that was the end.
+    fn run_errand(&mut self, errand: Errand) -> ControlFlow<()> {
+        let now = self.now;
         match errand {
             Errand::Http(request, answer) => reply(answer, self.platform.http(&request, now)),
             Errand::Open(channel, frames, answer) => {
@@ -186,15 +203,15 @@ impl Owner {
             Errand::Play(conversation, beat, answer) => {
                 reply(answer, self.platform.play(&conversation, &beat, now));
             }
-            Errand::Truth(answer) => {
-                self.platform.tick(now);
-                reply(answer, self.platform.truth().collect());
-            }
+            Errand::Truth(answer) => reply(answer, self.platform.truth().collect()),
             Errand::CloseDoors => self.platform.close_doors(),
             Errand::Reactions(answer) => reply(answer, self.platform.reactions().to_vec()),
-            // Ends the loop, so it is answered there.
-            Errand::Stop(answer) => reply(answer, Vec::new()),
+            Errand::Stop(answer) => {
+                reply(answer, self.platform.truth().collect());
+                return ControlFlow::Break(());
+            }
         }
+        ControlFlow::Continue(())
     }
 
     fn hand_out(&mut self) {
@@ -205,7 +222,7 @@ impl Owner {
                 self.sockets.remove(&socket);
             } else if matches!(sent, Some(Err(_))) {
                 self.sockets.remove(&socket);
-                self.platform.socket_gone(socket, self.clock.now());
+                self.platform.socket_gone(socket, self.now);
             }
         }
         while let Some(happening) = self.platform.poll_happening() {

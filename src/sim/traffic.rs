@@ -32,10 +32,29 @@ impl Writer<'_> {
     }
 }
 
+/// From where on a life is lived at its pace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    /// From the caller's first word to the menu.
+    CallIn,
+    /// From the moment at which caller and agent hear each other; all before has just happened.
+    Talk,
+}
+
 /// Writes the life of one call.
 pub fn write_life(org: &Org, plan: &Plan, chance: &mut Chance) -> Vec<Cue> {
+    write(Begin::CallIn, org, plan, chance)
+}
+
+/// Writes the life of a call that is in progress: the beats up to its talk come at once.
+pub fn write_life_in_progress(org: &Org, plan: &Plan, chance: &mut Chance) -> Vec<Cue> {
+    write(Begin::Talk, org, plan, chance)
+}
+
+fn write(begin: Begin, org: &Org, plan: &Plan, chance: &mut Chance) -> Vec<Cue> {
     let pace = if plan.pace > 0.0 { plan.pace } else { 1.0 };
-    let mut writer = Writer { chance, pace, cues: Vec::new() };
+    let arrival_pace = if begin == Begin::Talk { f64::INFINITY } else { pace };
+    let mut writer = Writer { chance, pace: arrival_pace, cues: Vec::new() };
     let scene = if plan.cast.scenes.is_empty() || writer.chance.strikes(0.1) {
         None
     } else {
@@ -50,9 +69,10 @@ pub fn write_life(org: &Org, plan: &Plan, chance: &mut Chance) -> Vec<Cue> {
     };
     if out {
         writer.then(0.0, 0.0, Beat::DialOut(queue)).then(5.0, 15.0, Beat::PickUp);
-    } else if write_arrival(&mut writer, queue) == Arrival::GaveUp {
+    } else if write_arrival(&mut writer, queue, begin) == Arrival::GaveUp {
         return writer.cues;
     }
+    writer.pace = pace;
     match scene {
         Some(scene) => write_scenes(&mut writer, scene, plan),
         None => write_talk(&mut writer, org, queue, plan),
@@ -80,13 +100,13 @@ enum Arrival {
     GaveUp,
 }
 
-fn write_arrival(writer: &mut Writer<'_>, queue: usize) -> Arrival {
+fn write_arrival(writer: &mut Writer<'_>, queue: usize, begin: Begin) -> Arrival {
     writer.then(0.0, 0.0, Beat::CallIn);
     let tier = writer.chance.pick(&["standard", "gold", "platinum"]).copied().unwrap_or("standard");
     writer.set(1.0, 3.0, "account.tier", tier);
     let consent = if writer.chance.strikes(0.12) { "refused" } else { "given" };
     writer.set(3.0, 8.0, "consent", consent).then(2.0, 6.0, Beat::Enqueue(queue));
-    if writer.chance.strikes(0.05) {
+    if begin == Begin::CallIn && writer.chance.strikes(0.05) {
         writer.then(20.0, 60.0, Beat::CustomerLeaves);
         return Arrival::GaveUp;
     }
@@ -208,6 +228,18 @@ mod tests {
     fn every_call_ends() {
         for life in lives(200, &Plan::default()) {
             assert!(life.iter().any(|(_, beat)| matches!(beat, Beat::CustomerLeaves | Beat::AgentLeaves)));
+        }
+    }
+
+    #[test]
+    fn a_call_in_progress_is_answered_at_once_and_lives_on_at_its_pace() {
+        for seed in 0..200 {
+            let life = write_life_in_progress(&Org::new(5), &Plan::default(), &mut Chance::new(seed));
+            let last = |beat: &Beat| matches!(beat, Beat::Answer | Beat::PickUp);
+            let answered = life.iter().position(|(_, beat)| last(beat)).expect("it is answered");
+            assert!(life[..=answered].iter().all(|(after, _)| after.is_zero()));
+            let rest: Duration = life[answered + 1..].iter().map(|(after, _)| *after).sum();
+            assert!(rest > Duration::from_secs(10), "{rest:?}");
         }
     }
 

@@ -27,10 +27,15 @@ use crate::sim::random::Chance;
 use crate::sim::reaction::Reactions;
 use crate::sim::roster::Roster;
 use crate::sim::shape::{self, Carrier};
-use crate::sim::traffic::{Cue, customer_number, write_life};
+use crate::sim::traffic::{Cue, customer_number, write_life, write_life_in_progress};
 
 /// Ended calls kept, so that they can still be read; the oldest goes first.
 const ENDED_KEPT: usize = 20_000;
+
+/// The moment that was so much before another.
+fn earlier(now: Now, mono: Mono) -> Now {
+    Now { mono, wall: now.wall - now.mono.since(mono) }
+}
 
 #[derive(Clone, Debug)]
 enum Item {
@@ -128,7 +133,12 @@ impl World {
     fn open_the_doors(&mut self) {
         // The first callers come within a third of a mean talk, so that lives do not run in step.
         let first = self.plan.talk.div_f64(self.plan.pace.max(0.001) * 3.0);
-        for place in 0..self.plan.calls {
+        let in_progress = self.plan.in_progress.min(self.plan.calls);
+        for _ in 0..in_progress {
+            let script = write_life_in_progress(&self.org, &self.plan, &mut self.callers);
+            self.begin_call(script);
+        }
+        for place in in_progress..self.plan.calls {
             let after = if place == 0 { Duration::ZERO } else { self.callers.span(Duration::ZERO, first) };
             self.put(after, Item::NewCall);
         }
@@ -136,6 +146,8 @@ impl World {
             self.put(after, Item::OpenQueue(name));
         }
         self.begin_faults();
+        // Who is in progress has got so far before anybody looks.
+        self.tick(self.now);
     }
 
     /// Nobody calls any more; who is in a call stays to its end.
@@ -164,11 +176,24 @@ impl World {
     pub fn tick(&mut self, now: Now) {
         self.looked = now.mono;
         while let Some((due, item)) = self.agenda.take_due(now.mono) {
-            let late = now.mono.since(due);
-            self.now = Now { mono: due, wall: now.wall - late };
+            self.now = earlier(now, due);
             self.play_item(item);
         }
         self.now = now;
+    }
+
+    /// Plays what is due, about so many items at most, and says to which moment it has come: to `now`, or to the
+    /// next item that is due and not played yet.
+    pub fn catch_up(&mut self, now: Now, most: usize) -> Now {
+        self.looked = now.mono;
+        for _ in 0..most {
+            let Some((due, item)) = self.agenda.take_due(now.mono) else { break };
+            self.now = earlier(now, due);
+            self.play_item(item);
+        }
+        let left = self.next_due().filter(|due| *due <= now.mono);
+        self.now = left.map_or(now, |due| earlier(now, due));
+        self.now
     }
 
     fn play_item(&mut self, item: Item) {

@@ -8,6 +8,7 @@ use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::{Mono, Now};
 use crate::warden::book::{Busy, Intake, Stage};
 use crate::warden::plan::{self, Step};
+use crate::warden::survey::Listing;
 use crate::wire::conversation;
 use crate::wire::reply::{self, Fault, RawAnswer};
 
@@ -287,10 +288,16 @@ impl Warden {
         };
         match reply::activity(body) {
             Ok(activity) => {
-                if activity.truncated {
-                    self.note(Level::Warn, "the platform cut its list of live conversations short");
+                let listing = if activity.truncated { Listing::CutShort } else { Listing::Whole };
+                if let Some(queue) = self.survey.found(activity.conversations, listing, now.mono) {
+                    self.note(
+                        Level::Warn,
+                        format!(
+                            "more callers wait in queue {queue} than the platform lists: those it leaves out are \
+                             seen with their next event, at the latest when an agent answers"
+                        ),
+                    );
                 }
-                self.survey.found(activity.conversations, now.mono);
             }
             Err(error) => {
                 self.note(

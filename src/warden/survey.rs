@@ -80,6 +80,15 @@ pub enum Ask {
     Read(ConversationId),
 }
 
+/// Whether the platform lists all that it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// It does.
+    Whole,
+    /// It leaves some out.
+    CutShort,
+}
+
 /// How far a round is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -192,13 +201,24 @@ impl Survey {
         }
     }
 
-    /// A query was answered.
-    pub fn found(&mut self, ids: Vec<ConversationId>, now: Mono) {
+    /// A query was answered. Where the list was cut short, each half of its queues is asked for by itself; the
+    /// queue is given back whose own list is too long.
+    pub fn found(&mut self, ids: Vec<ConversationId>, listing: Listing, now: Mono) -> Option<QueueId> {
+        let mut too_long = None;
         if let Stage::Querying { queues, found, .. } = &mut self.stage {
-            queues.pop();
+            let mut asked = queues.pop().unwrap_or_default();
             found.extend(ids);
+            match listing {
+                Listing::Whole => {}
+                Listing::CutShort if asked.len() > 1 => {
+                    let second = asked.split_off(asked.len() / 2);
+                    queues.extend([second, asked]);
+                }
+                Listing::CutShort => too_long = asked.pop(),
+            }
         }
         self.query_failed(now);
+        too_long
     }
 
     /// A query failed: it is sent again at `due`.
@@ -366,5 +386,32 @@ impl Survey {
             Stage::Reading(reading) => reading.next_retry(),
             Stage::Querying { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_cut_short_is_asked_for_in_halves_until_it_is_whole() {
+        let (book, at) = (Book::within(1 << 20), Mono::new(Duration::from_secs(1)));
+        let queues: Vec<QueueId> = ["a", "b", "c"].map(QueueId::new).to_vec();
+        let mut survey = Survey::new(Duration::from_secs(300));
+        survey.ask_for_round();
+        survey.begin(&queues, &book, at);
+        let mut asked = Vec::new();
+        let mut too_long = Vec::new();
+        while let Some(Ask::Query(Request::ActivityQuery { queues })) = survey.next_ask(&book, at) {
+            // The list of `b` does not even fit alone.
+            let fits = !queues.contains(&QueueId::new("b"));
+            let listing = if fits { Listing::Whole } else { Listing::CutShort };
+            let ids = queues.iter().map(|queue| ConversationId::new(queue.as_str())).collect();
+            too_long.extend(survey.found(ids, listing, at));
+            asked.push(queues.iter().map(QueueId::as_str).collect::<Vec<_>>().join(" "));
+        }
+        assert_eq!(asked, ["a b c", "a", "b c", "b", "c"]);
+        assert_eq!(too_long, [QueueId::new("b")]);
+        assert_eq!(survey.progress().map(|progress| progress.total), Some(3));
     }
 }

@@ -248,7 +248,9 @@ fn activity_query(queues: &[QueueId]) -> serde_json::Value {
         .iter()
         .map(|queue| json!({"type": "dimension", "dimension": "queueId", "operator": "matches", "value": queue}))
         .collect();
-    json!({"metrics": metrics, "filter": {"type": "or", "predicates": predicates}})
+    // The list of each group is cut short for itself, so that small groups leave nothing out.
+    let groups = ["queueId", "userId"];
+    json!({"metrics": metrics, "groupBy": groups, "filter": {"type": "or", "predicates": predicates}})
 }
 
 #[cfg(test)]

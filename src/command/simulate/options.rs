@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, ValueEnum};
 
 use crate::sim::faults::{Faults, RetryAfter};
+use crate::sim::org::Taping;
 use crate::sim::plan::{Gateway, Plan};
 use crate::sim::scenario;
 
@@ -18,6 +19,8 @@ Examples:
       Fifty calls at once, each over in about ten seconds; the same ones in every run.
   recwarden simulate --drop-sockets-every 30s --error-rate 0.05 --latency 50ms..200ms
       A bad day.
+  recwarden simulate --calls 500 --in-progress 500 --queue Billing --queue 'Back Office=silent'
+      Five hundred calls that have been answered already, on queues of your own.
   recwarden simulate --listen 127.0.0.1:0 --format json | head -n 1
       Any free port; the first line says which.
   recwarden simulate --calls 200 --pace 10 --for 2m
@@ -73,6 +76,9 @@ struct TrafficOptions {
     /// How many calls are live at once, about [default: 10]
     #[arg(long, value_name = "N")]
     calls: Option<usize>,
+    /// How many of them are in progress from the start, instead of coming in one after the other [default: 0]
+    #[arg(long, value_name = "N")]
+    in_progress: Option<usize>,
     /// How much faster than life: 1 is life, 20 ends a call in about ten seconds [default: 1]
     #[arg(long, value_name = "FACTOR", value_parser = pace)]
     pace: Option<f64>,
@@ -87,6 +93,10 @@ struct TrafficOptions {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Platform")]
 struct PlatformOptions {
+    /// A queue, in place of the seven that there are without; may be given more than once. The platform records
+    /// its calls, unless it is given as NAME=silent
+    #[arg(long, value_name = "NAME", value_parser = queue)]
+    queue: Vec<(String, Taping)>,
     /// Requests of one token in one minute [default: 300]
     #[arg(long, value_name = "N")]
     requests_per_minute: Option<u32>,
@@ -143,6 +153,9 @@ struct FaultOptions {
     /// Cut all sockets every so often
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     drop_sockets_every: Option<Duration>,
+    /// Cut one socket every so often
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    cut_socket_every: Option<Duration>,
     /// Send v2.system.socket_closing to all sockets every so often
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     closing_every: Option<Duration>,
@@ -167,9 +180,18 @@ struct FaultOptions {
     /// The share of requests that are never answered
     #[arg(long, value_name = "SHARE", value_parser = share)]
     hang: Option<f64>,
+    /// The share of requests that never arrive
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    lost: Option<f64>,
     /// The share of recording orders that are accepted and never applied
     #[arg(long, value_name = "SHARE", value_parser = share)]
     not_applied: Option<f64>,
+    /// The share of recording orders that are applied late
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    late_orders: Option<f64>,
+    /// By so much at most [default: 25s]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    late_by: Option<Duration>,
     /// Let one socket go silent every so often, without closing it
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     half_open_every: Option<Duration>,
@@ -185,6 +207,9 @@ struct FaultOptions {
     /// The share of events that come late, behind younger ones
     #[arg(long, value_name = "SHARE", value_parser = share)]
     reorder_events: Option<f64>,
+    /// By so much at most [default: 800ms]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    reorder_by: Option<Duration>,
     /// The share of events that are never sent
     #[arg(long, value_name = "SHARE", value_parser = share)]
     lose_events: Option<f64>,
@@ -195,6 +220,10 @@ struct FaultOptions {
     /// Let all live calls change ten times at once every so often
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     event_burst_every: Option<Duration>,
+    /// How much all these intervals vary, as a share of each: 0 not at all, 1 from nothing to twice as long
+    /// [default: 0]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    jitter: Option<f64>,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -218,6 +247,14 @@ fn span(text: &str) -> Result<(Duration, Duration), String> {
     if least > most { Err(format!("'{text}' ends before it begins")) } else { Ok((least, most)) }
 }
 
+fn queue(text: &str) -> Result<(String, Taping), String> {
+    let (name, taping) = match text.strip_suffix("=silent") {
+        Some(name) => (name, Taping::Silent),
+        None => (text, Taping::Recorded),
+    };
+    if name.trim().is_empty() { Err("a queue has a name".to_owned()) } else { Ok((name.to_owned(), taping)) }
+}
+
 fn put<T: Clone>(into: &mut T, given: &Option<T>) {
     if let Some(given) = given {
         into.clone_from(given);
@@ -229,6 +266,7 @@ impl Options {
     pub fn apply(&self, plan: &mut Plan) {
         put(&mut plan.seed, &self.seed);
         put(&mut plan.calls, &self.traffic.calls);
+        put(&mut plan.in_progress, &self.traffic.in_progress);
         put(&mut plan.pace, &self.traffic.pace);
         put(&mut plan.talk, &self.traffic.talk);
         put(&mut plan.agent_pauses, &self.traffic.agent_pauses);
@@ -245,6 +283,9 @@ impl Options {
             GatewayOption::Absent => Gateway::Absent,
         });
         put(&mut plan.gateway, &gateway);
+        if !platform.queue.is_empty() {
+            plan.cast.queues.clone_from(&platform.queue);
+        }
         for permission in &platform.without_permission {
             plan.permissions.remove(permission);
         }
@@ -259,6 +300,7 @@ impl FaultOptions {
         either(self.odd_frames_every, &mut faults.odd_frames_every);
         either(self.event_burst_every, &mut faults.event_burst_every);
         either(self.drop_sockets_every, &mut faults.drop_sockets_every);
+        either(self.cut_socket_every, &mut faults.cut_socket_every);
         either(self.closing_every, &mut faults.closing_every);
         either(self.burst_429, &mut faults.burst_429_every);
         either(self.half_open_every, &mut faults.half_open_every);
@@ -269,6 +311,11 @@ impl FaultOptions {
         put(&mut faults.burst_429_for, &self.burst_429_for);
         put(&mut faults.error_rate, &self.error_rate);
         put(&mut faults.hang, &self.hang);
+        put(&mut faults.lost, &self.lost);
+        put(&mut faults.late_orders, &self.late_orders);
+        put(&mut faults.late_by, &self.late_by);
+        put(&mut faults.reorder_by, &self.reorder_by);
+        put(&mut faults.jitter, &self.jitter);
         put(&mut faults.not_applied, &self.not_applied);
         put(&mut faults.duplicate_events, &self.duplicate_events);
         put(&mut faults.reorder_events, &self.reorder_events);
@@ -341,7 +388,16 @@ mod tests {
             "--drop-sockets-every=30s",
             "--retry-after=omitted",
             "--without-permission=routing:queue:view",
+            "--cut-socket-every=7s",
+            "--jitter=0.5",
+            "--in-progress=20",
+            "--queue=Billing",
+            "--queue=Back Office=silent",
         ]);
+        assert_eq!((plan.faults.cut_socket_every, plan.in_progress), (Some(Duration::from_secs(7)), 20));
+        assert!(plan.faults.jitter > 0.4);
+        let queues = [("Billing".to_owned(), Taping::Recorded), ("Back Office".to_owned(), Taping::Silent)];
+        assert_eq!(plan.cast.queues, queues);
         assert_eq!(plan.calls, 50);
         assert_eq!(plan.faults.latency, Some((Duration::from_millis(50), Duration::from_millis(200))));
         assert_eq!(plan.faults.drop_sockets_every, Some(Duration::from_secs(30)));
@@ -351,7 +407,9 @@ mod tests {
 
     #[test]
     fn bad_values_are_refused_with_what_would_be_right() {
-        for bad in ["--error-rate=5", "--pace=0", "--latency=2s..1s", "--talk=long"] {
+        for bad in
+            ["--error-rate=5", "--pace=0", "--latency=2s..1s", "--talk=long", "--queue==silent", "--jitter=2"]
+        {
             assert!(read_line(&[bad]).is_err(), "{bad}");
         }
     }

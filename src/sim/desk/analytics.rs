@@ -1,6 +1,6 @@
 //! Finding live conversations (GENESYS.md 3.2): the activity query, and the details query.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -113,23 +113,49 @@ fn activity(world: &World, errand: &Errand<'_>) -> Served {
         }
     }
     found.sort_by_key(|(at, _, _)| *at);
+    let dimensions: Vec<&str> =
+        query["groupBy"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut groups: BTreeMap<Vec<Option<String>>, Vec<(&str, Value)>> = BTreeMap::new();
+    if dimensions.is_empty() {
+        groups.insert(Vec::new(), Vec::new());
+    }
+    for (_, name, entity) in found {
+        let values = dimensions.iter().map(|dimension| entity[*dimension].as_str().map(str::to_owned));
+        groups.entry(values.collect()).or_default().push((name, entity));
+    }
+    let results: Vec<Value> = groups
+        .into_iter()
+        .map(|(values, found)| {
+            let told = dimensions.iter().zip(values).filter_map(|(name, value)| Some((*name, value?)));
+            group_result(&told.collect(), found, &asked, detailed)
+        })
+        .collect();
+    Ok(HttpResponse::json(200, &json!({"results": results, "entityIdDimension": "conversationId"})))
+}
+
+/// The result of one group, cut short by itself.
+fn group_result(
+    group: &BTreeMap<&str, String>,
+    found: Vec<(&str, Value)>,
+    asked: &BTreeSet<&str>,
+    detailed: impl Fn(&str) -> bool,
+) -> Value {
     let data: Vec<Value> = asked
         .iter()
         .map(|name| {
-            let count = found.iter().filter(|(_, metric, _)| metric == name).count();
+            let count = found.iter().filter(|(metric, _)| metric == name).count();
             json!({"metric": name, "count": count})
         })
         .collect();
     let mut entities: Vec<Value> =
-        found.into_iter().filter(|(_, name, _)| detailed(name)).map(|(_, _, entity)| entity).collect();
+        found.into_iter().filter(|(name, _)| detailed(name)).map(|(_, entity)| entity).collect();
     let truncated = entities.len() > ENTITIES_MOST;
     if truncated {
         let newest = entities.split_off(entities.len() - ENTITIES_MOST / 2);
         entities.truncate(ENTITIES_MOST / 2);
         entities.extend(newest);
     }
-    let result = json!({"group": {}, "data": data, "truncated": truncated, "entities": entities});
-    Ok(HttpResponse::json(200, &json!({"results": [result], "entityIdDimension": "conversationId"})))
+    json!({"group": group, "data": data, "truncated": truncated, "entities": entities})
 }
 
 fn details(world: &World, errand: &Errand<'_>) -> Served {
