@@ -16,6 +16,9 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_recwarden");
 /// Whatever is waited for comes much sooner; this bounds a test that fails on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Configuration that serves health and the view on a free port.
+pub(crate) const HTTP: &str = "[http]\nlisten = \"127.0.0.1:0\"\n";
+
 /// The rules that the simulator's oracle knows.
 pub(crate) const SAMPLE_POLICY: &str = recwarden::sim::oracle::SAMPLE_POLICY;
 
@@ -276,6 +279,14 @@ impl Site {
         (output.status.success(), said(&output))
     }
 
+    /// Stops the daemon; the log is sound and closed, and every decision in it ended in exactly one way.
+    pub(crate) fn ends_well(&self, daemon: &mut Process) {
+        assert_eq!(daemon.told_to_stop(), Some(0));
+        let (sound, said) = self.verify();
+        assert!(sound && said.contains(" 0 open; the log is closed by a clean stop"), "{said}");
+        assert!(Account::of(&self.records()).not_ended_once().is_empty(), "{said}");
+    }
+
     /// All records, oldest first.
     pub(crate) fn records(&self) -> Vec<Value> {
         let output = self.run(&["audit", "show", "--directory", "audit"]);
@@ -383,19 +394,22 @@ pub(crate) fn skipped<T>(why: &str) -> Option<T> {
 
 /// Waits until the daemon knows of no live call and has nothing left to do.
 fn until_idle(address: &str) {
+    until(address, "nothing is left to do", |view| {
+        let calls = view["calls"].as_array().map_or(0, Vec::len);
+        let decisions = view["decisions"].as_array().into_iter().flatten();
+        (calls, decisions.filter(|one| one["state"] == "open").count()) == (0, 0) && view["worklist"] == 0
+    });
+}
+
+/// Waits until the daemon's view is so.
+pub(crate) fn until(address: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     let clock = Clock::start();
     loop {
         let view: Value = serde_json::from_str(&get(address, "/view.json").1).expect("JSON");
-        let calls = view["calls"].as_array().map_or(0, Vec::len);
-        let open =
-            view["decisions"].as_array().into_iter().flatten().filter(|one| one["state"] == "open").count();
-        if (calls, open) == (0, 0) && view["worklist"] == 0 {
-            return;
+        if is_so(&view) {
+            return view;
         }
-        assert!(
-            clock.now().mono.since_start() < PATIENCE,
-            "{calls} calls and {open} decisions are left: {view}"
-        );
+        assert!(clock.now().mono.since_start() < PATIENCE, "not in time: {what}: {view}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }

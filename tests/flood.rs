@@ -1,0 +1,218 @@
+//! More than there is room for: thousands of conversations that wait while each answer takes half a minute, ten
+//! times the events, and more callers than a simulator can play.
+
+#[allow(dead_code, reason = "each file of tests uses its own part")]
+#[path = "processes/players.rs"]
+mod players;
+#[allow(dead_code, reason = "each file of tests uses its own part")]
+#[path = "processes/proxy.rs"]
+mod proxy;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::time::Duration;
+
+use players::{Account, HTTP, Process, SAMPLE_POLICY, Simulator, Site, health_address, message, until};
+use proxy::{Network, Proxy};
+use recwarden::io::clock::Clock;
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// Live conversations. Some six in a hundred are in one of the two queues whose recordings are to be stopped.
+const CALLS: usize = 6_000;
+/// Decisions that are open at once at the least.
+const OPEN: usize = 5_000;
+/// Queues whose calls nobody records, and whose recordings are to be started.
+const SILENT: usize = 24;
+/// The daemon's memory at its peak, in kB. Some 100,000 are used, with all conversations and 320 connections.
+const PEAK: u64 = 160_000;
+
+/// The first queue's recordings are to be stopped; what is not recorded is to be started.
+const FIRST: &str =
+    "[policy]\ndefault = \"start\"\n[[rule]]\nname = \"never\"\nqueue = [\"First\"]\naction = \"stop\"\n";
+/// The same with the second queue.
+const BOTH: &str = "[policy]\ndefault = \"start\"\n[[rule]]\nname = \"never\"\nqueue = [\"First\", \"Second\"]\naction = \"stop\"\n";
+
+/// Thousands of calls that go on for longer than any test, and in which nothing happens by itself.
+fn thousands() -> Simulator {
+    let calls = CALLS.to_string();
+    let silent: Vec<String> = (1..=SILENT).map(|number| format!("Silent {number}=silent")).collect();
+    let mut arguments = vec!["--calls", &calls, "--in-progress", &calls, "--talk", "3h"];
+    let queues = ["First", "Second"].into_iter().chain(silent.iter().map(String::as_str));
+    arguments.extend(queues.flat_map(|queue| ["--queue", queue]));
+    Simulator::start(&arguments)
+}
+
+fn reload(simulator: &Simulator, proxy: &Proxy, site: &Site, daemon: &mut Process, more: &str) {
+    site.configure(simulator, &proxy.url(), more);
+    daemon.signal(Signal::HUP);
+    daemon.wait_for_message("the configuration was read again");
+}
+
+/// The decision that a log line is about.
+fn decision(line: &Value) -> &str {
+    line["fields"]["decision"].as_str().unwrap_or_default()
+}
+
+/// What the log says of the order in which calls went out.
+#[derive(Debug, Default)]
+struct Order {
+    /// Decisions open at once, at the most.
+    open_most: usize,
+    stops: usize,
+    starts: usize,
+    /// Starts that went out while a stop waited for its first attempt.
+    overtaken: usize,
+    /// Attempts that went out while another for the same conversation was under way.
+    crossed: usize,
+}
+
+impl Order {
+    fn of(records: &[Value], account: &Account) -> Self {
+        let mut order = Self::default();
+        let (mut open, mut waiting_stops) = (BTreeSet::new(), BTreeSet::new());
+        let mut under_way: BTreeMap<&str, &str> = BTreeMap::new();
+        for record in records {
+            let text = |key: &str| record[key].as_str().unwrap_or_default();
+            let (id, conversation) = (text("decision"), text("conversation"));
+            let Some((action, _, _)) = account.decisions.get(id) else { continue };
+            match text("kind") {
+                "decision" => {
+                    open.insert(id);
+                    order.open_most = order.open_most.max(open.len());
+                    if action == "stop" {
+                        waiting_stops.insert(id);
+                    }
+                }
+                "attempt" => {
+                    order.crossed += usize::from(under_way.insert(conversation, id).is_some());
+                    waiting_stops.remove(id);
+                    if action == "stop" {
+                        order.stops += 1;
+                    } else {
+                        order.starts += 1;
+                        order.overtaken += usize::from(!waiting_stops.is_empty());
+                    }
+                }
+                "outcome" => {
+                    under_way.remove(conversation);
+                }
+                "confirmed" | "superseded" | "abandoned" => {
+                    open.remove(id);
+                    waiting_stops.remove(id);
+                }
+                _ => {}
+            }
+        }
+        order
+    }
+}
+
+#[test]
+fn with_answers_after_half_a_minute_and_five_thousand_decisions_open_stops_go_first() {
+    let simulator = thousands();
+    let proxy = Proxy::to(&simulator.api_url);
+    let limits = "[limits]\nrequests_per_minute = 60000\nmax_in_flight = 320\n";
+    let with = |policy: &str| format!("{limits}{HTTP}{policy}");
+    let site = Site::new(&simulator, &proxy.url(), &with(""));
+    let mut daemon = site.daemon();
+    let address = health_address(&mut daemon);
+    daemon.wait_for_message(&format!("is closed: {CALLS} conversations were judged"));
+
+    proxy.becomes(Network::Slow);
+    reload(&simulator, &proxy, &site, &mut daemon, &with(FIRST));
+    // Thousands of starts wait by now. The stops of the second queue, decided later, have to go before them.
+    daemon.wait_for_message("decided: ");
+    until(&address, "thousands wait", |view| view["worklist"].as_u64() >= Some(OPEN as u64));
+    reload(&simulator, &proxy, &site, &mut daemon, &with(BOTH));
+    let later = daemon.wait_for("a stop", |line| message(line) == "decided: stop");
+    // Nothing goes out before the first answers are there, half a minute after their requests.
+    let later = decision(&later).to_owned();
+    daemon.wait_for("the later stop", |line| message(line) == "confirmed" && decision(line) == later);
+    let stops: BTreeSet<String> = daemon
+        .seen
+        .iter()
+        .filter(|line| message(line) == "decided: stop")
+        .map(|line| decision(line).to_owned())
+        .collect();
+    daemon
+        .wait_for("a start after it", |line| message(line) == "confirmed" && !stops.contains(decision(line)));
+    let peak = daemon.memory("VmHWM");
+    assert_eq!(daemon.told_to_stop(), Some(0));
+    let (sound, said) = site.verify();
+    assert!(sound && said.contains("the log is closed by a clean stop"), "{said}");
+
+    let records = site.records();
+    let order = Order::of(&records, &Account::of(&records));
+    writeln!(
+        std::io::stderr(),
+        "answers after 28 s: {order:?}, {} stops decided, peak {peak} kB",
+        stops.len()
+    )
+    .expect("stderr");
+    assert!(order.open_most >= OPEN, "{order:?}");
+    assert!(order.stops >= stops.len() && order.starts > 0, "{order:?}");
+    assert_eq!((order.overtaken, order.crossed), (0, 0), "{order:?}");
+    assert!(peak < PEAK, "{peak} kB");
+}
+
+#[test]
+fn ten_times_the_events_at_once_are_all_taken_in() {
+    let mut simulator = Simulator::start(&["--calls", "100", "--pace", "10", "--event-burst-every", "4s"]);
+    let more = format!("[limits]\nrequests_per_minute = 60000\n{HTTP}{SAMPLE_POLICY}");
+    let site = Site::new(&simulator, &simulator.api_url, &more);
+    let mut daemon = site.daemon();
+    let address = health_address(&mut daemon);
+    daemon.wait_for_message("is closed: ");
+    for _ in 0..3 {
+        simulator.process.wait_for("a burst", |line| line["detail"] == "EventBurst");
+    }
+    daemon.wait_for_message("confirmed");
+    let peak = daemon.memory("VmHWM");
+    assert!(peak < 200_000, "{peak} kB");
+    let summary = simulator.run_out(&address);
+    // A burst keeps the daemon busy for a moment; nothing is shed, and no call is left wrong.
+    assert_eq!((&summary["live"], &summary["live_wrong"]), (&0.into(), &0.into()), "{summary}");
+    site.ends_well(&mut daemon);
+    let account = Account::of(&site.records());
+    assert_eq!(account.count("dropped"), 0, "{:?}", account.kinds);
+}
+
+#[test]
+fn in_a_burst_of_events_none_is_lost_and_the_last_one_decides() {
+    let arguments = ["--calls", "60", "--in-progress", "60", "--talk", "3h", "--event-burst-every", "8s"];
+    let mut simulator = Simulator::start(&[&arguments[..], &["--queue", "Support"]].concat());
+    // In each burst all calls change ten times, and only after the last change a stop is demanded.
+    let rule = "[[rule]]\nname = \"ninth\"\nattribute = { burst = \"9 *\" }\naction = \"stop\"\n";
+    let more = format!("[limits]\nrequests_per_minute = 60000\n{HTTP}{rule}");
+    let site = Site::new(&simulator, &simulator.api_url, &more);
+    let mut daemon = site.daemon();
+    let address = health_address(&mut daemon);
+    daemon.wait_for_message("is closed: ");
+    for _ in 0..3 {
+        simulator.process.wait_for("a burst", |line| line["detail"] == "EventBurst");
+    }
+    let view = until(&address, "all are paused", |view| {
+        let calls = view["calls"].as_array().expect("a list");
+        calls.len() == 60 && calls.iter().all(|call| call["observed"] == "paused") && view["worklist"] == 0
+    });
+    assert!(view["counters"]["recwarden_events_total"].as_f64() >= Some(1_800.0), "{view}");
+    site.ends_well(&mut daemon);
+    let account = Account::of(&site.records());
+    let whole = (account.count("dropped"), account.count("gap.opened"));
+    assert_eq!(whole, (0, 1), "right by events alone, but for the start: {:?}", account.kinds);
+}
+
+#[test]
+fn a_simulator_with_more_callers_than_it_can_play_ends_when_it_is_told() {
+    // Some fifty thousand changes a second, more than any machine plays.
+    let mut simulator = Simulator::start(&["--calls", "4000", "--pace", "1000"]);
+    for _ in 0..2_000 {
+        simulator.process.wait_for("a call", |line| line["kind"] == "call");
+    }
+    let clock = Clock::start();
+    let summary = simulator.summary();
+    let took = clock.now().mono.since_start();
+    assert!(took < Duration::from_secs(10), "it took {took:?} to end");
+    assert!(summary["calls"].as_u64() > Some(100), "{summary}");
+}
