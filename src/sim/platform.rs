@@ -288,6 +288,7 @@ mod tests {
 
     use super::*;
     use crate::model::time::Wall;
+    use crate::sim::desk::analytics::ENTITIES_MOST;
     use crate::sim::faults::Faults;
     use crate::sim::recorder::Tape;
 
@@ -562,6 +563,43 @@ mod tests {
         assert_eq!(desk.ask("POST", path, &details).value()["totalHits"], 1);
         desk.platform.play(&id, &Beat::AgentLeaves, desk.now);
         assert_eq!(desk.ask("POST", path, &details).value()["totalHits"], 0);
+    }
+
+    #[test]
+    fn each_group_of_the_activity_query_is_cut_short_by_itself() {
+        let plan = Plan { calls: 300, in_progress: 300, requests_per_minute: 60_000, ..Plan::default() };
+        let mut desk = Desk::new(plan);
+        let metrics = json!([{"metric": "oInteracting", "details": true}]);
+        let mut ask = |groups: Value| {
+            let path = "analytics/conversations/activity/query";
+            let body = desk.ask("POST", path, &json!({"metrics": metrics, "groupBy": groups})).value();
+            let results = body["results"].as_array().expect("a list").clone();
+            let entities: usize =
+                results.iter().map(|one| one["entities"].as_array().expect("a list").len()).sum();
+            (results.len(), entities, results.iter().any(|one| one["truncated"] == true))
+        };
+        assert_eq!(ask(json!([])), (1, ENTITIES_MOST, true));
+        assert_eq!(ask(json!(["queueId", "userId"])), (300, 300, false));
+    }
+
+    #[test]
+    fn where_more_is_due_than_can_be_played_time_passes_more_slowly() {
+        let plan = || Plan { calls: 200, pace: 100.0, ..Plan::default() };
+        let mut whole = Desk::new(plan());
+        let mut slow = Desk::new(plan());
+        let end = whole.now + Duration::from_secs(2);
+        whole.platform.tick(end);
+        let (mut reached, mut turns) = (slow.now, 0);
+        while reached != end {
+            let next = slow.platform.catch_up(end, 64);
+            assert!(next.mono >= reached.mono && next.mono <= end.mono);
+            let apart = end.wall.since(next.wall).abs_diff(end.mono.since(next.mono));
+            assert!(apart < Duration::from_micros(2), "both clocks are late by the same");
+            (reached, turns) = (next, turns + 1);
+        }
+        assert!(turns > 10, "{turns}");
+        let stories = |desk: &Desk| desk.platform.truth().collect::<Vec<_>>();
+        assert_eq!(stories(&slow), stories(&whole), "and all happens as it would have");
     }
 
     #[test]

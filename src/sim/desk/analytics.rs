@@ -13,7 +13,7 @@ use crate::sim::world::World;
 
 /// Entities of one group at most; above it the answer is `truncated`, "first half oldest, second half
 /// newest". The platform's own number was not found.
-const ENTITIES_MOST: usize = 200;
+pub const ENTITIES_MOST: usize = 200;
 
 /// Serves what is the analytics'.
 pub fn serve(world: &mut World, errand: &Errand<'_>) -> Option<Served> {
