@@ -296,20 +296,13 @@ mod tests {
     use super::*;
     use crate::policy::compile::Compiler;
 
-    /// The example of PRODUCT.md 3.
-    const PRODUCT: &str = r#"
-[[test]]
-name = "a pause that someone forgot lets go"
-given = { queue = "Payments", attributes = { pci = "on" } }
-steps = [
-  { expect = "stop", rule = "pause-while-card-is-read" },
-  { advance = "15m", expect = "start", rule = "pause-while-card-is-read" },     # given back
-  { set = { attributes = { pci = "off" } }, expect = "leave" },
-  { event = "fixtures/pay-pci-on.json", expect = "stop" },                      # relative to this file
-  { facts = { fraud = true }, expect = "leave" },
-  { directive = "stop", expect = "stop", rule = "directive" },
-]
-"#;
+    /// A step of every kind.
+    const ALL: &str = "[[test]]\nname = 'all that there is'\n\
+        given = { queue = 'Payments' }\n\
+        steps = [{ expect = 'stop', rule = 'card' }, { advance = '15m', expect = 'start' },\n\
+        { set = { attributes = { pci = 'off' } } },\n\
+        { event = 'e.json', expect = 'stop' }, { facts = { fraud = true }, expect = 'leave' },\n\
+        { directive = 'stop' }]\n";
 
     fn found(text: &str) -> Vec<String> {
         read("rules.toml", text).1.iter().map(ToString::to_string).collect()
@@ -317,18 +310,19 @@ steps = [
 
     #[test]
     fn a_test_is_read_with_all_that_a_step_can_hold() {
-        let (examples, found) = read("rules.toml", PRODUCT);
+        let (examples, found) = read("rules.toml", ALL);
         assert_eq!((examples.len(), found), (1, Vec::new()));
         let example = &examples[0];
         let given = example.given.as_ref().expect("given");
         assert_eq!(given.queue.as_deref(), Some("Payments"));
         let steps: Vec<Option<Wish>> = example.steps.iter().map(|step| step.expect).collect();
         let [stop, start, leave] = [Wish::Stop, Wish::Start, Wish::Leave].map(Some);
-        assert_eq!(steps, [stop, start, leave, stop, leave, stop]);
+        assert_eq!(steps, [stop, start, None, stop, leave, None]);
+        assert_eq!(example.steps[0].rule.as_deref(), Some("card"));
         assert_eq!(example.steps[1].advance, Some(Duration::from_secs(900)));
         assert_eq!(example.steps[4].facts.as_ref().and_then(|facts| facts.get("fraud")), Some(&true.into()));
         assert_eq!(example.steps[5].directive, Some(Ordered::Set(Action::Stop)));
-        assert_eq!(example.steps[3].place.line, 9);
+        assert_eq!(example.steps[3].place.line, 6);
     }
 
     #[test]

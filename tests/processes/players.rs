@@ -242,9 +242,12 @@ impl Site {
         self.path().join("audit")
     }
 
-    /// Writes a file.
+    /// Writes as editors do: a new file takes the place of the old one.
     pub(crate) fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path().join(name), text).expect("written");
+        let path = self.path().join(name);
+        let new = path.with_extension("new");
+        std::fs::write(&new, text).expect("written");
+        std::fs::rename(new, path).expect("renamed");
     }
 
     /// Runs a command here.
@@ -254,13 +257,22 @@ impl Site {
 
     /// Starts the daemon here.
     pub(crate) fn daemon(&self) -> Process {
-        self.daemon_with(&[])
+        self.daemon_told(&[])
+    }
+
+    /// Starts the daemon here, with more options.
+    pub(crate) fn daemon_told(&self, options: &[&str]) -> Process {
+        self.start_daemon(options, &[])
     }
 
     /// Starts the daemon here, in this environment.
     pub(crate) fn daemon_with(&self, environment: &[(&str, &str)]) -> Process {
+        self.start_daemon(&[], environment)
+    }
+
+    fn start_daemon(&self, options: &[&str], environment: &[(&str, &str)]) -> Process {
         let mut command = plain(self.path());
-        command.args(["run", "--config", "recwarden.toml", "--log-format", "json"]);
+        command.args(["run", "--config", "recwarden.toml", "--log-format", "json"]).args(options);
         command.envs(environment.iter().copied()).stderr(Stdio::piped());
         Process::start(command, |child| Box::new(child.stderr.take().expect("its log")))
     }
