@@ -318,7 +318,7 @@ mod tests {
         let steps: Vec<Option<Wish>> = example.steps.iter().map(|step| step.expect).collect();
         let [stop, start, leave] = [Wish::Stop, Wish::Start, Wish::Leave].map(Some);
         assert_eq!(steps, [stop, start, None, stop, leave, None]);
-        assert_eq!(example.steps[0].rule.as_deref(), Some("card"));
+        assert_eq!(example.steps[0].rule.as_ref().map(|rule| rule.text.as_str()), Some("card"));
         assert_eq!(example.steps[1].advance, Some(Duration::from_secs(900)));
         assert_eq!(example.steps[4].facts.as_ref().and_then(|facts| facts.get("fraud")), Some(&true.into()));
         assert_eq!(example.steps[5].directive, Some(Ordered::Set(Action::Stop)));

@@ -1,0 +1,182 @@
+//! A slot that is replaced: notices, ages, tokens and doubts.
+
+use super::*;
+
+#[test]
+fn a_closing_notice_brings_up_a_successor_before_the_old_socket_is_closed() {
+    let mut rig = Rig::live(1, Redundancy::Single);
+    let old = rig.sockets()[0];
+    rig.session.closing(old, rig.now);
+    rig.settle();
+    assert_eq!((rig.states(), rig.closed(), rig.creations()), (vec!["retiring", "live"], vec![], 1));
+    assert!(rig.session.heard(old, rig.now), "what is still on its way there is heard");
+    assert_eq!(rig.session.next_wakeup(), Some(rig.now.mono + LINGER));
+    rig.wait(LINGER);
+    rig.tick();
+    assert_eq!((rig.closed(), rig.gaps(), rig.states()), (vec![old], vec![], vec!["live"]));
+    assert!(!rig.has(|effect| matches!(effect, Effect::AllLive)), "nothing has to be made good");
+}
+
+#[test]
+fn a_channel_is_replaced_before_its_day_is_over_and_no_gap_opens() {
+    let mut rig = Rig::live(1, Redundancy::Single);
+    rig.pass(DAY - ROTATE_BEFORE - SECOND * 60);
+    assert_eq!(rig.creations(), 0);
+    rig.pass(SECOND * 120);
+    assert_eq!((rig.creations(), rig.gaps(), rig.states()), (1, vec![], vec!["live"]));
+    rig.pass(DAY);
+    assert_eq!((rig.creations(), rig.gaps()), (2, vec![]));
+}
+
+#[test]
+fn a_channel_that_lives_for_minutes_only_is_replaced_in_its_last_quarter() {
+    let mut rig = Rig::new();
+    rig.session.subscribe(&topics(1), Redundancy::Single, rig.now);
+    let (slot, _) = rig.next().expect("a request");
+    let mut channel = rig.channel();
+    channel.expires = rig.now.wall + SECOND * 400;
+    rig.session.channel_made(slot, channel, rig.now);
+    rig.settle();
+    rig.forget();
+    rig.pass(SECOND * 270);
+    assert_eq!(rig.creations(), 0);
+    rig.pass(SECOND * 60);
+    assert_eq!((rig.creations(), rig.gaps()), (1, vec![]));
+}
+
+#[test]
+fn a_new_token_leads_to_a_successor_of_every_slot() {
+    let mut rig = Rig::live(TOPICS_PER_CHANNEL * 2, Redundancy::Double);
+    let old = rig.sockets();
+    rig.session.token_renewed(rig.now);
+    rig.settle();
+    assert_eq!((rig.creations(), rig.closed()), (4, vec![]));
+    rig.wait(LINGER);
+    rig.tick();
+    assert_eq!((rig.closed(), rig.gaps(), rig.states()), (old, vec![], vec!["live"; 4]));
+}
+
+#[test]
+fn an_old_socket_that_is_lost_before_its_successor_is_up_opens_a_gap() {
+    let mut rig = Rig::live(1, Redundancy::Single);
+    let (old, heard) = (rig.sockets()[0], rig.now.wall);
+    rig.session.closing(old, rig.now);
+    rig.tick();
+    assert!(rig.next().is_some(), "the successor's channel is asked for");
+    rig.wait(SECOND);
+    rig.lose(old);
+    assert_eq!((rig.gaps(), rig.states()), (vec![heard], vec!["making a channel"]));
+    let channel = rig.channel();
+    rig.session.channel_made(SlotId(2), channel, rig.now);
+    rig.settle();
+    assert!(rig.session.is_live() && rig.has(|effect| matches!(effect, Effect::AllLive)));
+}
+
+#[test]
+fn a_storm_of_closing_notices_makes_no_more_channels_than_the_platform_grants() {
+    let mut rig = Rig::live(1, Redundancy::Single);
+    for _ in 0..50 {
+        let socket = rig.sockets()[0];
+        rig.session.closing(socket, rig.now);
+        rig.settle();
+        rig.pass(SECOND * 60);
+        assert!(rig.session.is_live());
+    }
+    assert_eq!(rig.made, 20);
+    let last = ChannelId::new("channel-20");
+    assert_eq!(rig.open.values().collect::<Vec<_>>(), [&last], "the last one moves from socket to socket");
+}
+
+#[test]
+fn a_socket_that_moves_on_its_channel_is_a_gap_unless_its_twin_hears() {
+    for (redundancy, gaps) in [(Redundancy::Single, 1), (Redundancy::Double, 0)] {
+        let mut rig = Rig::live(1, redundancy);
+        rig.session.made.extend((0..20).map(|n| (ChannelId::new(format!("spent-{n}")), rig.now.mono + DAY)));
+        let old = rig.sockets()[0];
+        rig.session.closing(old, rig.now);
+        rig.tick();
+        assert_eq!(rig.open.len(), if redundancy == Redundancy::Double { 3 } else { 2 });
+        // The platform disconnects the first once it has the second.
+        rig.lose(old);
+        rig.settle();
+        assert_eq!((rig.creations(), rig.gaps().len()), (0, gaps), "{redundancy:?}");
+        assert!(rig.session.is_live());
+    }
+}
+
+#[test]
+fn twins_move_one_after_the_other_and_each_while_the_other_vouches() {
+    let mut rig = Rig::live(1, Redundancy::Double);
+    rig.session.made.extend((0..20).map(|n| (ChannelId::new(format!("spent-{n}")), rig.now.mono + DAY)));
+    let old = rig.sockets();
+    rig.wait(SECOND);
+    old.iter().for_each(|socket| rig.session.closing(*socket, rig.now));
+    rig.tick();
+    assert_eq!(rig.open.len(), 3, "one moves, the other stays");
+    assert!(
+        rig.session.next_wakeup().is_some_and(|at| at > rig.now.mono),
+        "it waits without turning in circles"
+    );
+    // The platform disconnects the first socket once it has the second.
+    rig.lose(old[0]);
+    rig.settle();
+    assert!(
+        rig.has(|effect| matches!(effect, Effect::Send(_, PING))),
+        "the other is asked for a sign of life"
+    );
+    assert!(rig.session.next_wakeup().is_some_and(|at| at > rig.now.mono));
+    rig.wait(SECOND);
+    rig.session.heard(old[1], rig.now);
+    rig.tick();
+    rig.lose(old[1]);
+    rig.settle();
+    assert_eq!((rig.states(), rig.gaps(), rig.creations()), (vec!["live", "live"], vec![], 0));
+}
+
+#[test]
+fn channels_in_use_never_exceed_the_platforms_limit() {
+    let mut rig = Rig::live(TOPICS_PER_CHANNEL * CHANNELS_TO_FILL, Redundancy::Single);
+    assert_eq!(rig.session.view().len(), 19);
+    rig.session.token_renewed(rig.now);
+    let mut rounds = 0;
+    while rig.creations() < 19 {
+        rig.settle();
+        assert!(rig.session.view().len() <= CHANNELS_PER_CLIENT);
+        let due = rig.session.next_wakeup().expect("something waits");
+        assert!(due > rig.now.mono, "it waits without turning in circles");
+        rig.wait(due.since(rig.now.mono));
+        rig.beat();
+        rounds += 1;
+        assert!(rounds < 100, "{:?}", rig.states());
+    }
+    assert_eq!(rig.gaps(), []);
+}
+
+#[test]
+fn a_second_channel_is_given_up_when_it_is_no_longer_wanted() {
+    let mut rig = Rig::live(1, Redundancy::Double);
+    rig.session.subscribe(&topics(1), Redundancy::Single, rig.now);
+    rig.settle();
+    assert_eq!((rig.states(), rig.closed().len(), rig.gaps()), (vec!["live"], 1, vec![]));
+}
+
+#[test]
+fn a_doubted_subscription_is_made_good_once_it_is_replaced() {
+    let mut rig = Rig::live(1, Redundancy::Single);
+    rig.pass(ROTATE_AT_MOST_EVERY);
+    rig.session.renew(rig.now);
+    rig.settle();
+    assert!(rig.has(|effect| matches!(effect, Effect::AllLive)));
+    assert_eq!((rig.creations(), rig.states()), (1, vec!["retiring", "live"]));
+}
+
+#[test]
+fn doubts_replace_a_channel_once_a_minute_at_most() {
+    let mut rig = Rig::live(1, Redundancy::Single);
+    for _ in 0..30 {
+        rig.sockets().into_iter().for_each(|socket| rig.session.distrust(socket, rig.now));
+        rig.settle();
+        rig.pass(SECOND * 10);
+    }
+    assert!((3..=6).contains(&rig.creations()), "{}", rig.creations());
+}
