@@ -84,28 +84,35 @@ impl Reader {
     /// One participant. Where a field has another type than it should, the field is passed over and not
     /// the participant: one that is missing would make the whole snapshot look old.
     fn participant(&mut self, body: &str) -> Option<Participant> {
-        let parsed = serde_json::from_str::<WrittenParticipant<'_>>(body)
-            .and_then(|one| Ok((one, serde_json::from_str::<WrittenLeg<'_>>(body)?)));
-        match parsed {
-            Ok((written, flat)) => Some(self.as_meant(written, flat)),
+        match self.parsed(body) {
+            Ok(participant) => Some(participant),
             Err(error) => {
                 self.odd.push(format!("participant: {error}"));
-                let repaired = without_wrong_types(body)?;
-                let written = serde_json::from_str::<WrittenParticipant<'_>>(&repaired).ok()?;
-                let flat = serde_json::from_str::<WrittenLeg<'_>>(&repaired).ok()?;
-                Some(self.as_meant(written, flat))
+                self.parsed(&without_wrong_types(body)?).ok()
             }
         }
     }
 
-    fn as_meant(&mut self, mut written: WrittenParticipant<'_>, mut other: WrittenLeg<'_>) -> Participant {
-        let (media, leg) = self.leading_leg(&written);
-        let leg = leg.unwrap_or_default();
-        let queue = written.queue.take().unwrap_or_default();
-        let routing = written.conversation_routing_data.take().unwrap_or_default();
-        let team = written.team.take().and_then(|team| team.id).or(written.team_id.take());
+    fn parsed(&mut self, body: &str) -> Result<Participant, serde_json::Error> {
+        let written: WrittenParticipant<'_> = serde_json::from_str(body)?;
+        // Where it has communications, the participant itself holds no more of them than `connectedTime`.
+        let (media, leg) = match self.leading_leg(&written) {
+            Some(leading) => leading,
+            None => (Media::Call, serde_json::from_str(body)?),
+        };
+        Ok(self.as_meant(written, media, leg))
+    }
+
+    fn as_meant(
+        &mut self,
+        written: WrittenParticipant<'_>,
+        media: Media,
+        leg: WrittenLeg<'_>,
+    ) -> Participant {
+        let queue = written.queue.unwrap_or_default();
+        let routing = written.conversation_routing_data.unwrap_or_default();
+        let team = written.team.and_then(|team| team.id).or(written.team_id);
         let text = |one: Option<std::borrow::Cow<'_, str>>| one.unwrap_or_default().into_owned();
-        let state = leg.state.or(other.state.take());
         Participant {
             id: ParticipantId::new(written.id.unwrap_or_default()),
             purpose: text(written.purpose),
@@ -117,34 +124,30 @@ impl Reader {
             },
             team: text(team),
             media,
-            state: state.map(|word| self.leg_state(&word)).unwrap_or_default(),
-            direction: leg.direction.or(other.direction).and_then(|word| self.direction(&word)),
+            state: leg.state.map(|word| self.leg_state(&word)).unwrap_or_default(),
+            direction: leg.direction.and_then(|word| self.direction(&word)),
             address: text(written.address),
             ani: text(written.ani.or(leg.this.and_then(|one| one.address_normalized))),
             dnis: text(written.dnis.or(leg.other.and_then(|one| one.address_normalized))),
-            provider: text(leg.provider.or(other.provider)),
+            provider: text(leg.provider),
             start_time: self.time("participants[].startTime", written.start_time),
-            connected_time: self.time(
-                "connectedTime",
-                written.connected_time.or(leg.connected_time).or(other.connected_time),
-            ),
+            connected_time: self.time("connectedTime", written.connected_time.or(leg.connected_time)),
             end_time: self.time("participants[].endTime", written.end_time.or(leg.disconnected_time)),
-            held: leg.held.or(other.held).unwrap_or_default(),
-            muted: leg.muted.or(other.muted).unwrap_or_default(),
-            confined: leg.confined.or(other.confined).unwrap_or_default(),
-            recording: leg.recording.or(other.recording).unwrap_or_default(),
+            held: leg.held.unwrap_or_default(),
+            muted: leg.muted.unwrap_or_default(),
+            confined: leg.confined.unwrap_or_default(),
+            recording: leg.recording.unwrap_or_default(),
             recording_state: leg
                 .recording_state
-                .or(other.recording_state)
                 .and_then(|word| self.recorder("participants[].recordingState", &word))
                 .unwrap_or_default(),
-            secure_pause: leg.secure_pause.or(other.secure_pause).unwrap_or_default(),
-            recorders: self.recorders(leg.recorders_state.or(other.recorders_state).unwrap_or_default()),
+            secure_pause: leg.secure_pause.unwrap_or_default(),
+            recorders: self.recorders(leg.recorders_state.unwrap_or_default()),
             screen_recording_state: text(written.screen_recording_state),
             attributes: self.attributes(written.attributes),
             flagged_reason: text(written.flagged_reason),
             wrapup_code: text(written.wrapup.and_then(|one| one.code)),
-            disconnect_type: text(leg.disconnect_type.or(other.disconnect_type)),
+            disconnect_type: text(leg.disconnect_type),
             media_roles: written.media_roles.into_iter().map(std::borrow::Cow::into_owned).collect(),
             skills: routing.skills.into_iter().map(|one| text(one.name.or(one.id))).collect(),
             language: routing.language.map(|one| text(one.name.or(one.id))).unwrap_or_default(),
@@ -153,7 +156,7 @@ impl Reader {
     }
 
     /// The newest communication still there, else the newest; a call before anything else.
-    fn leading_leg<'b>(&mut self, written: &WrittenParticipant<'b>) -> (Media, Option<WrittenLeg<'b>>) {
+    fn leading_leg<'b>(&mut self, written: &WrittenParticipant<'b>) -> Option<(Media, WrittenLeg<'b>)> {
         for (media, raws) in written.communications() {
             let mut legs = Vec::new();
             for raw in raws {
@@ -167,10 +170,10 @@ impl Reader {
             };
             let newest = legs.iter().rposition(is_there).or(legs.len().checked_sub(1));
             if let Some(at) = newest {
-                return (media, Some(legs.swap_remove(at)));
+                return Some((media, legs.swap_remove(at)));
             }
         }
-        (Media::Call, None)
+        None
     }
 
     fn recorders(&mut self, written: WrittenRecorders<'_>) -> Recorders {

@@ -127,18 +127,18 @@ written! {
 
 impl<'b> WrittenParticipant<'b> {
     /// The communications by kind, calls first.
-    pub(super) fn communications(&self) -> [(Media, Vec<&'b RawValue>); 10] {
+    pub(super) fn communications(&self) -> [(Media, &[&'b RawValue]); 10] {
         [
-            (Media::Call, self.calls.clone()),
-            (Media::Callback, self.callbacks.clone()),
-            (Media::Chat, self.chats.clone()),
-            (Media::Cobrowse, self.cobrowsesessions.clone()),
-            (Media::Email, self.emails.clone()),
-            (Media::Message, self.messages.clone()),
-            (Media::InternalMessage, self.internal_messages.clone()),
-            (Media::Screenshare, self.screenshares.clone()),
-            (Media::Social, self.social_expressions.clone()),
-            (Media::Video, self.videos.clone()),
+            (Media::Call, &self.calls),
+            (Media::Callback, &self.callbacks),
+            (Media::Chat, &self.chats),
+            (Media::Cobrowse, &self.cobrowsesessions),
+            (Media::Email, &self.emails),
+            (Media::Message, &self.messages),
+            (Media::InternalMessage, &self.internal_messages),
+            (Media::Screenshare, &self.screenshares),
+            (Media::Social, &self.social_expressions),
+            (Media::Video, &self.videos),
         ]
     }
 }
