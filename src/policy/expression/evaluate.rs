@@ -8,7 +8,7 @@ use super::calculate::{arithmetic, compare, negate};
 use super::library;
 use super::logic::{Logic, Tally};
 use super::read::{self, is_there};
-use super::tree::{Does, Each, Function, Kind, Node};
+use super::tree::{Comparison, Does, Each, Function, Kind, Node};
 use super::value::{List, Map, Object, Value};
 use super::{EvaluationError, Subject};
 
@@ -38,7 +38,7 @@ pub(super) fn evaluate<W: Watch>(
     watch: &mut W,
 ) -> Result<bool, EvaluationError> {
     let mut evaluator = Evaluator { subject, steps: 0, locals: SmallVec::new(), watch };
-    evaluator.value(root)?.as_bool()
+    evaluator.condition(root)
 }
 
 struct Evaluator<'a, 'w, W> {
@@ -52,9 +52,26 @@ type Outcome<'a> = Result<Value<'a>, EvaluationError>;
 
 impl<'a, W: Watch> Evaluator<'a, '_, W> {
     fn value(&mut self, node: &'a Node) -> Outcome<'a> {
-        let outcome = self.charge(1).and_then(|()| self.kind(node));
+        let outcome = match self.charge(1) {
+            Ok(()) => self.kind(node),
+            Err(error) => Err(error),
+        };
         self.watch.saw(node, &outcome);
         outcome
+    }
+
+    /// A part as a condition. Looks at its value where it lies: to move one costs more than to compare it.
+    fn condition(&mut self, node: &'a Node) -> Result<bool, EvaluationError> {
+        seen(&self.value(node))?.as_bool()
+    }
+
+    fn comparison(&mut self, comparison: Comparison, parts: &'a [Node; 2]) -> Outcome<'a> {
+        let one = self.value(&parts[0]);
+        let one = seen(&one)?;
+        let two = self.value(&parts[1]);
+        let two = seen(&two)?;
+        self.charge(one.weight() + two.weight())?;
+        compare(comparison, one, two).map(Value::Bool)
     }
 
     /// Once the bound is passed every part fails, so that `||` and `&&` can't absorb it.
@@ -80,22 +97,19 @@ impl<'a, W: Watch> Evaluator<'a, '_, W> {
             }
             Kind::HasMember(of, name) => self.has_member(of, name),
             Kind::Index(parts) => self.index(parts),
-            Kind::Not(part) => Ok(Value::Bool(!self.value(part)?.as_bool()?)),
+            Kind::Not(part) => Ok(Value::Bool(!self.condition(part)?)),
             Kind::Negate(part) => negate(&self.value(part)?),
             Kind::And(parts) => self.all_of(parts, Logic::And),
             Kind::Or(parts) => self.all_of(parts, Logic::Or),
             Kind::Choose(parts) => {
                 let [condition, then, otherwise] = &**parts;
-                if self.value(condition)?.as_bool()? { self.value(then) } else { self.value(otherwise) }
+                if self.condition(condition)? { self.value(then) } else { self.value(otherwise) }
             }
             Kind::Arithmetic(operator, parts) => {
                 let (one, two) = self.both(parts)?;
                 arithmetic(*operator, one, two)
             }
-            Kind::Compare(comparison, parts) => {
-                let (one, two) = self.both(parts)?;
-                compare(*comparison, &one, &two).map(Value::Bool)
-            }
+            Kind::Compare(comparison, parts) => self.comparison(*comparison, parts),
             Kind::In(parts) => self.is_in(parts),
             Kind::List(parts) => self.list(parts),
             Kind::Map(parts) => self.map(parts),
@@ -196,8 +210,7 @@ impl<'a, W: Watch> Evaluator<'a, '_, W> {
     fn all_of(&mut self, parts: &'a [Node], logic: Logic) -> Outcome<'a> {
         let mut tally = Tally::new(logic);
         for part in parts {
-            let outcome = self.value(part).and_then(|value| value.as_bool());
-            if tally.add(outcome).is_break() {
+            if tally.add(self.condition(part)).is_break() {
                 break;
             }
         }
@@ -247,12 +260,12 @@ impl<'a, W: Watch> Evaluator<'a, '_, W> {
         match &each.does {
             Does::Exists(body) => {
                 let mut tally = Tally::new(Logic::Or);
-                self.walk(&over, |this| tally.add(this.holds(body)));
+                self.walk(&over, |this| tally.add(this.condition(body)));
                 tally.result().map(Value::Bool)
             }
             Does::All(body) => {
                 let mut tally = Tally::new(Logic::And);
-                self.walk(&over, |this| tally.add(this.holds(body)));
+                self.walk(&over, |this| tally.add(this.condition(body)));
                 tally.result().map(Value::Bool)
             }
             Does::ExistsOne(body) => {
@@ -266,10 +279,6 @@ impl<'a, W: Watch> Evaluator<'a, '_, W> {
         }
     }
 
-    fn holds(&mut self, body: &'a Node) -> Result<bool, EvaluationError> {
-        self.value(body)?.as_bool()
-    }
-
     /// What `give` makes of each element that `keep` holds of.
     fn collect(
         &mut self,
@@ -281,7 +290,7 @@ impl<'a, W: Watch> Evaluator<'a, '_, W> {
         let mut failure = None;
         self.walk(over, |this| {
             let mut one = || {
-                if keep.map_or(Ok(true), |keep| this.holds(keep))? {
+                if keep.map_or(Ok(true), |keep| this.condition(keep))? {
                     let element = this.locals.last().cloned().unwrap_or(Value::Null);
                     kept.push(give.map_or(Ok(element), |give| this.value(give))?);
                 }
@@ -314,6 +323,11 @@ impl<'a, W: Watch> Evaluator<'a, '_, W> {
             ControlFlow::Continue(())
         };
     }
+}
+
+/// The value of an outcome, where it lies.
+fn seen<'o, 'a>(outcome: &'o Outcome<'a>) -> Result<&'o Value<'a>, EvaluationError> {
+    outcome.as_ref().map_err(Clone::clone)
 }
 
 fn element<'a>(list: &List<'a>, index: i64) -> Outcome<'a> {

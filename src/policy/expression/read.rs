@@ -57,7 +57,7 @@ impl<'a> Object<'a> {
     pub(super) fn field(&self, field: Field) -> Value<'a> {
         match self {
             Self::Conversation(conversation) => of_conversation(conversation, field),
-            Self::Participant(Some(one)) => times_and_states(one, field).unwrap_or_else(|| words(one, field)),
+            Self::Participant(Some(one)) => of_participant(one, field),
             Self::Queue(Some(queue)) => of_queue(queue, field),
             Self::Recorders(recorders) => of_recorders(*recorders, field),
             Self::Participant(None) | Self::Queue(None) => empty(&field.of_type()),
@@ -121,69 +121,49 @@ fn of_recorders(recorders: Recorders, field: Field) -> Value<'static> {
     Value::text(state.as_str())
 }
 
-/// The fields of a participant that are no plain words.
-fn times_and_states(one: &Participant, field: Field) -> Option<Value<'_>> {
-    let flags = [
-        (Field::Held, one.held),
-        (Field::Muted, one.muted),
-        (Field::Confined, one.confined),
-        (Field::Recording, one.recording),
-        (Field::SecurePause, one.secure_pause),
-    ];
-    let times = [
-        (Field::StartTime, one.start_time),
-        (Field::ConnectedTime, one.connected_time),
-        (Field::EndTime, one.end_time),
-    ];
-    if let Some((_, flag)) = flags.iter().find(|(known, _)| *known == field) {
-        return Some(Value::Bool(*flag));
+fn of_participant(one: &Participant, field: Field) -> Value<'_> {
+    match field {
+        Field::Id => Value::text(one.id.as_str()),
+        Field::Purpose => Value::text(&one.purpose),
+        Field::Name => Value::text(&one.name),
+        Field::UserId => Value::text(one.user.as_str()),
+        Field::Queue => Value::Object(Object::Queue(Some(&one.queue))),
+        Field::QueueId => Value::text(one.queue.id.as_str()),
+        Field::QueueName => Value::text(&one.queue.name),
+        Field::Team => Value::text(&one.team),
+        Field::Media => Value::text(one.media.as_str()),
+        Field::State => Value::text(one.state.as_str()),
+        Field::Direction => direction(one.direction),
+        Field::Address => Value::text(&one.address),
+        Field::Ani => Value::text(&one.ani),
+        Field::Dnis => Value::text(&one.dnis),
+        Field::Provider => Value::text(&one.provider),
+        Field::Held => Value::Bool(one.held),
+        Field::Muted => Value::Bool(one.muted),
+        Field::Confined => Value::Bool(one.confined),
+        Field::Recording => Value::Bool(one.recording),
+        Field::RecordingState => Value::text(one.recording_state.as_str()),
+        Field::SecurePause => Value::Bool(one.secure_pause),
+        Field::RecordersState => Value::Object(Object::Recorders(one.recorders)),
+        Field::ScreenRecordingState => Value::text(&one.screen_recording_state),
+        Field::Attributes => Value::Map(Map::Attributes(&one.attributes)),
+        Field::FlaggedReason => Value::text(&one.flagged_reason),
+        Field::WrapupCode => Value::text(&one.wrapup_code),
+        Field::DisconnectType => Value::text(&one.disconnect_type),
+        Field::MediaRoles => Value::List(List::Texts(&one.media_roles)),
+        Field::Skills => Value::List(List::Texts(&one.skills)),
+        Field::Language => Value::text(&one.language),
+        Field::Priority => Value::Int(one.priority),
+        Field::StartTime => time(one.start_time),
+        Field::ConnectedTime => time(one.connected_time),
+        Field::EndTime => time(one.end_time),
+        Field::Divisions
+        | Field::ExternalTag
+        | Field::AdhocState
+        | Field::CustomerExperienceState
+        | Field::AgentExperienceState
+        | Field::SnippetState => empty(&field.of_type()),
     }
-    if let Some((_, at)) = times.iter().find(|(known, _)| *known == field) {
-        return Some(time(*at));
-    }
-    if field == Field::Priority {
-        Some(Value::Int(one.priority))
-    } else if field == Field::Queue {
-        Some(Value::Object(Object::Queue(Some(&one.queue))))
-    } else if field == Field::RecordersState {
-        Some(Value::Object(Object::Recorders(one.recorders)))
-    } else if field == Field::Attributes {
-        Some(Value::Map(Map::Attributes(&one.attributes)))
-    } else if field == Field::MediaRoles {
-        Some(Value::List(List::Texts(&one.media_roles)))
-    } else if field == Field::Skills {
-        Some(Value::List(List::Texts(&one.skills)))
-    } else if field == Field::Direction {
-        Some(direction(one.direction))
-    } else {
-        None
-    }
-}
-
-fn words(one: &Participant, field: Field) -> Value<'_> {
-    let words: [(Field, &str); 19] = [
-        (Field::Id, one.id.as_str()),
-        (Field::Purpose, &one.purpose),
-        (Field::Name, &one.name),
-        (Field::UserId, one.user.as_str()),
-        (Field::QueueId, one.queue.id.as_str()),
-        (Field::QueueName, &one.queue.name),
-        (Field::Team, &one.team),
-        (Field::Media, one.media.as_str()),
-        (Field::State, one.state.as_str()),
-        (Field::Address, &one.address),
-        (Field::Ani, &one.ani),
-        (Field::Dnis, &one.dnis),
-        (Field::Provider, &one.provider),
-        (Field::RecordingState, one.recording_state.as_str()),
-        (Field::ScreenRecordingState, &one.screen_recording_state),
-        (Field::FlaggedReason, &one.flagged_reason),
-        (Field::WrapupCode, &one.wrapup_code),
-        (Field::DisconnectType, &one.disconnect_type),
-        (Field::Language, &one.language),
-    ];
-    let found = words.iter().find(|(known, _)| *known == field);
-    found.map_or_else(|| empty(&field.of_type()), |(_, word)| Value::text(word))
 }
 
 fn direction(direction: Option<Direction>) -> Value<'static> {
