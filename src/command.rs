@@ -16,8 +16,10 @@ pub mod simulate;
 pub mod test;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -191,15 +193,49 @@ pub fn main(out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
     }
 }
 
-/// The environment, and `.env` where the command is started by hand.
-pub fn environment() -> BTreeMap<String, String> {
+/// The environment, and `.env` where the command is started by hand. A variable that is no text is none of ours.
+///
+/// # Errors
+/// Where `.env` has a line of ours that cannot be read: it would be missed in silence.
+pub fn environment() -> Result<BTreeMap<String, String>, Failure> {
     let mut all = BTreeMap::new();
-    if std::env::var_os("INVOCATION_ID").is_none() {
-        let pairs = dotenvy::dotenv_iter().into_iter().flatten();
-        all.extend(pairs.filter_map(Result::ok));
+    if std::env::var_os("INVOCATION_ID").is_none()
+        && let Some((path, bytes)) = find_dot_env()
+    {
+        all.extend(read_dot_env(&path.display().to_string(), &bytes)?);
     }
-    all.extend(std::env::vars());
-    all
+    let texts =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    all.extend(std::env::vars_os().filter_map(texts));
+    Ok(all)
+}
+
+/// The `.env` of this folder or of one above it, where this user may read it.
+fn find_dot_env() -> Option<(PathBuf, Vec<u8>)> {
+    let here = std::env::current_dir().ok()?;
+    let path = here.ancestors().map(|folder| folder.join(".env")).find(|path| path.is_file())?;
+    let bytes = std::fs::read(&path).ok()?;
+    Some((path, bytes))
+}
+
+/// What a `.env` sets. A line that cannot be read is a mistake where it is one of ours; what else stands in the
+/// file is for others. It is named and not shown: it may hold a secret.
+fn read_dot_env(file: &str, bytes: &[u8]) -> Result<BTreeMap<String, String>, Failure> {
+    let pairs: BTreeMap<String, String> = dotenvy::from_read_iter(bytes).filter_map(Result::ok).collect();
+    let text = String::from_utf8_lossy(bytes);
+    let unread = text.lines().zip(1..).filter_map(|(line, number)| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let name = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next()?;
+        let is_ours = ["GENESYS", "RECWARDEN_", "TEST_"].iter().any(|ours| name.starts_with(ours));
+        (is_ours && !pairs.contains_key(name)).then(|| Diagnostic {
+            line: number,
+            help: Some("write it as NAME='VALUE', in UTF-8".to_owned()),
+            ..Diagnostic::of_file(file, format!("the line of {name} cannot be read"))
+        })
+    });
+    let unread: Vec<Diagnostic> = unread.collect();
+    if unread.is_empty() { Ok(pairs) } else { Err(Failure::Configuration(unread)) }
 }
 
 /// The runtime that the daemon runs in.
@@ -241,6 +277,23 @@ pub fn log_to_warnings() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dot_env_that_cannot_be_read_is_told_and_its_secret_is_not() {
+        let read = |text: &[u8]| read_dot_env(".env", text);
+        let told = |text| read(text).expect_err("a failure").to_string();
+        let parsed = told(b"# ours\nGENESYS_CLIENT_ID=a\nexport GENESYS_CLIENT_SECRET=hunter 2\n");
+        assert!(
+            parsed.starts_with(".env:3:1: error: the line of GENESYS_CLIENT_SECRET cannot be read"),
+            "{parsed}"
+        );
+        assert!(!parsed.contains("hunter"), "{parsed}");
+        for text in [&b"GENESYS_REGION us-east-1\n"[..], b"GENESYS_REGION='us", b"GENESYS_REGION=\xff\n"] {
+            assert!(told(text).contains(":1:1: error: the line of GENESYS_REGION"), "{}", told(text));
+        }
+        let others = read(b"FLAGS=-a -b\nX\nTEST_ACTION='stop'\n").expect("pairs");
+        assert_eq!(others.into_iter().collect::<Vec<_>>(), [("TEST_ACTION".to_owned(), "stop".to_owned())]);
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -15,7 +15,7 @@ pub use watch::Sight;
 
 pub use read::bytes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use std::time::Duration;
 use globset::Glob;
 
 use crate::audit::redact::Pattern;
+use crate::http;
 use crate::io::token::Secret;
 use crate::model::document::{Diagnostic, Document, Severity, Table, nearest};
 use crate::model::ids::QueueId;
@@ -83,7 +84,7 @@ pub struct Webhook {
     /// Where it listens.
     pub listen: String,
     /// What a caller must know.
-    pub secret: Secret,
+    pub secret: http::secret::Secret,
 }
 
 /// `[alert]`.
@@ -108,7 +109,7 @@ pub struct Settings {
     pub state_directory: PathBuf,
     /// Where health, metrics and the page are served; empty for nowhere.
     pub http_listen: String,
-    /// The webhook's; none where it is not configured.
+    /// The webhook's; none where it is not configured, or credentials were not asked for.
     pub webhook: Option<Webhook>,
     /// Where alerts go.
     pub alert: Alert,
@@ -155,6 +156,9 @@ pub enum Credentials {
     Unneeded,
 }
 
+/// The main file is not there: perhaps another one is meant.
+const ANOTHER_FILE: &str = "name the configuration with --config FILE or RECWARDEN_CONFIG";
+
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -173,7 +177,7 @@ impl Source {
     /// Every mistake, in the order of the files.
     pub fn load(&self) -> Result<Loaded, Vec<Diagnostic>> {
         let name = self.path.display().to_string();
-        let text = files::text(&self.path).map_err(|why| vec![unreadable(&name, &why)])?;
+        let text = files::text(&self.path).map_err(|one| vec![one.told(&name, Some(ANOTHER_FILE))])?;
         let folder = self.path.parent().map(Path::to_path_buf).unwrap_or_default();
         let mut document = Document::new(&name, text.as_str());
         let mut compiler = Compiler::default();
@@ -221,12 +225,6 @@ impl Source {
     }
 }
 
-/// The main file cannot be read: perhaps another one is meant.
-fn unreadable(name: &str, why: &str) -> Diagnostic {
-    let help = "name the configuration with --config FILE or RECWARDEN_CONFIG".to_owned();
-    Diagnostic { help: Some(help), ..Diagnostic::of_file(name, why) }
-}
-
 /// The queues and users that `[subscribe]` names, where it is written well; what is not is noted elsewhere.
 fn subscribed(root: &mut Table<'_, '_>) -> (Vec<PlacedName>, Vec<PlacedName>) {
     let Some(table) = root.raw("subscribe") else { return (Vec::new(), Vec::new()) };
@@ -254,13 +252,21 @@ pub fn unknown_queue(named: &PlacedName, queues: &BTreeMap<QueueId, String>) -> 
     (!known && !queues.is_empty()).then(|| unknown(named, "queue", queues.values()))
 }
 
-/// A name that is none of the known, with the nearest.
+/// Names that are shown where none is near.
+const NAMES_SHOWN: usize = 10;
+
+/// A name that is none of the known, with the nearest, or some.
 pub fn unknown<'n>(named: &PlacedName, what: &str, known: impl Iterator<Item = &'n String>) -> Diagnostic {
     let text = &named.text;
-    let near = nearest(text, known.map(String::as_str));
-    Diagnostic {
-        message: format!("there is no {what} '{text}' on the platform"),
-        help: near.map(|near| format!("did you mean '{near}'?")),
-        ..named.place.clone()
-    }
+    let known: BTreeSet<&str> = known.map(String::as_str).collect();
+    let help = match nearest(text, known.iter().copied()) {
+        Some(near) => format!("did you mean '{near}'?"),
+        None => {
+            let some: Vec<&str> = known.iter().copied().take(NAMES_SHOWN).collect();
+            let more = if known.len() > some.len() { ", ..." } else { "" };
+            format!("there are: {}{more}", some.join(", "))
+        }
+    };
+    let message = format!("there is no {what} '{text}' on the platform");
+    Diagnostic { message, help: Some(help), ..named.place.clone() }
 }

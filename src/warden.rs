@@ -20,6 +20,7 @@ mod bench;
 pub mod book;
 pub mod brake;
 mod clock;
+mod counters;
 mod deciding;
 pub mod dice;
 pub mod directory;
@@ -45,6 +46,7 @@ pub mod worklist;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+pub use counters::COUNTERS;
 pub use explaining::Explained;
 pub use facts::Keeping;
 pub use output::{Level, Note, Output, Reply, SocketOrder};
@@ -393,9 +395,5 @@ impl Warden {
 
     fn note(&mut self, level: Level, message: impl Into<String>) {
         self.outputs.push_back(Output::Note(Note { level, message: message.into() }));
-    }
-
-    fn count(&mut self, what: &'static str) {
-        *self.counters.entry(what).or_default() += 1;
     }
 }

@@ -265,9 +265,22 @@ fn an_order_by_hand_goes_through_the_daemon_and_a_wrong_one_nowhere() {
     assert!(said(&stopped).starts_with("confirmed: "), "{}", said(&stopped));
     let status = said(&run(&["status", &id]));
     assert!(status.contains("paused; the policy says stop (directive)"), "{status}");
+    let again = run(&["stop", &id]);
+    assert_eq!(again.status.code(), Some(0), "{}", said(&again));
     let unknown = run(&["stop", "00000000-0000-4000-8000-000000000000"]);
     assert_eq!(unknown.status.code(), FAILED);
-    assert!(said(&unknown).contains("does not exist"), "{}", said(&unknown));
+    assert_eq!(said(&unknown).matches("does not exist").count(), 1, "{}", said(&unknown));
+    let unknown = run(&["status", "00000000-0000-4000-8000-000000000000"]);
+    assert!(said(&unknown).contains("there is no conversation 00000000-"), "{}", said(&unknown));
+    let ended = simulator.process.wait_for("the end of a call", |line| {
+        line["detail"].as_str().is_some_and(|text| text.contains("wrapped up"))
+    });
+    let ended = ended["subject"].as_str().expect("a conversation");
+    let status = said(&run(&["status", ended]));
+    assert!(status.contains("ended; the daemon that runs here does not follow it"), "{status}");
+    let late = run(&["stop", ended]);
+    assert_eq!(late.status.code(), FAILED);
+    assert!(said(&late).contains("the order was given up: the conversation ended"), "{}", said(&late));
     for arguments in [&["stop", "abc"][..], &["stop"]] {
         assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
     }
@@ -322,6 +335,72 @@ fn sigterm_before_the_start_is_over_ends_it_in_time() {
     let mut daemon: Process = site.daemon();
     health_address(&mut daemon);
     assert_eq!(daemon.told_to_stop(), Some(0));
+}
+
+#[test]
+fn a_secret_that_is_written_where_none_belongs_is_refused_and_not_repeated() {
+    let in_the_table = folder("[genesys]\nclient_secret = \"hunter2\"\n[webhook]\nsecret = \"hunter2\"\n");
+    for command in ["check", "run"] {
+        let output = recwarden(in_the_table.path(), &[command, "--config", "recwarden.toml"], &[]);
+        let said = said(&output);
+        assert_eq!(output.status.code(), INVALID, "{said}");
+        for part in
+            [":2:18: error: a secret does not belong into this file", ":4:11: error: a secret does not"]
+        {
+            assert!(said.contains(part), "'{part}' is not in:\n{said}");
+        }
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    let no_base64 = folder(&format!(
+        "{NOWHERE}client_id = \"c\"\nclient_secret_file = \"secret\"\n[webhook]\nsecret_file = \"secret\"\n"
+    ));
+    std::fs::write(no_base64.path().join("secret"), "whsec_!").expect("written");
+    refused(
+        no_base64.path(),
+        &["run"],
+        INVALID,
+        &["recwarden.toml:6:16: error: the webhook secret begins with"],
+    );
+}
+
+#[test]
+fn what_is_no_text_in_the_environment_does_no_harm_and_a_dot_env_that_is_bad_is_told() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = folder("");
+    let odd = std::ffi::OsStr::from_bytes(b"\xff\xfe");
+    let mut command = std::process::Command::new(players::PROGRAM);
+    let command =
+        command.args(["check", "--config", "recwarden.toml"]).current_dir(folder.path()).env("ODD", odd);
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    std::fs::write(folder.path().join(".env"), "A=1\nGENESYS_CLIENT_SECRET=hunter 2\n").expect("written");
+    let told = ".env:2:1: error: the line of GENESYS_CLIENT_SECRET cannot be read";
+    refused(folder.path(), &["run"], INVALID, &[told, "help: write it as NAME='VALUE'"]);
+}
+
+#[test]
+fn the_audit_commands_read_what_a_crash_tore_and_what_is_no_text() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| recwarden(folder.path(), &[&["audit"], arguments].concat(), &[]);
+    let no_configuration = run(&["verify"]);
+    assert_eq!(no_configuration.status.code(), INVALID);
+    assert!(said(&no_configuration).contains("--directory DIR"), "{}", said(&no_configuration));
+    let file = folder.path().join("audit-2026-01-05-1.jsonl");
+    std::fs::write(&file, "{\"kind\":\"alert\"}\nno record\n{\"kind\":\"alert\"}\n{\"kind\":\"al")
+        .expect("written");
+    let shown = run(&["show", "--kind", "alert", "--directory", "."]);
+    assert_eq!(shown.status.code(), FAILED);
+    assert_eq!(String::from_utf8_lossy(&shown.stdout).lines().count(), 2, "{}", said(&shown));
+    assert!(said(&shown).contains(":2 is not a record (1 line such)"), "{}", said(&shown));
+    let tail = run(&["tail", "-n", "1", "--directory", "."]);
+    assert_eq!(String::from_utf8_lossy(&tail.stdout), "{\"kind\":\"alert\"}\n");
+    let unknown = run(&["show", "--kind", "decison", "--directory", "."]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(said(&unknown).contains("a similar value exists: 'decision'"), "{}", said(&unknown));
+    std::fs::write(&file, b"\xff\xfe\n").expect("written");
+    let verified = run(&["verify", "--directory", "."]);
+    assert_eq!(verified.status.code(), FAILED);
+    assert!(said(&verified).contains(":1: the line is not a record"), "{}", said(&verified));
 }
 
 #[test]

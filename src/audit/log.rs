@@ -193,6 +193,10 @@ impl<D: Disk> Log<D> {
             let broken = |found| LogError::Broken { file: name.to_owned(), line: number + 1, found };
             if number == 0 {
                 self.link = Link::before(line).map_err(broken)?;
+                let (expected, found) = (first_of(name).unwrap_or(self.link.seq), self.link.seq);
+                if expected != found {
+                    return Err(broken(Break::Missing { expected, found }));
+                }
             }
             let sealed = self.link.follow(line).map_err(broken)?;
             if number == 0 {
@@ -345,12 +349,14 @@ fn seal(link: &mut Link, at: Wall, record: &Record, text: &mut String) {
     }
 }
 
+/// The first record of a file, as its name says.
+fn first_of(name: &str) -> Option<u64> {
+    name.strip_prefix("audit-")?.strip_suffix(".jsonl")?.rsplit('-').next()?.parse().ok()
+}
+
 /// The files of a log among these names, in the order of their records.
 pub fn in_order(names: Vec<String>) -> Vec<String> {
-    let numbered = |name: String| {
-        let seq = name.strip_prefix("audit-")?.strip_suffix(".jsonl")?.rsplit('-').next()?.parse::<u64>();
-        Some((seq.ok()?, name))
-    };
+    let numbered = |name: String| Some((first_of(&name)?, name));
     let mut files: Vec<(u64, String)> = names.into_iter().filter_map(numbered).collect();
     files.sort();
     files.into_iter().map(|(_, name)| name).collect()

@@ -91,6 +91,35 @@ pub enum Record {
 }
 
 impl Record {
+    /// All that can stand in `kind`.
+    pub const KINDS: [&str; 25] = [
+        "daemon.started",
+        "daemon.stopped",
+        "policy.loaded",
+        "decision",
+        "attempt",
+        "outcome",
+        "confirmed",
+        "superseded",
+        "abandoned",
+        "would",
+        "gap.opened",
+        "gap.closed",
+        "directive",
+        "directive.released",
+        "facts",
+        "hold",
+        "hold.ended",
+        "contested",
+        "residual",
+        "dropped",
+        "alert",
+        "rule.failed",
+        "carried",
+        "retired",
+        "checkpoint",
+    ];
+
     /// The word that stands in `kind`.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -196,4 +225,17 @@ pub enum HoldEnd {
 pub struct Cut {
     /// How many bytes.
     pub bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_kinds_are_named() {
+        let unknown =
+            serde_json::from_str::<Record>(r#"{"kind":"x"}"#).expect_err("no such kind").to_string();
+        let known: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
+        assert_eq!(known, Record::KINDS);
+    }
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
 use super::{Failure, environment};
@@ -12,6 +13,7 @@ use crate::audit::chain::{Link, Sealed};
 use crate::audit::history::{History, Stopped};
 use crate::audit::record::Record;
 use crate::io::journal;
+use crate::model::diagnostic::Diagnostic;
 use crate::settings::{Credentials, Source};
 
 /// `tail --follow` looks for new lines so often.
@@ -55,7 +57,7 @@ pub enum What {
         #[arg(long)]
         decision: Option<String>,
         /// Only of this kind.
-        #[arg(long)]
+        #[arg(long, value_parser = PossibleValuesParser::new(Record::KINDS), hide_possible_values = true)]
         kind: Option<String>,
     },
     /// Check the chain, the files and the order promise
@@ -71,8 +73,8 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
         Some(directory) => directory.clone(),
         None => {
             let credentials = Credentials::Unneeded;
-            let source = Source { path: options.config.clone(), environment: environment(), credentials };
-            source.load().map_err(Failure::Configuration)?.settings.audit.directory
+            let source = Source { path: options.config.clone(), environment: environment()?, credentials };
+            source.load().map_err(or_name_the_folder)?.settings.audit.directory
         }
     };
     let shown = match &options.what {
@@ -92,13 +94,26 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     }
 }
 
+/// An auditor has no configuration.
+fn or_name_the_folder(mut mistakes: Vec<Diagnostic>) -> Failure {
+    if let [one] = &mut mistakes[..]
+        && one.source.is_none()
+    {
+        one.help = Some(
+            "name the folder of the log with --directory DIR, or the configuration with --config FILE".into(),
+        );
+    }
+    Failure::Configuration(mistakes)
+}
+
+/// The files of the log. What is no text is for the chain to find: no byte of it fits a hash.
 fn texts(directory: &Path) -> Result<Vec<(PathBuf, String)>, Failure> {
     let paths = journal::files(directory).map_err(|error| Failure::failed(&error))?;
     if paths.is_empty() {
         return Err(Failure::Failed(format!("there is no audit log in {}", directory.display())));
     }
-    let read = |path: PathBuf| match std::fs::read_to_string(&path) {
-        Ok(text) => Ok((path, text)),
+    let read = |path: PathBuf| match std::fs::read(&path) {
+        Ok(bytes) => Ok((path, String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) => Err(Failure::Failed(format!("{} cannot be read: {error}", path.display()))),
     };
     paths.into_iter().map(read).collect()
@@ -112,7 +127,7 @@ enum Follow {
 
 fn tail(directory: &Path, count: usize, follow: Follow, out: &mut dyn Write) -> Result<(), Failure> {
     let all = texts(directory)?;
-    let lines: Vec<&str> = all.iter().flat_map(|(_, text)| text.lines()).collect();
+    let lines: Vec<&str> = all.iter().flat_map(|(_, text)| whole_lines(text)).collect();
     for line in &lines[lines.len().saturating_sub(count)..] {
         writeln!(out, "{line}")?;
     }
@@ -127,8 +142,7 @@ fn tail(directory: &Path, count: usize, follow: Follow, out: &mut dyn Write) -> 
         let paths = journal::files(directory).map_err(|error| Failure::failed(&error))?;
         for path in paths.iter().rev().take(2).rev() {
             let text = std::fs::read_to_string(path).unwrap_or_default();
-            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-            for line in whole.lines() {
+            for line in whole_lines(&text) {
                 let seq = Link::before(line).map_or(0, |link| link.seq);
                 if seq > printed {
                     printed = seq;
@@ -140,17 +154,19 @@ fn tail(directory: &Path, count: usize, follow: Follow, out: &mut dyn Write) -> 
     }
 }
 
+/// The lines that are written to their end: the last may be under way, or torn by a crash.
+fn whole_lines(text: &str) -> std::str::Lines<'_> {
+    text.rfind('\n').map_or("", |end| &text[..end]).lines()
+}
+
 fn show(directory: &Path, wanted: &[(&str, &Option<String>)], out: &mut dyn Write) -> Result<(), Failure> {
+    let mut odd = Vec::new();
     for (path, text) in texts(directory)? {
-        for (number, line) in text.lines().enumerate() {
-            let fields: BTreeMap<String, serde_json::Value> =
-                serde_json::from_str(line).map_err(|error| {
-                    Failure::Failed(format!(
-                        "{} line {} is not a record: {error}",
-                        path.display(),
-                        number + 1
-                    ))
-                })?;
+        for (number, line) in whole_lines(&text).enumerate() {
+            let Ok(fields) = serde_json::from_str::<BTreeMap<String, serde_json::Value>>(line) else {
+                odd.push(format!("{}:{}", path.display(), number + 1));
+                continue;
+            };
             let fits = |(key, value): &(&str, &Option<String>)| match value {
                 None => true,
                 Some(value) => fields.get(*key).and_then(serde_json::Value::as_str) == Some(value),
@@ -160,7 +176,20 @@ fn show(directory: &Path, wanted: &[(&str, &Option<String>)], out: &mut dyn Writ
             }
         }
     }
-    Ok(())
+    match &odd[..] {
+        [] => Ok(()),
+        [first, ..] => Err(Failure::Failed(format!(
+            "{} is not a record ({} such); recwarden audit verify tells what else is wrong",
+            first,
+            count(odd.len(), "line")
+        ))),
+    }
+}
+
+/// So many of something.
+fn count(number: usize, what: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{s}")
 }
 
 /// What a log that verifies says of itself.
@@ -252,11 +281,9 @@ fn verify(directory: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         Stopped::Cleanly => "closed by a clean stop",
         Stopped::No => "not closed: the daemon runs, or it crashed",
     };
-    let (records, files) = (verified.records, verified.files);
-    writeln!(
-        out,
-        "{records} records in {files} files; {ended} decisions ended, {open} open; the log is {end}"
-    )?;
+    let records = count(usize::try_from(verified.records).unwrap_or(usize::MAX), "record");
+    let (files, ended) = (count(verified.files, "file"), count(ended, "decision"));
+    writeln!(out, "{records} in {files}; {ended} ended, {open} open; the log is {end}")?;
     if verified.torn > 0 {
         writeln!(out, "the last line is unfinished ({} bytes); the next start cuts it off", verified.torn)?;
     }
@@ -264,6 +291,9 @@ fn verify(directory: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         writeln!(out, "the chain and the order promise hold; there are no checkpoints to verify")?;
         Ok(())
     } else {
-        Err(Failure::Failed(format!("the log does not verify: {} findings", verified.findings.len())))
+        Err(Failure::Failed(format!(
+            "the log does not verify: {}",
+            count(verified.findings.len(), "finding")
+        )))
     }
 }

@@ -67,7 +67,7 @@ fn size(text: &str) -> Result<u64, String> {
 pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -> Result<(), Failure> {
     super::log_to_warnings();
     let credentials = Credentials::Needed;
-    let source = Source { path: options.config.clone(), environment: environment(), credentials };
+    let source = Source { path: options.config.clone(), environment: environment()?, credentials };
     let loaded = source.load().map_err(Failure::Configuration)?;
     let settings = loaded.settings;
     let Some(genesys) = settings.genesys else { return Ok(()) };

@@ -31,7 +31,7 @@ pub struct Options {
 /// Where the configuration is invalid, or the platform refuses something.
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     let credentials = if options.online { Credentials::Needed } else { Credentials::Unneeded };
-    let source = Source { path: options.config.clone(), environment: environment(), credentials };
+    let source = Source { path: options.config.clone(), environment: environment()?, credentials };
     let loaded = source.load().map_err(Failure::Configuration)?;
     for warning in &loaded.warnings {
         writeln!(out, "{warning}")?;
@@ -44,6 +44,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
         return Err(Failure::Warned(loaded.warnings.len()));
     }
     let rules = loaded.policy.terms().len();
-    writeln!(out, "{}: valid, {rules} rules, policy {}", options.config.display(), loaded.policy.sha256())?;
+    let s = if rules == 1 { "" } else { "s" };
+    writeln!(out, "{}: valid, {rules} rule{s}, policy {}", options.config.display(), loaded.policy.sha256())?;
     if options.online { super::runtime()?.block_on(online::run(&loaded, out)) } else { Ok(()) }
 }

@@ -11,14 +11,14 @@ use tokio::sync::mpsc;
 
 use super::{Failure, environment};
 use crate::daemon::{self, startup};
-use crate::http::ask::{DecisionState, DirectiveOrder, Order, Origin, WAITING_ASKS};
+use crate::http::ask::{CallView, DecisionState, DirectiveOrder, Order, Origin, WAITING_ASKS};
 use crate::http::{control, order};
 use crate::io::clock::Clock;
 use crate::io::signals::Signal;
 use crate::model::ids::ConversationId;
 use crate::model::recording::Action;
 use crate::settings::{Credentials, Loaded, Source};
-use crate::wire::reply::{self, RawAnswer};
+use crate::wire::reply::{self, Fault, RawAnswer};
 use crate::wire::request::Request;
 
 /// The decision is looked at so often.
@@ -72,7 +72,7 @@ pub enum Wanted {
 /// Where the order is refused, or does not come true in time.
 pub fn run(wanted: Wanted, options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     super::log_to_warnings();
-    let environment = environment();
+    let environment = environment()?;
     let given = options.conversation.clone().or_else(|| environment.get("TEST_CONVERSATION_ID").cloned());
     let Some(given) = given else {
         let message = "which conversation? Name its id, or set TEST_CONVERSATION_ID";
@@ -84,10 +84,12 @@ pub fn run(wanted: Wanted, options: &Options, out: &mut dyn Write) -> Result<(),
         Wanted::FromEnvironment => match environment.get("TEST_ACTION").map(String::as_str) {
             Some("start") => Wanted::Directive(Action::Start),
             Some("stop") => Wanted::Directive(Action::Stop),
-            other => {
-                let message =
-                    format!("TEST_ACTION must be start or stop, not '{}'", other.unwrap_or_default());
-                return Err(Failure::Usage(message));
+            Some(other) => {
+                return Err(Failure::Usage(format!("TEST_ACTION must be start or stop, not '{other}'")));
+            }
+            None => {
+                let message = "start or stop? Set TEST_ACTION, in the environment or in .env";
+                return Err(Failure::Usage(message.into()));
             }
         },
         other @ (Wanted::Directive(_) | Wanted::Status) => other,
@@ -142,19 +144,21 @@ async fn ask_daemon(
     options: &Options,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let body = order::written(&directive(conversation, action, options));
+    let body = order::written(&directive(conversation.clone(), action, options));
     let taken = call(socket, "/control/directive", Some(body)).await?;
     let message = taken["message"].as_str().unwrap_or_default().to_owned();
     let Some(decision) = taken["decision"].as_str().map(str::to_owned) else {
-        return say(out, options, None, "none", &message);
+        let known = call(socket, &format!("/control/conversations/{conversation}"), None).await?;
+        let known = serde_json::from_value(known).map_err(|error| Failure::failed(&error))?;
+        return say(out, options, &Outcome { decision: None, state: at_once(known, action), message });
     };
     let clock = Clock::start();
     loop {
         let view = call(socket, &format!("/control/decisions/{decision}"), None).await?;
         let state = view["state"].as_str().unwrap_or_default().to_owned();
         if state != "open" || clock.now().mono.since_start() >= Duration::from_secs(options.wait) {
-            let message = view["message"].as_str().unwrap_or_default();
-            return say(out, options, Some(&decision), &state, message);
+            let message = view["message"].as_str().unwrap_or_default().to_owned();
+            return say(out, options, &Outcome { decision: Some(decision), state, message });
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -189,53 +193,84 @@ async fn alone(
     let Some(parts) = built else { return Ok(()) };
     let daemon = tokio::spawn(daemon::run(parts));
     let asks = crate::http::ask::Asks::over(asks_tx);
-    let done = follow(&asks, directive(conversation, action, options), options).await;
+    let done = follow(&asks, directive(conversation, action, options), action, options).await;
     // The daemon ends on this; where it has ended already there is nothing to tell.
     signals_tx.send(Signal::Drain).await.ok();
     let ended = daemon.await.map_err(|error| Failure::failed(&error))?;
     ended.map_err(|error| Failure::failed(&error))?;
-    let (decision, state, message) = done?;
-    say(out, options, decision.as_deref(), state, &message)
+    say(out, options, &done?)
 }
 
 async fn follow(
     asks: &crate::http::ask::Asks,
     directive: DirectiveOrder,
+    action: Action,
     options: &Options,
-) -> Result<(Option<String>, &'static str, String), Failure> {
+) -> Result<Outcome, Failure> {
+    let conversation = directive.conversation.clone();
     let taken = asks.direct(directive).await.map_err(|error| Failure::failed(&error))?;
-    let Some(decision) = taken.decision else { return Ok((None, "none", taken.message)) };
+    let Some(decision) = taken.decision else {
+        let known = asks.conversation(conversation).await.map_err(|error| Failure::failed(&error))?;
+        return Ok(Outcome { decision: None, state: at_once(known, action), message: taken.message });
+    };
     let clock = Clock::start();
     loop {
         let view = asks.decision(decision.clone()).await.map_err(|error| Failure::failed(&error))?;
-        let Some(view) = view else { return Ok((Some(decision.to_string()), "open", taken.message)) };
         let waited = clock.now().mono.since_start() >= Duration::from_secs(options.wait);
-        if view.state != DecisionState::Open || waited {
-            return Ok((Some(decision.to_string()), view.state.as_str(), view.message));
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
+        let (state, message) = match view {
+            Some(view) if view.state == DecisionState::Open && !waited => {
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
+            Some(view) => (view.state.as_str(), view.message),
+            None => (DecisionState::Open.as_str(), taken.message),
+        };
+        return Ok(Outcome { decision: Some(decision.to_string()), state: state.to_owned(), message });
     }
 }
 
-fn say(
-    out: &mut dyn Write,
-    options: &Options,
-    decision: Option<&str>,
-    state: &str,
-    message: &str,
-) -> Result<(), Failure> {
+/// What became of an order.
+struct Outcome {
+    /// The decision that it led to, where it led to one.
+    decision: Option<String>,
+    /// How that stands; without one [`AS_WANTED`] or [`NOT_DONE`].
+    state: String,
+    message: String,
+}
+
+/// No decision was needed.
+const AS_WANTED: &str = "none";
+/// No decision could be made: something outranks the order, the conversation is over, or it is a dry run.
+const NOT_DONE: &str = "not-done";
+
+/// The state of an order that led to no decision.
+fn at_once(known: Option<CallView>, action: Action) -> String {
+    let satisfied = known.is_some_and(|call| action.is_satisfied_by(call.observed));
+    if satisfied { AS_WANTED } else { NOT_DONE }.to_owned()
+}
+
+fn say(out: &mut dyn Write, options: &Options, outcome: &Outcome) -> Result<(), Failure> {
+    let Outcome { decision, state, message } = outcome;
+    let of = decision.as_ref().map(|id| format!(" (decision {id})")).unwrap_or_default();
+    let failed = match state.as_str() {
+        "abandoned" => Some(format!("the order was given up: {message}{of}")),
+        "open" => Some(format!(
+            "the order has not come true within {} s: {message}{of}. It stands, and the daemon goes on with it",
+            options.wait
+        )),
+        NOT_DONE => Some(message.clone()),
+        _ => None,
+    };
     match (options.format, decision) {
         (Format::Json, _) => {
             writeln!(out, "{}", json!({"decision": decision, "state": state, "message": message}))?;
         }
-        (Format::Text, Some(decision)) => writeln!(out, "{state}: {message} (decision {decision})")?,
-        (Format::Text, None) => writeln!(out, "{message}")?,
+        (Format::Text, Some(_)) if failed.is_none() => writeln!(out, "{state}: {message}{of}")?,
+        (Format::Text, None) if failed.is_none() => writeln!(out, "{message}")?,
+        // Told once, as the failure.
+        (Format::Text, _) => {}
     }
-    match state {
-        "abandoned" => Err(Failure::Failed(format!("the order was given up: {message}"))),
-        "open" => Err(Failure::Failed(format!("the order has not come true within {} s", options.wait))),
-        _ => Ok(()),
-    }
+    failed.map_or(Ok(()), |failed| Err(Failure::Failed(failed)))
 }
 
 async fn status(
@@ -262,8 +297,10 @@ async fn status(
     let Some(genesys) = &loaded.settings.genesys else { return Ok(()) };
     let clock = Clock::start();
     let api = startup::api(genesys, clock).await.map_err(|error| Failure::failed(&error))?;
-    let answer = api.send(&Request::GetConversation { conversation: conversation.clone() }).await;
-    reply::classify(&answer, clock.now().wall).map_err(|fault| Failure::Failed(fault.to_string()))?;
+    let request = Request::GetConversation { conversation: conversation.clone() };
+    let answer = api.send(&request).await;
+    reply::classify(&answer, clock.now().wall)
+        .map_err(|fault| Failure::Failed(unread(&conversation, &fault, request.permission())))?;
     let RawAnswer::Answered { body, .. } = answer else { return Ok(()) };
     let read = crate::wire::conversation::read(&body).map_err(|error| Failure::failed(&error))?;
     let observed = read.conversation.observed();
@@ -272,7 +309,26 @@ async fn status(
         Format::Json => {
             writeln!(out, "{}", json!({"conversation": conversation, "observed": observed, "state": live}))?;
         }
-        Format::Text => writeln!(out, "{conversation}: {observed}, {live}; no daemon runs here")?,
+        Format::Text => {
+            let daemon = match socket {
+                Some(_) => "the daemon that runs here does not follow it",
+                None => "no daemon runs here",
+            };
+            writeln!(out, "{conversation}: {observed}, {live}; {daemon}")?;
+        }
     }
     Ok(())
+}
+
+/// Why a conversation cannot be read, and what to do about it.
+fn unread(conversation: &ConversationId, fault: &Fault, permission: Option<&str>) -> String {
+    match (fault, permission) {
+        (Fault::Gone { message }, _) => format!("there is no conversation {conversation}: {message}"),
+        (Fault::Forbidden { .. }, Some(permission)) => {
+            format!(
+                "{conversation} cannot be read: {fault}; give the client's role {permission}, in every division"
+            )
+        }
+        _ => format!("{conversation} cannot be read: {fault}"),
+    }
 }

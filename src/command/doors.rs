@@ -1,6 +1,7 @@
 //! The doors of the daemon: who may ask it something while it runs. All are bound before the daemon starts,
 //! so that a port in use is told at once.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub struct Doors {
 /// Opens health and metrics, and the webhook where it is configured.
 ///
 /// # Errors
-/// Where an address is in use, or the webhook's secret is no secret.
+/// Where an address cannot be listened at.
 pub async fn open(settings: &Settings, asks: mpsc::Sender<Ask>) -> Result<Doors, Failure> {
     let asks = Asks::over(asks);
     let mut doors = Doors { closing: watch::channel(()).0, tasks: Vec::new(), webhook_secret: None };
@@ -41,13 +42,11 @@ pub async fn open(settings: &Settings, asks: mpsc::Sender<Ask>) -> Result<Doors,
         doors.serve(listener, health::router(asks.clone()));
     }
     if let Some(configured) = &settings.webhook {
-        let known =
-            secret::Secret::new(configured.secret.expose()).map_err(|error| Failure::failed(&error))?;
         let listener = bind(&configured.listen, "webhook.listen").await?;
         said("the webhook", &listener);
         let clock = Clock::start();
         let clock: webhook::WallClock = Arc::new(move || clock.now().wall);
-        let (secret_tx, secret) = watch::channel(known);
+        let (secret_tx, secret) = watch::channel(configured.secret.clone());
         doors.webhook_secret = Some(secret_tx);
         doors.serve(listener, webhook::router(asks, secret, clock));
     }
@@ -63,9 +62,14 @@ fn said(what: &str, listener: &TcpListener) {
 
 async fn bind(address: &str, key: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
-        Failure::Failed(format!(
-            "{key}: cannot listen at {address}: {error}; stop what is there, or choose another port"
-        ))
+        let what_now = if error.kind() == ErrorKind::AddrNotAvailable {
+            "write an address that this host has, such as 127.0.0.1"
+        } else if error.kind() == ErrorKind::PermissionDenied {
+            "choose a port above 1023"
+        } else {
+            "stop what is there, or choose another port"
+        };
+        Failure::Failed(format!("{key}: cannot listen at {address}: {error}; {what_now}"))
     })
 }
 

@@ -83,7 +83,7 @@ struct Tried {
 /// Where the configuration is invalid, or a recording was in a wrong state for longer than allowed.
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     let credentials = Credentials::Unneeded;
-    let source = Source { path: options.config.clone(), environment: environment(), credentials };
+    let source = Source { path: options.config.clone(), environment: environment()?, credentials };
     let loaded = source.load().map_err(Failure::Configuration)?;
     let rules: Vec<String> = loaded.policy.terms().iter().map(|one| one.name.clone()).collect();
     let drill = drill(options, loaded);

@@ -61,7 +61,7 @@ fn moment(text: &str) -> Result<Wall, String> {
 /// Where the configuration is invalid, a file cannot be read, or nothing is known of the conversation.
 pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -> Result<(), Failure> {
     let credentials = Credentials::Unneeded;
-    let source = Source { path: options.config.clone(), environment: environment(), credentials };
+    let source = Source { path: options.config.clone(), environment: environment()?, credentials };
     let loaded = source.load().map_err(Failure::Configuration)?;
     check_rule(options, &loaded)?;
     if is_file(&options.subject) {

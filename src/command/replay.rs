@@ -136,7 +136,7 @@ pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -
 
 fn load(path: &Path) -> Result<Loaded, Failure> {
     let credentials = Credentials::Unneeded;
-    let source = Source { path: path.to_path_buf(), environment: environment(), credentials };
+    let source = Source { path: path.to_path_buf(), environment: environment()?, credentials };
     source.load().map_err(Failure::Configuration)
 }
 

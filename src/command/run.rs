@@ -48,8 +48,11 @@ pub enum LogFormat {
 /// Where it cannot start.
 pub fn run(options: &Options) -> Result<(), Failure> {
     super::log_to(options.log_format);
-    let source =
-        Source { path: options.config.clone(), environment: environment(), credentials: Credentials::Needed };
+    let source = Source {
+        path: options.config.clone(),
+        environment: environment()?,
+        credentials: Credentials::Needed,
+    };
     let loaded = source.load().map_err(Failure::Configuration)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");

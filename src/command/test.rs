@@ -65,7 +65,7 @@ impl Results<'_> {
 /// Where the configuration or the tests are invalid, or a test fails.
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     let credentials = Credentials::Unneeded;
-    let source = Source { path: options.config.clone(), environment: environment(), credentials };
+    let source = Source { path: options.config.clone(), environment: environment()?, credentials };
     let loaded = source.load().map_err(Failure::Configuration)?;
     let chosen = |name: &str| options.tests.is_empty() || options.tests.iter().any(|one| name.contains(one));
     let suite = suite::collect(&loaded, chosen).map_err(Failure::Tests)?;

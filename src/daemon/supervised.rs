@@ -4,7 +4,6 @@ use tracing::{error, info, warn};
 
 use super::{DRAIN_WAIT, Daemon, STATUS_EVERY, Told, Unwritten};
 use crate::audit::record::{self, Record};
-use crate::http::secret::Secret;
 use crate::io::supervisor::Supervisor;
 use crate::io::token::chain;
 use crate::model::document::{Diagnostic, Severity};
@@ -18,7 +17,7 @@ impl Daemon {
     pub(super) fn reload(&mut self) -> Option<Input> {
         let source = self.parts.source.as_ref()?;
         Supervisor.reloading();
-        let input = match source.load().map_err(told).and_then(|loaded| self.take_over(loaded)) {
+        let input = match source.load().map(|loaded| self.take_over(loaded)) {
             Ok(input) => Some(input),
             Err(mistakes) => {
                 for mistake in &mistakes {
@@ -40,14 +39,7 @@ impl Daemon {
         input
     }
 
-    /// Nothing is taken over before all of it is known to be good.
-    fn take_over(&mut self, loaded: Loaded) -> Result<Input, Vec<String>> {
-        let secret = match &loaded.settings.webhook {
-            Some(webhook) => {
-                Some(Secret::new(webhook.secret.expose()).map_err(|error| vec![error.to_string()])?)
-            }
-            None => None,
-        };
+    fn take_over(&mut self, loaded: Loaded) -> Input {
         info!("the configuration was read again");
         for warning in &loaded.warnings {
             warn!("{warning}");
@@ -55,8 +47,8 @@ impl Daemon {
         for change in self.parts.fixed.changes_to(&loaded.settings.fixed()) {
             warn!("{change}");
         }
-        if let (Some(secret_tx), Some(secret)) = (&self.parts.webhook_secret, secret) {
-            secret_tx.send_replace(secret);
+        if let (Some(secret_tx), Some(webhook)) = (&self.parts.webhook_secret, &loaded.settings.webhook) {
+            secret_tx.send_replace(webhook.secret.clone());
         }
         let audit = &loaded.settings.audit;
         self.parts.journal.resettle(audit.rotate_every, audit.rotate_size);
@@ -65,7 +57,7 @@ impl Daemon {
         self.parts.redaction.resettle(loaded.settings.audit.redact);
         let mut settings = loaded.settings.warden;
         settings.enforcement = self.parts.warden.enforcement();
-        Ok(Input::Reload(Box::new((settings, loaded.policy))))
+        Input::Reload(Box::new((settings, loaded.policy)))
     }
 
     /// Says once of each queue that is named and is not on the platform: its rule waits in vain.
@@ -119,8 +111,4 @@ impl Daemon {
         let stopped = record::DaemonStopped { reason: "told to stop".into() };
         self.journal(vec![Record::DaemonStopped(stopped)], now).await
     }
-}
-
-fn told(mistakes: Vec<Diagnostic>) -> Vec<String> {
-    mistakes.iter().map(ToString::to_string).collect()
 }

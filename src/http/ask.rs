@@ -175,17 +175,6 @@ pub struct DecisionView {
     pub message: String,
 }
 
-/// The name of a Prometheus series with its labels, values escaped: `attempts_total{result="ok"}`.
-pub fn series(name: &str, labels: &[(&str, &str)]) -> String {
-    if labels.is_empty() {
-        return name.to_owned();
-    }
-    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    let labels: Vec<String> =
-        labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
-    format!("{name}{{{}}}", labels.join(","))
-}
-
 /// Why the loop gave no answer. Each is a 503: the sender may try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unanswered {
@@ -276,15 +265,6 @@ pub(crate) mod fake;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_series_is_named_with_its_labels_escaped() {
-        assert_eq!(series("up", &[]), "up");
-        assert_eq!(
-            series("failed_total", &[("rule", "a\"b\\c\nd"), ("mode", "enforce")]),
-            "failed_total{rule=\"a\\\"b\\\\c\\nd\",mode=\"enforce\"}"
-        );
-    }
 
     #[tokio::test]
     async fn a_full_channel_is_said_at_once() {

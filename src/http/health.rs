@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::http::ask::{Asks, Readiness, View};
 use crate::http::page;
 use crate::http::refusal::{self, Refusal};
+use crate::warden::COUNTERS;
 
 /// Its paths.
 pub fn router(asks: Asks) -> Router {
@@ -52,6 +53,10 @@ async fn metrics(State(asks): State<Asks>) -> Result<Response, Refusal> {
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
+/// The daemon's own counter.
+const WRITE_FAILURES: (&str, &str) =
+    ("recwarden_audit_write_failures_total", "times that the audit log could not be written");
+
 /// The view as Prometheus reads it.
 fn written(view: &View) -> String {
     let ready = if matches!(view.ready, Readiness::Ready) { 1.0 } else { 0.0 };
@@ -84,9 +89,12 @@ fn written(view: &View) -> String {
     for (name, help, value) in gauges {
         writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}").ok();
     }
-    for (series, value) in &view.counters {
-        let name = series.split('{').next().unwrap_or(series);
-        writeln!(text, "# TYPE {name} counter\n{series} {value}").ok();
+    for (name, value) in &view.counters {
+        let known = COUNTERS.iter().chain(&[WRITE_FAILURES]).find(|(known, _)| known == name);
+        if let Some((_, help)) = known {
+            writeln!(text, "# HELP {name} {help}").ok();
+        }
+        writeln!(text, "# TYPE {name} counter\n{name} {value}").ok();
     }
     text
 }
@@ -116,5 +124,13 @@ mod tests {
         assert_eq!(status, 200);
         assert!(text.contains("# TYPE recwarden_worklist gauge\nrecwarden_worklist 2\n"), "{text}");
         assert!(text.contains("recwarden_calls_astray 1\n"), "{text}");
+        let counted = "# HELP recwarden_decisions_total decisions made\n# TYPE recwarden_decisions_total counter\n\
+                       recwarden_decisions_total 4\n";
+        assert!(text.contains(counted), "{text}");
+        // A name is introduced once, whatever follows.
+        let mut names: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE ")).collect();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all, "{text}");
     }
 }

@@ -80,6 +80,9 @@ fn not_a_uuid(what: &str, text: &str) -> Malformed {
     Malformed(vec![format!("the {what} id {} is not a UUID", shortened(&json!(text)))])
 }
 
+/// No conversation lasts longer; leave `for` out to order something until its end.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// The hyphenated form alone, in lower case, as the platform writes its ids.
 fn uuid(text: &str) -> Option<String> {
     const HYPHENATED: usize = 36;
@@ -177,9 +180,9 @@ impl Fields {
     fn lasts(&mut self) -> Option<Duration> {
         let value = self.get("for")?;
         match value.as_str().map(humantime::parse_duration) {
-            Some(Ok(span)) if !span.is_zero() => Some(span),
+            Some(Ok(span)) if !span.is_zero() && span <= LONGEST => Some(span),
             Some(Ok(_) | Err(_)) | None => self.wrong(format!(
-                "\"for\" is {}; it must be a duration above zero such as \"10m\"",
+                "\"for\" is {}; it must be a duration above zero, such as \"10m\", and at most a year",
                 shortened(&value)
             )),
         }
@@ -252,6 +255,16 @@ mod tests {
     fn a_release_takes_no_duration() {
         let told = read(json!({"conversation_id": CONVERSATION, "release": true, "for": "5m"})).unwrap_err();
         assert!(told.contains("contradict"), "{told}");
+    }
+
+    #[test]
+    fn a_duration_is_above_zero_and_not_absurd() {
+        let body = |lasts: &str| json!({"conversation_id": CONVERSATION, "action": "stop", "for": lasts});
+        for absurd in ["0s", "-5m", "2years", "99999999999y", ""] {
+            let told = read(body(absurd)).unwrap_err();
+            assert!(told.contains("above zero") && told.contains("at most a year"), "{told}");
+        }
+        assert!(read(body("365d")).is_ok());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::io::token::{Tokens, chain};
+use crate::io::token::{Tokens, cause};
 use crate::wire::reply::{RateHeaders, RawAnswer, Transport};
 use crate::wire::request::Request;
 
@@ -112,7 +112,7 @@ async fn read(mut answer: reqwest::Response) -> RawAnswer {
 
 fn failed(error: reqwest::Error) -> Transport {
     let (timeout, connect) = (error.is_timeout(), error.is_connect());
-    let why = chain(&error.without_url());
+    let why = cause(&error.without_url());
     match (connect, timeout) {
         (true, _) => Transport::Connect(why),
         (false, true) => Transport::Timeout,

@@ -126,6 +126,8 @@ impl Journal {
         if !there {
             self.log.begin_anew();
         }
+        // Told now, and so not once more where a sync had noticed it, too.
+        self.removal = Removal::None;
         Removal::Noticed
     }
 
@@ -373,6 +375,38 @@ mod tests {
         let names = files(&audit).expect("files");
         assert!(names[0].ends_with("audit-1970-01-01-2.jsonl"), "{names:?}");
         assert!(matches!(Journal::open(settings(&audit)), Err(JournalError::Locked { .. })));
+    }
+
+    #[test]
+    fn a_log_that_is_removed_between_the_look_and_the_sync_is_told_of_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let audit = folder.path().join("audit");
+        let now = Wall::from_micros(0);
+        let dropped = Record::Dropped(Dropped { events: 1, why: "test".into() });
+        let (mut journal, _) = Journal::open(settings(&audit)).expect("it opens");
+        let write = |journal: &mut Journal| {
+            journal.append(now, &dropped);
+            journal.sync(now).expect("it is written");
+        };
+        write(&mut journal);
+        assert_eq!(journal.renew_if_removed(), Removal::None);
+        std::fs::rename(&audit, folder.path().join("gone")).expect("removed");
+        write(&mut journal);
+        assert_eq!(journal.renew_if_removed(), Removal::Noticed);
+        write(&mut journal);
+        assert_eq!(journal.renew_if_removed(), Removal::None);
+    }
+
+    #[test]
+    fn a_file_that_does_not_begin_as_its_name_says_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        write(folder.path(), 3);
+        let path = files(folder.path()).expect("files").remove(0);
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let (_, rest) = text.split_once('\n').expect("lines");
+        std::fs::write(&path, rest).expect("written");
+        let error = Journal::open(settings(folder.path())).expect_err("broken");
+        assert!(error.to_string().contains("at line 1: record 1 should follow, but 2 does"), "{error}");
     }
 
     #[test]

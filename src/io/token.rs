@@ -181,7 +181,7 @@ impl Tokens {
     async fn fetch(&self) -> Result<Granted, TokenError> {
         let unreachable = |error: reqwest::Error| TokenError::Unreachable {
             host: self.login_url.clone(),
-            why: chain(&error.without_url()),
+            why: cause(&error.without_url()),
         };
         let answer = self
             .http
@@ -210,6 +210,15 @@ impl Tokens {
             _ => TokenError::Unexpected { status, message },
         })
     }
+}
+
+/// The innermost cause of an error: why no connection came to be, without the layers that report it.
+pub fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
 }
 
 /// An error with its causes, in one line.

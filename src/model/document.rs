@@ -4,13 +4,14 @@
 //! kept, none stops the reading, so that a person sees all of them at once. Keys that nobody asked for are
 //! mistakes too, with the nearest known key.
 
+mod hidden;
 mod words;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toml_span::Value;
+use toml_span::{ErrorKind, Value};
 
 use crate::model::diagnostic::Excerpt;
 pub use crate::model::diagnostic::{Diagnostic, Severity};
@@ -124,14 +125,14 @@ impl Document {
         let end = self.lines.get(number).map_or(self.text.len(), |next| next - 1).max(start);
         let stop = self.text.floor_char_boundary(place.end.clamp(start, end));
         let lead = self.text[begin..start].chars().count();
-        let line = self.text[begin..end].trim_end_matches('\r');
+        let line = hidden::without_secrets(self.text[begin..end].trim_end_matches('\r'));
         Diagnostic {
             file: self.file.clone(),
             line: number,
             column: lead + 1,
             severity,
             message,
-            source: Some(Excerpt::new(line, lead, self.text[start..stop].chars().count())),
+            source: Some(Excerpt::new(&line, lead, self.text[start..stop].chars().count())),
             related: Vec::new(),
             help,
         }
@@ -151,10 +152,7 @@ impl Document {
         let root = match toml_span::parse(&text) {
             Ok(root) => root,
             Err(error) => {
-                let place = Range::<usize>::from(error.span);
-                let line = text[text.floor_char_boundary(place.start)..].lines().next().unwrap_or_default();
-                let help = lookalike::find(line).map(|one| one.to_string());
-                self.mistake(place, format!("not TOML: {}", error.kind_text()), help);
+                self.no_toml(error);
                 return None;
             }
         };
@@ -163,16 +161,25 @@ impl Document {
         table.finish();
         Some(result)
     }
-}
 
-/// toml-span's own wording, without the place (which we say ourselves).
-trait KindText {
-    fn kind_text(&self) -> String;
-}
-
-impl KindText for toml_span::Error {
-    fn kind_text(&self) -> String {
-        self.kind.to_string()
+    /// Notes why the text is no TOML, in the parser's own words; the place we say ourselves.
+    fn no_toml(&mut self, error: toml_span::Error) {
+        let place = Range::<usize>::from(error.span);
+        let line = self.text[self.text.floor_char_boundary(place.start)..].lines().next().unwrap_or_default();
+        let help = lookalike::find(line).map(|one| one.to_string());
+        let error = toml_span::Error { line_info: None, ..error };
+        let message = if matches!(error.kind, ErrorKind::UnexpectedEof) {
+            "not TOML: the file ends before what was begun is closed".to_owned()
+        } else {
+            format!("not TOML: {error}")
+        };
+        self.mistake(place, message, help);
+        if let ErrorKind::DuplicateKey { first, .. } | ErrorKind::DuplicateTable { first, .. } = &error.kind {
+            let first = self.pointer((*first).into()).saying(Severity::Note, "it is written here already");
+            if let Some(found) = self.found.last_mut() {
+                found.related.push(first);
+            }
+        }
     }
 }
 
@@ -416,8 +423,32 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_toml_is_one_mistake() {
-        let found = found("[limits\nx = ");
-        assert!(found.len() == 1 && found[0].starts_with("x.toml:1:8: error: not TOML"), "{found:?}");
+    fn a_text_that_is_no_toml_is_one_mistake_in_plain_words() {
+        for (text, said) in [
+            ("[limits\nx = ", "x.toml:1:8: error: not TOML: expected a right bracket, found a newline"),
+            ("a = [\n", "x.toml:2:1: error: not TOML: the file ends before what was begun is closed"),
+            (
+                "a = soon\n",
+                "x.toml:1:5: error: not TOML: invalid TOML value, did you mean to use a quoted string?",
+            ),
+            (
+                "a = 1\na = 2\n",
+                "x.toml:2:1: error: not TOML: duplicate key: `a`\n2 | a = 2\n  | ^\nx.toml:1:1: note: ",
+            ),
+        ] {
+            let found = found(text);
+            assert!(found.len() == 1 && found[0].starts_with(said), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_shown() {
+        for text in ["[limits]\nsecret = \"hunter2\"\n", "client_secret = hunter2\n"] {
+            let found = found(text);
+            assert!(
+                found.len() == 1 && !found[0].contains("hunter2") && found[0].contains("secret ="),
+                "{found:?}"
+            );
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Which files `policy.files` names, and their texts, within bounds.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -17,27 +17,64 @@ const LARGEST_IN_ALL: usize = 16 * 1024 * 1024;
 /// The most files.
 const MOST_FILES: usize = 1_000;
 
+/// Why a file cannot be used.
+#[derive(Debug)]
+pub(super) enum Unusable {
+    /// It is not there, or no file at all.
+    Missing(String),
+    /// It is there.
+    Unfit(String, &'static str),
+}
+
+impl Unusable {
+    /// What happened.
+    pub(super) fn why(self) -> String {
+        match self {
+            Self::Missing(why) | Self::Unfit(why, _) => why,
+        }
+    }
+
+    /// The same of the file of this name, with what to do.
+    pub(super) fn told(self, name: &str, if_missing: Option<&str>) -> Diagnostic {
+        let help = match &self {
+            Self::Missing(_) => if_missing,
+            Self::Unfit(_, help) => Some(*help),
+        };
+        let help = help.map(str::to_owned);
+        Diagnostic { help, ..Diagnostic::of_file(name, self.why()) }
+    }
+}
+
 /// Reads one file.
 ///
 /// # Errors
 /// Why it cannot be used.
-pub(super) fn text(path: &Path) -> Result<String, String> {
-    let read = |error: std::io::Error| format!("the file cannot be read: {error}");
+pub(super) fn text(path: &Path) -> Result<String, Unusable> {
+    let read = |error: std::io::Error| {
+        let why = format!("the file cannot be read: {error}");
+        if error.kind() == ErrorKind::PermissionDenied {
+            Unusable::Unfit(why, "let the user that recwarden runs as read it")
+        } else {
+            Unusable::Missing(why)
+        }
+    };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(read)?;
     file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(read)?;
     if bytes.len() as u64 > LARGEST_FILE {
-        return Err(format!("the file is larger than {LARGEST_FILE} bytes; divide it, or join its rules"));
+        let why = format!("the file is larger than {LARGEST_FILE} bytes");
+        return Err(Unusable::Unfit(why, "divide it, or join its rules"));
     }
     String::from_utf8(bytes).map_err(|error| {
-        format!("the file is not UTF-8: see the byte at {}", error.utf8_error().valid_up_to() + 1)
+        let at = error.utf8_error().valid_up_to() + 1;
+        Unusable::Unfit(format!("the file is not UTF-8: see its byte {at}"), "save it as UTF-8")
     })
 }
 
 /// The same, of a file that has to be one: a pipe that a glob matches would be waited for.
-pub(super) fn text_of_rules(path: &Path) -> Result<String, String> {
+pub(super) fn text_of_rules(path: &Path) -> Result<String, Unusable> {
     match std::fs::metadata(path) {
-        Ok(kind) if !kind.is_file() => Err("this is not a file".into()),
+        Ok(kind) if !kind.is_file() => Err(Unusable::Missing("this is not a file".into())),
         Ok(_) | Err(_) => text(path),
     }
 }
@@ -62,7 +99,7 @@ pub(super) fn texts(
                 }
                 texts.push((path, text));
             }
-            Err(why) => found.push(Diagnostic::of_file(name, why)),
+            Err(unusable) => found.push(unusable.told(&name, None)),
         }
     }
     (texts, found)
@@ -102,7 +139,7 @@ fn matching(document: &mut Document, folder: &Path, (pattern, place): (&str, &Ra
         if path.is_file() {
             return vec![path];
         }
-        let why = text_of_rules(&path).err().unwrap_or_else(|| "the file cannot be read".into());
+        let why = text_of_rules(&path).err().map_or_else(|| "the file cannot be read".into(), Unusable::why);
         document.mistake(place.clone(), format!("{}: {why}", path.display()), None);
         return Vec::new();
     }

@@ -35,11 +35,7 @@ pub(super) fn read(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> 
 
 fn written(table: &mut Table<'_, '_>, folder: &Path) -> Written {
     if let Some(value) = table.raw("client_secret") {
-        let place = value.span.into();
-        let help =
-            "put it into a file of its own, readable by the daemon only, and name that as client_secret_file";
-        let message = "a secret does not belong into this file";
-        table.document().mistake(place, message, Some(help.into()));
+        secrets::refuse(table, value.span.into(), "client_secret_file");
     }
     let (named, api) = (table.text("region"), table.text("api_url"));
     let named = named.map(|(name, place)| region_url(table, &name, "", place));
@@ -102,12 +98,8 @@ fn region_url(table: &mut Table<'_, '_>, name: &str, from: &str, place: Range<us
 }
 
 fn address(table: &mut Table<'_, '_>, key: &str, url: &str, place: Range<usize>) -> Result<String, ()> {
-    let plain = url.trim_end_matches('/').to_owned();
-    let rest = plain.strip_prefix("http://").or_else(|| plain.strip_prefix("https://"));
-    if rest.is_none_or(|rest| rest.is_empty() || rest.contains(['/', ' ', '?', '#'])) {
-        let help = "write it as \"https://api.mypurecloud.com\", without a path".to_owned();
-        table.document().mistake(place, format!("'{url}' is not a {key}"), Some(help));
-        return Err(());
-    }
-    Ok(plain)
+    region::address(url).map_err(|help| {
+        let message = format!("'{url}' is not an address for {key}");
+        table.document().mistake(place, message, Some(help.to_owned()));
+    })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Alert, Audit, Credentials, Settings, Source, Sync, Webhook, genesys, secrets};
 use crate::audit::redact::Pattern;
+use crate::http::secret::Secret;
 use crate::model::document::Table;
 use crate::warden::plan::{Control, Means, StartFromNone, StopScope};
 use crate::warden::session::Redundancy;
@@ -36,7 +37,7 @@ pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Pat
     let alert = root.table("alert", alert).unwrap_or_default();
     let (webhook, directive_priority) = match webhook {
         None => (None, 1000),
-        Some((webhook, priority)) => (Some(webhook?), priority),
+        Some(read) => read?,
     };
     Some(Settings {
         genesys: genesys?,
@@ -279,18 +280,23 @@ fn listen(table: &mut Table<'_, '_>, default: &str) -> String {
     text
 }
 
-fn webhook(table: &mut Table<'_, '_>, source: &Source, folder: &Path) -> (Option<Webhook>, i64) {
+/// Where it listens, unless secrets were not asked for, and the priority of directives; none with a mistake noted.
+fn webhook(table: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Option<(Option<Webhook>, i64)> {
     let listen = listen(table, "127.0.0.1:8845");
     let priority = table.integer("priority", -1_000_000, 1_000_000).unwrap_or(1000);
     let written = table.text("secret_file").map(|(name, place)| (folder.join(name), place));
     let file = written.as_ref().map(|(path, _)| path.as_path());
     let variables = ["RECWARDEN_WEBHOOK_SECRET"];
     let environment = &source.environment;
-    if source.credentials == Credentials::Unneeded {
-        return (Some(Webhook { listen, secret: crate::io::token::Secret::new("") }), priority);
+    if let Some(value) = table.raw("secret") {
+        secrets::refuse(table, value.span.into(), "secret_file");
     }
-    match secrets::find("webhook secret", "webhook-secret", file, &variables, environment) {
-        Ok(secret) => (Some(Webhook { listen, secret }), priority),
+    if source.credentials == Credentials::Unneeded {
+        return Some((None, priority));
+    }
+    let found = secrets::find("webhook secret", "webhook-secret", file, &variables, environment);
+    match found.and_then(|text| Secret::new(text.expose()).map_err(|error| error.to_string())) {
+        Ok(secret) => Some((Some(Webhook { listen, secret }), priority)),
         Err(message) => {
             let whole = table.place();
             let (place, help) = match &written {
@@ -298,7 +304,7 @@ fn webhook(table: &mut Table<'_, '_>, source: &Source, folder: &Path) -> (Option
                 None => (whole.start..whole.start, "name the file that holds it as webhook.secret_file"),
             };
             table.document().mistake(place, message, Some(help.to_owned()));
-            (None, priority)
+            None
         }
     }
 }

@@ -27,9 +27,9 @@ const REGIONS: [(&str, &str); 18] = [
 /// # Errors
 /// A help text with the nearest regions, where there is no such region.
 pub(super) fn api_url(region: &str) -> Result<String, String> {
-    let region = region.trim().trim_end_matches('/');
-    if region.starts_with("https://") || region.starts_with("http://") {
-        return Ok(region.to_owned());
+    let region = region.trim();
+    if region.contains("://") {
+        return address(region).map_err(str::to_owned);
     }
     let plain = region.to_ascii_lowercase();
     let plain = plain.strip_prefix("api.").unwrap_or(&plain);
@@ -43,6 +43,20 @@ pub(super) fn api_url(region: &str) -> Result<String, String> {
             let near = near.map(|near| format!("did you mean '{near}'? ")).unwrap_or_default();
             Err(format!("{near}known regions: {} (or their domains)", all.join(", ")))
         }
+    }
+}
+
+/// An address, without the slash at its end.
+///
+/// # Errors
+/// A help text, where it is none.
+pub(super) fn address(url: &str) -> Result<String, &'static str> {
+    let plain = url.trim_end_matches('/');
+    let rest = plain.strip_prefix("http://").or_else(|| plain.strip_prefix("https://"));
+    let odd = |c: char| c.is_whitespace() || ['/', '?', '#', '@'].contains(&c);
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.contains(odd) => Ok(plain.to_owned()),
+        Some(_) | None => Err("write it as \"https://api.mypurecloud.com\", without a path"),
     }
 }
 
@@ -67,6 +81,11 @@ mod tests {
             assert_eq!(api_url(name).as_deref(), Ok("https://api.euw2.pure.cloud"), "{name}");
         }
         assert_eq!(login_url("https://api.mypurecloud.ie"), "https://login.mypurecloud.ie");
+        for odd in
+            ["http://", "https://api.x.y/z", "http://a b", "ftp://api.x.y", "https://id:secret@api.x.y"]
+        {
+            assert!(api_url(odd).is_err_and(|help| help.contains("without a path")), "{odd}");
+        }
         assert!(api_url("eu-west-9").is_err_and(|help| help.starts_with("did you mean 'eu-west-")));
     }
 }

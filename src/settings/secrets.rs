@@ -2,9 +2,11 @@
 //! the TOML itself (PRODUCT.md 5).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::io::token::Secret;
+use crate::model::document::Table;
 
 /// What to do where the named file is of no use.
 pub(super) const FILE_HELP: &str =
@@ -47,8 +49,20 @@ pub(super) fn find(
     Err(format!("there is no {what}; looked for it in: {}", looked.join(", ")))
 }
 
+/// A secret is written into the configuration, where it does not belong.
+pub(super) fn refuse(table: &mut Table<'_, '_>, place: Range<usize>, key: &str) {
+    let help =
+        format!("put it into a file of its own, readable by the daemon only, and name that file as {key}");
+    table.document().mistake(place, "a secret does not belong into this file", Some(help));
+}
+
 fn unreadable(what: &str, path: &Path, error: &std::io::Error) -> String {
-    format!("the {what} cannot be read from {}: {error}", path.display())
+    let why = if error.kind() == std::io::ErrorKind::InvalidData {
+        "it is not UTF-8 text".to_owned()
+    } else {
+        error.to_string()
+    };
+    format!("the {what} cannot be read from {}: {why}", path.display())
 }
 
 fn clean(what: &str, place: &str, text: &str) -> Result<Secret, String> {

@@ -233,6 +233,10 @@ impl Warden {
             return Err(format!("the answer is about {}", decoded.conversation.id));
         }
         let known = self.book.get(id).map_or(0, |call| call.version);
+        if self.book.get(id).is_some_and(|call| call.seen.is_none()) {
+            // An order entered it after its end, and was sent to read how it is now.
+            self.book.forget_end(id);
+        }
         if known == version {
             let intake = self.take_snapshot(decoded.conversation, (String::new(), String::new()), now);
             if intake == Intake::NoRoom {
@@ -307,5 +311,54 @@ impl Warden {
                 self.survey.query_failed(now.mono + Duration::from_secs(30));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::record::DirectiveOrigin;
+    use crate::model::recording::Action;
+    use crate::warden::bench::{Bench, PCI, id, settings};
+    use crate::warden::{Input, Order, Ticket, What};
+
+    fn bench_with_an_ended_call() -> Bench {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        bench.ended.insert(id(0));
+        bench.tell(0);
+        assert!(bench.warden.call(&id(0)).is_none(), "it is over");
+        bench
+    }
+
+    fn order(bench: &mut Bench) {
+        let (by, reason) = ("ada".to_owned(), String::new());
+        let what = What::Set(Action::Stop, None);
+        let order = Order { conversation: id(0), what, by, reason, origin: DirectiveOrigin::Manual };
+        bench.feed(Input::Order(Ticket(1), order));
+    }
+
+    #[test]
+    fn an_order_for_a_conversation_that_has_ended_is_abandoned_with_the_first_read() {
+        let mut bench = bench_with_an_ended_call();
+        let before = bench.sent.len();
+        order(&mut bench);
+        bench.pass(Duration::from_secs(1));
+        assert_eq!((bench.kinds("decision"), bench.kinds("abandoned")), (1, 1));
+        assert_eq!((bench.kinds("directive"), bench.kinds("directive.released")), (1, 1));
+        assert_eq!(bench.sent.len(), before + 1, "it is read once");
+        bench.tell(0);
+        assert!(bench.warden.call(&id(0)).is_none(), "it stays over");
+    }
+
+    #[test]
+    fn an_order_for_a_conversation_that_lives_again_is_carried_out() {
+        let mut bench = bench_with_an_ended_call();
+        bench.ended.clear();
+        order(&mut bench);
+        bench.pass(Duration::from_secs(1));
+        assert_eq!((bench.kinds("decision"), bench.kinds("abandoned")), (1, 0));
+        assert_eq!(bench.state(0), crate::model::recording::RecorderState::Paused);
     }
 }

@@ -33,6 +33,7 @@ pub(super) struct Bench {
     pub(super) sent: Vec<(Mono, Request)>,
     pub(super) calls: BTreeMap<ConversationId, There>,
     pub(super) unreadable: BTreeSet<ConversationId>,
+    pub(super) ended: BTreeSet<ConversationId>,
     pub(super) sockets: Way,
     pub(super) api: Way,
     pub(super) reads: Way,
@@ -92,6 +93,7 @@ impl Bench {
             sent: Vec::new(),
             calls: BTreeMap::new(),
             unreadable: BTreeSet::new(),
+            ended: BTreeSet::new(),
             sockets: Way::Open,
             api: Way::Open,
             reads: Way::Open,
@@ -128,9 +130,10 @@ impl Bench {
             RecorderState::Paused => ("paused", true),
             RecorderState::None => ("none", false),
         };
+        let leg_state = if self.ended.contains(conversation) { "disconnected" } else { "connected" };
         let leg = |purpose: &str, attributes: &BTreeMap<String, String>| {
             serde_json::json!({"id": purpose, "purpose": purpose, "queueId": "q1", "attributes": attributes,
-                "calls": [{"id": "c", "state": "connected"}]})
+                "calls": [{"id": "c", "state": leg_state}]})
         };
         let legs = [leg("customer", &there.attributes), leg("agent", &BTreeMap::new())];
         serde_json::json!({"id": conversation.as_str(), "recordingState": state, "securePause": secure,
@@ -249,7 +252,8 @@ impl Bench {
                 serde_json::json!({"entities": listed.collect::<Vec<_>>()}).to_string()
             }
             Request::ActivityQuery { .. } => {
-                let live = self.calls.keys().map(|id| serde_json::json!({"conversationId": id.as_str()}));
+                let live = self.calls.keys().filter(|id| !self.ended.contains(id));
+                let live = live.map(|id| serde_json::json!({"conversationId": id.as_str()}));
                 serde_json::json!({"results": [{"entities": live.collect::<Vec<_>>()}]}).to_string()
             }
             Request::GetConversation { conversation } if self.unreadable.contains(conversation) => {

@@ -313,6 +313,13 @@ impl Book {
         self.ended.contains(id)
     }
 
+    /// Somebody asks for a conversation that is known to have ended: what the platform says of it counts again.
+    pub fn forget_end(&mut self, id: &ConversationId) {
+        if self.ended.remove(id) {
+            self.ended_order.retain(|one| one != id);
+        }
+    }
+
     /// Takes an ended conversation out and remembers that it ended.
     pub fn close(&mut self, id: &ConversationId) -> Option<Call> {
         if self.ended.insert(id.clone()) {

@@ -1,7 +1,7 @@
 //! What comes in from outside: socket texts, snapshots, orders, facts, a new policy, and what the log says
 //! was still in force when the daemon last stopped.
 
-use super::{Level, Order, Output, Reply, SocketOrder, Ticket, Warden, What};
+use super::{Enforcement, Level, Order, Output, Reply, SocketOrder, Ticket, Warden, What};
 use crate::audit::history::{History, Tried};
 use crate::audit::record::{self, ConfirmedBy, Record};
 use crate::model::conversation::Conversation;
@@ -165,6 +165,9 @@ impl Warden {
             (_, None) if plan::is_satisfied(&self.settings.means, action, &call.conversation) => {
                 let observed = plan::observed(&self.settings.means, &call.conversation);
                 format!("the conversation already is as wanted: {observed}")
+            }
+            (_, None) if self.settings.enforcement == Enforcement::DryRun => {
+                "the directive stands, but this is a dry run, in which nothing is sent".into()
             }
             (_, None) => "the directive stands; nothing can be sent for it yet".into(),
         };

@@ -40,7 +40,7 @@ pub(super) struct Complaint {
 impl Warden {
     /// Events were shed, the first of them at `since`.
     pub(super) fn take_shed(&mut self, events: u64, since: Wall, why: &'static str, now: Now) {
-        *self.counters.entry("recwarden_events_dropped_total").or_default() += events;
+        self.count_all("recwarden_events_dropped_total", events);
         if let Some(shedding) = &mut self.shedding {
             (shedding.last, shedding.why) = (now.mono, why);
             shedding.unsaid += events;

@@ -98,7 +98,9 @@ impl Warden {
         self.book.name_queues(self.directory.queue_names().clone());
         let topics = self.directory.topics();
         if topics.is_empty() && !self.settings.directory.is_nothing() {
-            self.note(Level::Error, "nothing is subscribed: no queue or user matches [subscribe]");
+            let message = "nothing is subscribed: [subscribe] names no queue or user that can be seen; correct \
+                           it, or grant routing:queue:view (directory:user:view) in their divisions";
+            self.note(Level::Error, message);
         }
         let redundancy = self.settings.directory.redundancy;
         let shortfall = self.session.subscribe(&topics, redundancy, now);

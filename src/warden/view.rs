@@ -205,8 +205,6 @@ impl Warden {
         decisions.sort_by(|one, other| other.view.decision.cmp(&one.view.decision));
         decisions.truncate(latest);
         let seen = self.book.iter().filter(|(_, call)| call.seen.is_some());
-        let mut counters = self.counters.clone();
-        counters.insert("recwarden_blind_seconds_total", self.survey.blind_for(now.mono).as_secs());
         View {
             not_ready: self.not_ready(),
             started: self.started.wall,
@@ -221,7 +219,7 @@ impl Warden {
             book_bytes: self.book.bytes(),
             gaps: self.survey.gap_count(),
             braked: self.brake.holds(now.mono),
-            counters,
+            counters: self.counted(now),
         }
     }
 

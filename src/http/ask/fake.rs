@@ -124,8 +124,7 @@ pub(crate) fn sample_view() -> View {
         gaps: 0,
         braked: None,
         counters: BTreeMap::from([
-            ("recwarden_decisions_total{action=\"stop\"}".to_owned(), 3.0),
-            ("recwarden_decisions_total{action=\"start\"}".to_owned(), 1.0),
+            ("recwarden_decisions_total".to_owned(), 4.0),
             ("recwarden_decisions_total_age".to_owned(), 0.5),
             ("dropped_total".to_owned(), 0.0),
         ]),

@@ -127,6 +127,6 @@ pub struct View {
     pub gaps: usize,
     /// Changes that wait while the brake holds; none where it does not.
     pub braked: Option<usize>,
-    /// Counters by their Prometheus name with labels, as [`super::series`] writes it.
+    /// Counters by their Prometheus name.
     pub counters: BTreeMap<String, f64>,
 }
