@@ -212,7 +212,7 @@ mod tests {
             },
             Request::RecordingsAction { conversation: conversation.clone(), action: Action::Stop },
             Request::GetConversation { conversation },
-            Request::ActivityQuery { queues: Vec::new() },
+            Request::ActivityQuery { queues: Vec::new(), page: 1 },
         ];
         assert!(kept.iter().all(|request| instead(request).is_some()));
         assert!(instead(&Request::CreateChannel).is_none());

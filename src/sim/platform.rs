@@ -544,6 +544,7 @@ mod tests {
         let query = |queue: &str| {
             json!({
                 "metrics": [{"metric": "oInteracting", "details": true}],
+                "groupBy": [],
                 "filter": {"type": "or", "predicates": [{"dimension": "queueId", "value": queue}]},
             })
         };
@@ -566,20 +567,22 @@ mod tests {
     }
 
     #[test]
-    fn each_group_of_the_activity_query_is_cut_short_by_itself() {
+    fn a_list_of_entities_is_cut_short_and_groups_come_in_pages() {
         let plan = Plan { calls: 300, in_progress: 300, requests_per_minute: 60_000, ..Plan::default() };
         let mut desk = Desk::new(plan);
         let metrics = json!([{"metric": "oInteracting", "details": true}]);
-        let mut ask = |groups: Value| {
-            let path = "analytics/conversations/activity/query";
-            let body = desk.ask("POST", path, &json!({"metrics": metrics, "groupBy": groups})).value();
-            let results = body["results"].as_array().expect("a list").clone();
-            let entities: usize =
-                results.iter().map(|one| one["entities"].as_array().expect("a list").len()).sum();
-            (results.len(), entities, results.iter().any(|one| one["truncated"] == true))
+        let mut ask = |groups: Value, page: usize| -> Vec<Value> {
+            let path = format!("analytics/conversations/activity/query?pageSize=250&pageNumber={page}");
+            let body = desk.ask("POST", &path, &json!({"metrics": metrics, "groupBy": groups})).value();
+            body["results"].as_array().cloned().unwrap_or_default()
         };
-        assert_eq!(ask(json!([])), (1, ENTITIES_MOST, true));
-        assert_eq!(ask(json!(["queueId", "userId"])), (300, 300, false));
+        let whole = ask(json!([]), 1);
+        let entities = whole[0]["entities"].as_array().map(Vec::len);
+        assert_eq!((entities, &whole[0]["truncated"]), (Some(ENTITIES_MOST), &json!(true)));
+        let pages = [1, 2, 3].map(|page| ask(json!(["conversationId"]), page));
+        assert_eq!(pages.each_ref().map(Vec::len), [250, 50, 0]);
+        assert_eq!(pages[1][0]["group"]["conversationId"], pages[1][0]["entities"][0]["conversationId"]);
+        assert!(ask(Value::Null, 1).is_empty(), "without groups it is refused");
     }
 
     #[test]

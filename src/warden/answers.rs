@@ -8,7 +8,6 @@ use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::{Mono, Now};
 use crate::warden::book::{Busy, Intake, Stage};
 use crate::warden::plan::{self, Step};
-use crate::warden::survey::Listing;
 use crate::wire::conversation;
 use crate::wire::reply::{self, Fault, RawAnswer};
 
@@ -291,18 +290,7 @@ impl Warden {
             return self.survey.query_failed(now.mono + Duration::from_secs(5));
         };
         match reply::activity(body) {
-            Ok(activity) => {
-                let listing = if activity.truncated { Listing::CutShort } else { Listing::Whole };
-                if let Some(queue) = self.survey.found(activity.conversations, listing, now.mono) {
-                    self.note(
-                        Level::Warn,
-                        format!(
-                            "more callers wait in queue {queue} than the platform lists: those it leaves out are \
-                             seen with their next event, at the latest when an agent answers"
-                        ),
-                    );
-                }
-            }
+            Ok(ids) => self.survey.found(ids, now.mono),
             Err(error) => {
                 self.note(
                     Level::Error,

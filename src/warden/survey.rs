@@ -1,6 +1,6 @@
 //! The resync: what is live now, asked of the platform instead of heard from it.
 //!
-//! A round is one query for the conversations on the subscribed queues, and then a read of each of them and of
+//! A round is a list of the conversations on the subscribed queues (`listing`), and then a read of each of them and of
 //! all that the book holds: first those with an open decision or a hold, then strangers, then those on tape
 //! or with an agent, then the rest; within each the longest unseen first. A round runs at the start, after
 //! each gap, every `resync_every` (anti-entropy), and one after another while nothing is heard
@@ -8,22 +8,23 @@
 //! `gaps`.
 
 mod gaps;
+mod listing;
 mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use gaps::{GAPS_APART, Gap};
+pub use listing::QUEUES_PER_QUERY;
 
 use crate::model::ids::{ConversationId, QueueId};
 use crate::model::time::{Mono, Now, Wall};
 use crate::warden::book::Book;
 use crate::wire::request::Request;
 use gaps::Gaps;
+use listing::Listing;
 use reading::Reading;
 
-/// Queues named in one activity query; the platform bounds the size of a request, not the predicates.
-pub const QUEUES_PER_QUERY: usize = 100;
 /// While nothing is heard, rounds begin no faster: with few conversations they would otherwise only spend
 /// the budget.
 pub const POLL_EVERY: Duration = Duration::from_secs(5);
@@ -41,8 +42,8 @@ const NAMED: usize = 5;
 #[derive(Clone, Debug)]
 enum Stage {
     Idle,
-    Query { queues: Vec<Vec<QueueId>>, found: BTreeSet<ConversationId>, cover: u64, due: Mono },
-    Querying { queues: Vec<Vec<QueueId>>, found: BTreeSet<ConversationId>, cover: u64 },
+    Query { listing: Listing, cover: u64, due: Mono },
+    Querying { listing: Listing, cover: u64 },
     Reading(Reading),
 }
 
@@ -78,15 +79,6 @@ pub enum Ask {
     Query(Request),
     /// A read of one conversation.
     Read(ConversationId),
-}
-
-/// Whether the platform lists all that it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listing {
-    /// It does.
-    Whole,
-    /// It leaves some out.
-    CutShort,
 }
 
 /// How far a round is.
@@ -160,9 +152,8 @@ impl Survey {
         self.again = Again::No;
         self.begun = Some(now);
         self.next_round = Some(now + self.every);
-        let queues = queues.chunks(QUEUES_PER_QUERY).map(<[QueueId]>::to_vec).collect();
-        let cover = self.gaps.cover();
-        self.stage = Stage::Query { queues, found: BTreeSet::new(), cover, due: now };
+        let (listing, cover) = (Listing::of(queues), self.gaps.cover());
+        self.stage = Stage::Query { listing, cover, due: now };
     }
 
     /// Whether a round is due: somebody asked for one meanwhile, an interval is over, or somebody who could
@@ -176,12 +167,13 @@ impl Survey {
     /// What to send next.
     pub fn next_ask(&mut self, book: &Book, now: Mono) -> Option<Ask> {
         match &mut self.stage {
-            Stage::Query { queues, found, cover, due } if *due <= now => {
-                let (queues, mut found, cover) = (std::mem::take(queues), std::mem::take(found), *cover);
-                if let Some(chunk) = queues.last().cloned() {
-                    self.stage = Stage::Querying { queues, found, cover };
-                    return Some(Ask::Query(Request::ActivityQuery { queues: chunk }));
+            Stage::Query { listing, cover, due } if *due <= now => {
+                let (listing, cover) = (std::mem::take(listing), *cover);
+                if let Some(request) = listing.next_request() {
+                    self.stage = Stage::Querying { listing, cover };
+                    return Some(Ask::Query(request));
                 }
+                let mut found = listing.found();
                 self.gaps.listed(&found, cover, book);
                 found.extend(book.iter().map(|(id, _)| id.clone()));
                 self.stage = Stage::Reading(Reading::of(found, book));
@@ -201,31 +193,19 @@ impl Survey {
         }
     }
 
-    /// A query was answered. Where the list was cut short, each half of its queues is asked for by itself; the
-    /// queue is given back whose own list is too long.
-    pub fn found(&mut self, ids: Vec<ConversationId>, listing: Listing, now: Mono) -> Option<QueueId> {
-        let mut too_long = None;
-        if let Stage::Querying { queues, found, .. } = &mut self.stage {
-            let mut asked = queues.pop().unwrap_or_default();
-            found.extend(ids);
-            match listing {
-                Listing::Whole => {}
-                Listing::CutShort if asked.len() > 1 => {
-                    let second = asked.split_off(asked.len() / 2);
-                    queues.extend([second, asked]);
-                }
-                Listing::CutShort => too_long = asked.pop(),
-            }
+    /// A query was answered.
+    pub fn found(&mut self, ids: BTreeSet<ConversationId>, now: Mono) {
+        if let Stage::Querying { listing, .. } = &mut self.stage {
+            listing.take(ids);
         }
         self.query_failed(now);
-        too_long
     }
 
     /// A query failed: it is sent again at `due`.
     pub fn query_failed(&mut self, due: Mono) {
-        if let Stage::Querying { queues, found, cover } = &mut self.stage {
-            let (queues, found, cover) = (std::mem::take(queues), std::mem::take(found), *cover);
-            self.stage = Stage::Query { queues, found, cover, due };
+        if let Stage::Querying { listing, cover } = &mut self.stage {
+            let (listing, cover) = (std::mem::take(listing), *cover);
+            self.stage = Stage::Query { listing, cover, due };
         }
     }
 
@@ -316,8 +296,8 @@ impl Survey {
     pub fn progress(&self) -> Option<Progress> {
         match &self.stage {
             Stage::Idle => None,
-            Stage::Query { found, .. } | Stage::Querying { found, .. } => {
-                Some(Progress { read: 0, total: found.len() })
+            Stage::Query { listing, .. } | Stage::Querying { listing, .. } => {
+                Some(Progress { read: 0, total: listing.len() })
             }
             Stage::Reading(reading) => {
                 Some(Progress { read: reading.read(), total: reading.read() + reading.left() })
@@ -386,32 +366,5 @@ impl Survey {
             Stage::Reading(reading) => reading.next_retry(),
             Stage::Querying { .. } => None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_that_is_cut_short_is_asked_for_in_halves_until_it_is_whole() {
-        let (book, at) = (Book::within(1 << 20), Mono::new(Duration::from_secs(1)));
-        let queues: Vec<QueueId> = ["a", "b", "c"].map(QueueId::new).to_vec();
-        let mut survey = Survey::new(Duration::from_secs(300));
-        survey.ask_for_round();
-        survey.begin(&queues, &book, at);
-        let mut asked = Vec::new();
-        let mut too_long = Vec::new();
-        while let Some(Ask::Query(Request::ActivityQuery { queues })) = survey.next_ask(&book, at) {
-            // The list of `b` does not even fit alone.
-            let fits = !queues.contains(&QueueId::new("b"));
-            let listing = if fits { Listing::Whole } else { Listing::CutShort };
-            let ids = queues.iter().map(|queue| ConversationId::new(queue.as_str())).collect();
-            too_long.extend(survey.found(ids, listing, at));
-            asked.push(queues.iter().map(QueueId::as_str).collect::<Vec<_>>().join(" "));
-        }
-        assert_eq!(asked, ["a b c", "a", "b c", "b", "c"]);
-        assert_eq!(too_long, [QueueId::new("b")]);
-        assert_eq!(survey.progress().map(|progress| progress.total), Some(3));
     }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::model::ids::{ChannelId, QueueId, UserId};
 use crate::model::time::Wall;
 use crate::wire::topic::Topic;
-pub use activity::{Activity, activity};
+pub use activity::activity;
 pub use topics::{OfferedTopic, Who, offered_topics};
 
 /// An answer as it came, or why none did.

@@ -61,10 +61,12 @@ pub enum Request {
         /// Which one.
         conversation: ConversationId,
     },
-    /// The conversations that are live on these queues.
+    /// A page of the conversations that are live on these queues, from 1.
     ActivityQuery {
         /// The queues.
         queues: Vec<QueueId>,
+        /// Which page.
+        page: u32,
     },
     /// A page of the queues, from 1.
     ListQueues {
@@ -151,7 +153,11 @@ impl Request {
             Self::GetConversation { conversation } => {
                 format!("/api/v2/conversations/{}", segment(conversation.as_str()))
             }
-            Self::ActivityQuery { .. } => "/api/v2/analytics/conversations/activity/query".into(),
+            Self::ActivityQuery { page, .. } => {
+                format!(
+                    "/api/v2/analytics/conversations/activity/query?pageSize={PAGE_SIZE}&pageNumber={page}"
+                )
+            }
             Self::ListQueues { page } => {
                 format!("/api/v2/routing/queues?pageSize={PAGE_SIZE}&pageNumber={page}")
             }
@@ -188,7 +194,7 @@ impl Request {
                 json!({"type": kind, "record": *record == Switch::On})
             }
             Self::RecordingsAction { action, .. } => json!({"action": action.as_str()}),
-            Self::ActivityQuery { queues } => activity_query(queues),
+            Self::ActivityQuery { queues, .. } => activity_query(queues),
             Self::Subscribe { topics, .. } => {
                 topics.iter().map(|topic| json!({"id": topic.as_str()})).collect()
             }
@@ -239,18 +245,17 @@ fn family(media: Media) -> &'static str {
 }
 
 /// The real-time picture of the queues: who talks, rings or waits, with details (GENESYS.md 3.2).
+/// Asks for the conversations as groups: a list of entities would be one, and cut short at a length that is told
+/// nowhere.
 fn activity_query(queues: &[QueueId]) -> serde_json::Value {
-    let metrics: Vec<_> = ["oInteracting", "oAlerting", "oWaiting"]
-        .iter()
-        .map(|metric| json!({"metric": metric, "details": true}))
-        .collect();
+    let metrics: Vec<_> =
+        ["oInteracting", "oAlerting", "oWaiting"].iter().map(|metric| json!({"metric": metric})).collect();
     let predicates: Vec<_> = queues
         .iter()
         .map(|queue| json!({"type": "dimension", "dimension": "queueId", "operator": "matches", "value": queue}))
         .collect();
-    // The list of each group is cut short for itself, so that small groups leave nothing out.
-    let groups = ["queueId", "userId"];
-    json!({"metrics": metrics, "groupBy": groups, "filter": {"type": "or", "predicates": predicates}})
+    let filter = json!({"type": "or", "predicates": predicates});
+    json!({"metrics": metrics, "groupBy": ["conversationId"], "filter": filter})
 }
 
 #[cfg(test)]

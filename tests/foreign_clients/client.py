@@ -95,9 +95,10 @@ def read(client):
     metric = sdk.ConversationActivityQueryMetric()
     metric.metric, metric.details = "oInteracting", True
     query = sdk.ConversationActivityQuery()
-    query.metrics = [metric]
-    found = sdk.AnalyticsApi(client).post_analytics_conversations_activity_query(query).results[0].entities
-    assert CONVERSATION in [entity.conversation_id for entity in found], found
+    query.metrics, query.group_by = [metric], ["conversationId"]
+    found = sdk.AnalyticsApi(client).post_analytics_conversations_activity_query(query, page_size=100).results
+    assert CONVERSATION in [result.group["conversationId"] for result in found], found
+    assert CONVERSATION in [entity.conversation_id for result in found for entity in result.entities], found
 
 
 def set_recording(client, state, how):

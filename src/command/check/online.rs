@@ -127,7 +127,7 @@ impl Asking<'_> {
     }
 
     async fn conversations(&mut self, some_queue: Option<QueueId>) -> Result<(), Failure> {
-        let query = Request::ActivityQuery { queues: some_queue.into_iter().collect() };
+        let query = Request::ActivityQuery { queues: some_queue.into_iter().collect(), page: 1 };
         match self.ask(&query).await {
             Ok(_) => self.say("live conversations", "can be queried")?,
             Err(fault) => self.refuse("live conversations", &query, &fault)?,

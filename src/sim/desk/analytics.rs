@@ -1,5 +1,6 @@
 //! Finding live conversations (GENESYS.md 3.2): the activity query, and the details query.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -15,6 +16,10 @@ use crate::sim::world::World;
 /// newest". The platform's own number was not found.
 pub const ENTITIES_MOST: usize = 200;
 
+/// Groups of one page at most, and by default. Of the platform it is known only that there are pages.
+const GROUPS_MOST: usize = 500;
+const GROUPS: usize = 100;
+
 /// Serves what is the analytics'.
 pub fn serve(world: &mut World, errand: &Errand<'_>) -> Option<Served> {
     match (errand.method, errand.path) {
@@ -25,7 +30,7 @@ pub fn serve(world: &mut World, errand: &Errand<'_>) -> Option<Served> {
 }
 
 /// A filter of predicates: `{type: and|or, predicates: [{dimension, value}], clauses: [...]}`.
-fn passes(filter: &Value, value_of: &dyn Fn(&str) -> Option<String>) -> bool {
+fn passes<'a>(filter: &Value, value_of: &dyn Fn(&str) -> Option<Cow<'a, str>>) -> bool {
     let predicate = |one: &Value| {
         let value = value_of(one["dimension"].as_str().unwrap_or(""));
         match one["operator"].as_str() {
@@ -61,100 +66,115 @@ fn metric(party: &Party) -> Option<&'static str> {
     }
 }
 
-fn entity(call: &Call, party: &Party, metric: &str) -> Value {
-    let mut entity = json!({
-        "activityDate": stamp(party.connected.unwrap_or(party.started)),
-        "metric": metric,
-        "conversationId": call.id,
-        "sessionId": party.leg_id,
-        "mediaType": "voice",
-        "direction": call.way.as_str(),
-        "ani": call.customer,
-        "dnis": call.centre,
-        "requestedRoutingSkillIds": [],
-        "routingPriority": 0,
-    });
-    if let Some(queue) = &party.queue {
-        entity["queueId"] = json!(queue);
+/// One party that is counted.
+#[derive(Clone, Copy)]
+struct Observation<'a> {
+    call: &'a Call,
+    party: &'a Party,
+    metric: &'static str,
+}
+
+impl<'a> Observation<'a> {
+    fn since(self) -> Wall {
+        self.party.connected.unwrap_or(self.party.started)
     }
-    if let Some(user) = &party.user {
-        entity["userId"] = json!(user);
+
+    fn value(self, dimension: &str) -> Option<&'a str> {
+        match dimension {
+            "conversationId" => Some(&self.call.id),
+            "sessionId" => Some(&self.party.leg_id),
+            "mediaType" => Some("voice"),
+            "direction" => Some(self.call.way.as_str()),
+            "ani" => Some(&self.call.customer),
+            "dnis" => Some(&self.call.centre),
+            "queueId" => self.party.queue.as_deref(),
+            "userId" => self.party.user.as_deref(),
+            _ => None,
+        }
     }
-    entity
+
+    fn entity(self) -> Value {
+        let mut entity = json!({
+            "activityDate": stamp(self.since()),
+            "metric": self.metric,
+            "requestedRoutingSkillIds": [],
+            "routingPriority": 0,
+        });
+        let dimensions =
+            ["conversationId", "sessionId", "mediaType", "direction", "ani", "dnis", "queueId", "userId"];
+        for (dimension, value) in dimensions.into_iter().filter_map(|name| Some((name, self.value(name)?))) {
+            entity[dimension] = json!(value);
+        }
+        entity
+    }
+}
+
+fn words<'a>(list: &'a Value, key: &str) -> Option<Vec<&'a str>> {
+    list.get(key)?.as_array().map(|words| words.iter().filter_map(Value::as_str).collect())
 }
 
 fn activity(world: &World, errand: &Errand<'_>) -> Served {
     world.access.demand("analytics:queueObservation:view")?;
     let query = errand.request.json()?;
-    let asked: BTreeSet<&str> = query["metrics"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|metric| metric["metric"].as_str())
-        .collect();
+    let metrics: Vec<&Value> = query["metrics"].as_array().into_iter().flatten().collect();
+    let asked: BTreeSet<&str> = metrics.iter().filter_map(|metric| metric["metric"].as_str()).collect();
     if asked.is_empty() {
         return Err(Refusal::malformed("\"metrics\" is expected, with one metric or more."));
     }
-    let detailed = |name: &str| {
-        query["metrics"].as_array().into_iter().flatten().any(|metric| {
-            metric["metric"].as_str() == Some(name) && metric["details"].as_bool() == Some(true)
-        })
-    };
-    let mut found: Vec<(Wall, &str, Value)> = Vec::new();
-    for call in world.calls.values().filter(|call| call.is_live()) {
-        for party in &call.parties {
-            let Some(name) = metric(party).filter(|name| asked.contains(name)) else {
-                continue;
-            };
-            let entity = entity(call, party, name);
-            if passes(&query["filter"], &|dimension| entity[dimension].as_str().map(str::to_owned)) {
-                found.push((party.connected.unwrap_or(party.started), name, entity));
-            }
-        }
-    }
-    found.sort_by_key(|(at, _, _)| *at);
-    let dimensions: Vec<&str> =
-        query["groupBy"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let mut groups: BTreeMap<Vec<Option<String>>, Vec<(&str, Value)>> = BTreeMap::new();
+    // The vendor's own client has it as required.
+    let dimensions = words(&query, "groupBy")
+        .ok_or_else(|| Refusal::malformed("\"groupBy\" is expected, a list of dimensions."))?;
+    let detailed: BTreeSet<&str> = metrics
+        .iter()
+        .filter(|metric| metric["details"].as_bool() == Some(true))
+        .filter_map(|metric| metric["metric"].as_str())
+        .collect();
+    let mut groups: BTreeMap<Vec<Option<&str>>, Vec<Observation<'_>>> = BTreeMap::new();
     if dimensions.is_empty() {
         groups.insert(Vec::new(), Vec::new());
     }
-    for (_, name, entity) in found {
-        let values = dimensions.iter().map(|dimension| entity[*dimension].as_str().map(str::to_owned));
-        groups.entry(values.collect()).or_default().push((name, entity));
+    for call in world.calls.values().filter(|call| call.is_live()) {
+        for party in &call.parties {
+            let Some(metric) = metric(party).filter(|name| asked.contains(name)) else {
+                continue;
+            };
+            let seen = Observation { call, party, metric };
+            if passes(&query["filter"], &|dimension| seen.value(dimension).map(Cow::Borrowed)) {
+                let values = dimensions.iter().map(|dimension| seen.value(dimension)).collect();
+                groups.entry(values).or_default().push(seen);
+            }
+        }
     }
-    let results: Vec<Value> = groups
-        .into_iter()
-        .map(|(values, found)| {
+    let size = errand.request.number("pageSize").unwrap_or(GROUPS).clamp(1, GROUPS_MOST);
+    let number = errand.request.number("pageNumber").unwrap_or(1).max(1);
+    let page = groups.into_iter().skip((number - 1).saturating_mul(size)).take(size);
+    let results: Vec<Value> = page
+        .map(|(values, seen)| {
             let told = dimensions.iter().zip(values).filter_map(|(name, value)| Some((*name, value?)));
-            group_result(&told.collect(), found, &asked, detailed)
+            group_result(&told.collect(), seen, &asked, &detailed)
         })
         .collect();
     Ok(HttpResponse::json(200, &json!({"results": results, "entityIdDimension": "conversationId"})))
 }
 
-/// The result of one group, cut short by itself.
+/// The result of one group, its list cut short by itself.
 fn group_result(
-    group: &BTreeMap<&str, String>,
-    found: Vec<(&str, Value)>,
+    group: &BTreeMap<&str, &str>,
+    mut seen: Vec<Observation<'_>>,
     asked: &BTreeSet<&str>,
-    detailed: impl Fn(&str) -> bool,
+    detailed: &BTreeSet<&str>,
 ) -> Value {
-    let data: Vec<Value> = asked
-        .iter()
-        .map(|name| {
-            let count = found.iter().filter(|(metric, _)| metric == name).count();
-            json!({"metric": name, "count": count})
-        })
-        .collect();
-    let mut entities: Vec<Value> =
-        found.into_iter().filter(|(name, _)| detailed(name)).map(|(_, entity)| entity).collect();
-    let truncated = entities.len() > ENTITIES_MOST;
+    let count = |name: &str| seen.iter().filter(|one| one.metric == name).count();
+    let data: Vec<Value> = asked.iter().map(|name| json!({"metric": name, "count": count(name)})).collect();
+    seen.retain(|one| detailed.contains(one.metric));
+    seen.sort_by_key(|one| one.since());
+    let truncated = seen.len() > ENTITIES_MOST;
     if truncated {
-        let newest = entities.split_off(entities.len() - ENTITIES_MOST / 2);
-        entities.truncate(ENTITIES_MOST / 2);
-        entities.extend(newest);
+        let newest = seen.split_off(seen.len() - ENTITIES_MOST / 2);
+        seen.truncate(ENTITIES_MOST / 2);
+        seen.extend(newest);
     }
+    let entities: Vec<Value> = seen.into_iter().map(Observation::entity).collect();
     json!({"group": group, "data": data, "truncated": truncated, "entities": entities})
 }
 
@@ -176,10 +196,16 @@ fn details(world: &World, errand: &Errand<'_>) -> Served {
             // "Only conversations that started on a day touched by the interval" (GENESYS.md 3.2).
             day(&stamp(call.started)).is_some_and(|started| (&first..=&last).contains(&&started))
         })
-        .filter(|call| filters.iter().all(|filter| passes(filter, &|name| conversation_value(call, name))))
+        .filter(|call| {
+            filters
+                .iter()
+                .all(|filter| passes(filter, &|name| conversation_value(call, name).map(Cow::Owned)))
+        })
         .filter(|call| {
             segments.iter().all(|filter| {
-                call.parties.iter().any(|party| passes(filter, &|name| segment_value(party, name)))
+                call.parties
+                    .iter()
+                    .any(|party| passes(filter, &|name| segment_value(party, name).map(Cow::Owned)))
             })
         })
         .collect();

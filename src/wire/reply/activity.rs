@@ -7,20 +7,11 @@ use serde::Deserialize;
 use super::{BodyError, parse};
 use crate::model::ids::ConversationId;
 
-/// Live conversations.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Activity {
-    /// Each once.
-    pub conversations: Vec<ConversationId>,
-    /// Whether the platform cut the list short.
-    pub truncated: bool,
-}
-
-/// Reads the answer to an activity query.
+/// Reads the answer to an activity query: each conversation once, whether it stands as a group or as an entity.
 ///
 /// # Errors
 /// Where the body is not one.
-pub fn activity(body: &str) -> Result<Activity, BodyError> {
+pub fn activity(body: &str) -> Result<BTreeSet<ConversationId>, BodyError> {
     #[derive(Deserialize)]
     struct Written {
         #[serde(default)]
@@ -29,23 +20,18 @@ pub fn activity(body: &str) -> Result<Activity, BodyError> {
     #[derive(Deserialize)]
     struct WrittenResult {
         #[serde(default)]
-        entities: Vec<WrittenActivity>,
+        group: Option<Named>,
         #[serde(default)]
-        truncated: bool,
+        entities: Option<Vec<Named>>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct WrittenActivity {
+    struct Named {
         #[serde(default)]
         conversation_id: Option<String>,
     }
     let written: Written = parse("an activity query", body)?;
-    let truncated = written.results.iter().any(|one| one.truncated);
-    let ids: BTreeSet<ConversationId> = written
-        .results
-        .into_iter()
-        .flat_map(|one| one.entities)
-        .filter_map(|one| one.conversation_id.map(ConversationId::new))
-        .collect();
-    Ok(Activity { conversations: ids.into_iter().collect(), truncated })
+    let named = |one: WrittenResult| one.group.into_iter().chain(one.entities.into_iter().flatten());
+    let ids = written.results.into_iter().flat_map(named).filter_map(|one| one.conversation_id);
+    Ok(ids.map(ConversationId::new).collect())
 }
