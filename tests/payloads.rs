@@ -71,7 +71,7 @@ fn the_full_voice_call_is_understood() {
     let call = conversation::read(text).expect("a conversation").conversation;
     assert!(!call.is_live());
     assert_eq!(call.attribute("ic-customerdata"), Some("123412341234"));
-    assert_eq!(call.customer().map(|one| one.ani.as_str()), Some("tel:+15550100012"));
+    assert_eq!(call.customer().map(|one| one.ani.as_str()), Some("+15550100012"));
 }
 
 #[test]

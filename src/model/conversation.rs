@@ -201,11 +201,11 @@ pub struct Participant {
     pub state: LegState,
     /// Who began it.
     pub direction: Option<Direction>,
-    /// Address of the leg, as sent (`tel:+1...`, `sip:...`). Personal data.
+    /// Address of the leg; a number bare (`+1...`), anything else as sent (`sip:...`). Personal data.
     pub address: String,
-    /// Calling number, as sent. Personal data.
+    /// Calling number, likewise. Personal data.
     pub ani: String,
-    /// Called number, as sent. Personal data.
+    /// Called number, likewise. Personal data.
     pub dnis: String,
     /// Where the media comes from (`Edge`).
     pub provider: String,

@@ -55,7 +55,21 @@ pub struct Directory {
     fresh_users: BTreeMap<UserId, String>,
     queues: Listed<QueueId>,
     users: Listed<UserId>,
+    /// Why the last reading failed, and when that was told; none where it did not.
+    trouble: Option<(String, Mono)>,
 }
+
+/// Whether something is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It is.
+    Yes,
+    /// It was, a moment ago.
+    No,
+}
+
+/// A reading that keeps failing for one reason is told of so often.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// A list as it was read last, with what only the reading before it still had.
 #[derive(Clone, Debug)]
@@ -107,6 +121,7 @@ impl Directory {
             fresh_users: BTreeMap::new(),
             queues: Listed::new(),
             users: Listed::new(),
+            trouble: None,
         }
     }
 
@@ -168,14 +183,27 @@ impl Directory {
     fn complete(&mut self, now: Mono) -> Progress {
         self.queues.take(std::mem::take(&mut self.fresh_queues));
         self.users.take(std::mem::take(&mut self.fresh_users));
+        self.trouble = None;
         self.reading = Reading::Waiting { due: now + self.settings.discover_every };
         Progress::Complete
     }
 
-    /// The request failed: the page is asked for again at `due`.
-    pub fn failed(&mut self, due: Mono) {
+    /// The request failed, for this reason: the lists are asked for again at `due`.
+    pub fn failed(&mut self, why: &str, due: Mono, now: Mono) -> News {
         self.asked = Asked::No;
         self.reading = Reading::Waiting { due };
+        match &self.trouble {
+            Some((last, told)) if last == why && now.since(*told) < TELL_EVERY => News::No,
+            Some(_) | None => {
+                self.trouble = Some((why.to_owned(), now));
+                News::Yes
+            }
+        }
+    }
+
+    /// Why the lists could not be read last time; none where they could.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_ref().map(|(why, _)| why.as_str())
     }
 
     /// Names of all queues.
@@ -348,7 +376,7 @@ mod tests {
         directory.next_request(at(0));
         directory.queues_page(vec![(QueueId::new("q1"), "Payments".into())], 2, at(0));
         directory.next_request(at(0));
-        directory.failed(at(5));
+        assert_eq!(directory.failed("no answer", at(5), at(0)), News::Yes);
         assert_eq!((directory.next_wakeup(), directory.next_request(at(4))), (Some(at(5)), None));
         read(&mut directory, &[("q2", "Support")], 5);
         assert_eq!(directory.subscribed_queues(), [QueueId::new("q2")], "half of the former is forgotten");
@@ -362,5 +390,17 @@ mod tests {
         assert_eq!(directory.next_wakeup(), Some(at(10)));
         read(&mut directory, &[("q1", "Payments"), ("q2", "Support")], 10);
         assert_eq!(directory.subscribed_queues(), [QueueId::new("q2")]);
+    }
+
+    #[test]
+    fn one_reason_is_told_once_a_minute_until_the_lists_are_read() {
+        let mut directory = Directory::new(settings(&["*"], &[]), at(0));
+        let told: Vec<News> = [(0, "a"), (5, "a"), (10, "b"), (15, "b"), (70, "b"), (75, "b")]
+            .map(|(second, why)| directory.failed(why, at(second + 5), at(second)))
+            .into();
+        assert_eq!(told, [News::Yes, News::No, News::Yes, News::No, News::Yes, News::No]);
+        assert_eq!(directory.trouble(), Some("b"));
+        read(&mut directory, &[("q1", "Payments")], 80);
+        assert_eq!(directory.trouble(), None);
     }
 }

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use super::{Level, Warden};
 use crate::model::time::Now;
-use crate::warden::directory::Progress;
+use crate::warden::answers::PROBE_EVERY;
+use crate::warden::directory::{News, Progress};
 use crate::warden::session::{Shortfall, SlotId};
 use crate::wire::reply::{self, Fault, RawAnswer};
 use crate::wire::request::Request;
 use crate::wire::topic::{CHANNELS_PER_CLIENT, TOPICS_PER_CHANNEL};
+
+/// The lists of queues and users are asked for again after this.
+const SOON: Duration = Duration::from_secs(5);
 
 impl Warden {
     pub(super) fn settle_slot(
@@ -64,6 +68,13 @@ impl Warden {
         }
     }
 
+    /// Told at once, and then from time to time.
+    fn directory_failed(&mut self, level: Level, why: &str, wait: Duration, now: Now) {
+        if self.directory.failed(why, now.mono + wait, now.mono) == News::Yes {
+            self.note(level, format!("the list of queues and users could not be read, tried again: {why}"));
+        }
+    }
+
     pub(super) fn settle_directory(
         &mut self,
         request: &Request,
@@ -72,12 +83,15 @@ impl Warden {
         now: Now,
     ) {
         let (RawAnswer::Answered { body, .. }, None) = (answer, &fault) else {
-            let why = fault.map_or_else(|| "no answer".to_owned(), |fault| fault.to_string());
-            self.note(
-                Level::Warn,
-                format!("the list of queues and users could not be read, tried again: {why}"),
-            );
-            return self.directory.failed(now.mono + Duration::from_secs(5));
+            let why = match (&fault, request.permission()) {
+                (Some(fault @ Fault::Forbidden { .. }), Some(permission)) => {
+                    format!("{fault}; grant {permission} to the role of the OAuth client, in every division")
+                }
+                (Some(fault), _) => fault.to_string(),
+                (None, _) => "no answer".to_owned(),
+            };
+            let wait = if matches!(fault, Some(Fault::Forbidden { .. })) { PROBE_EVERY } else { SOON };
+            return self.directory_failed(Level::Warn, &why, wait, now);
         };
         let progress = if matches!(request, Request::ListUsers { .. }) {
             reply::users(body).map(|page| self.directory.users_page(page.entities, page.pages, now.mono))
@@ -88,8 +102,7 @@ impl Warden {
             Ok(Progress::More) => {}
             Ok(Progress::Complete) => self.take_directory(now),
             Err(error) => {
-                self.note(Level::Error, format!("the list of queues and users was not understood: {error}"));
-                self.directory.failed(now.mono + Duration::from_secs(30));
+                self.directory_failed(Level::Error, &format!("not understood: {error}"), PROBE_EVERY, now);
             }
         }
     }

@@ -193,7 +193,9 @@ impl Warden {
             _ if !self.session.is_live() => "the subscription is not up",
             _ => return None,
         };
-        Some(unseen.to_owned())
+        let why = self.directory.trouble();
+        let why = why.map(|why| format!(": the list of queues and users could not be read: {why}"));
+        Some(format!("{unseen}{}", why.unwrap_or_default()))
     }
 
     /// Everything that people may look at; `latest` decisions at most.

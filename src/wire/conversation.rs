@@ -5,7 +5,10 @@
 //! Reading is tolerant: what is missing is empty, an unknown word or a field of another type is counted as
 //! odd and passed over. Only a body without an id is refused.
 
+mod address;
 mod written;
+
+use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
@@ -55,7 +58,7 @@ pub fn read(body: &str) -> Result<Decoded, BodyError> {
         media: leading_media(&participants),
         start_time: reader.time("startTime", written.start_time),
         end_time: reader.time("endTime", written.end_time),
-        address: written.address.unwrap_or_default().into_owned(),
+        address: address::plain(&written.address.unwrap_or_default()).to_owned(),
         recording_state: written.recording_state.and_then(|word| reader.recorder("recordingState", &word)),
         secure_pause: written.secure_pause.unwrap_or_default(),
         divisions: written
@@ -112,7 +115,8 @@ impl Reader {
         let queue = written.queue.unwrap_or_default();
         let routing = written.conversation_routing_data.unwrap_or_default();
         let team = written.team.and_then(|team| team.id).or(written.team_id);
-        let text = |one: Option<std::borrow::Cow<'_, str>>| one.unwrap_or_default().into_owned();
+        let text = |one: Option<Cow<'_, str>>| one.unwrap_or_default().into_owned();
+        let address = |one: Option<Cow<'_, str>>| address::plain(&one.unwrap_or_default()).to_owned();
         Participant {
             id: ParticipantId::new(written.id.unwrap_or_default()),
             purpose: text(written.purpose),
@@ -126,9 +130,9 @@ impl Reader {
             media,
             state: leg.state.map(|word| self.leg_state(&word)).unwrap_or_default(),
             direction: leg.direction.and_then(|word| self.direction(&word)),
-            address: text(written.address),
-            ani: text(written.ani.or(leg.this.and_then(|one| one.address_normalized))),
-            dnis: text(written.dnis.or(leg.other.and_then(|one| one.address_normalized))),
+            address: address(written.address),
+            ani: address(written.ani.or(leg.this.and_then(|one| one.address_normalized))),
+            dnis: address(written.dnis.or(leg.other.and_then(|one| one.address_normalized))),
             provider: text(leg.provider),
             start_time: self.time("participants[].startTime", written.start_time),
             connected_time: self.time("connectedTime", written.connected_time.or(leg.connected_time)),
