@@ -364,6 +364,23 @@ fn a_secret_that_is_written_where_none_belongs_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn a_platform_that_cannot_be_reached_is_told_by_every_command_that_somebody_waits_for() {
+    let folder = folder(&format!("{NOWHERE}client_id = \"c\"\nclient_secret_file = \"secret\"\n"));
+    std::fs::write(folder.path().join("secret"), "s").expect("written");
+    let id = "00000000-0000-4000-8000-000000000000";
+    for command in [&["check", "--online"][..], &["status", id], &["stop", id]] {
+        let output = recwarden(folder.path(), &[command, &["--config", "recwarden.toml"]].concat(), &[]);
+        let said = said(&output);
+        assert_eq!(output.status.code(), FAILED, "{said}");
+        assert!(
+            said.contains("login host http://127.0.0.1:9 cannot be reached: Connection refused"),
+            "{said}"
+        );
+        assert!(!said.contains("accepted") && !folder.path().join("audit").exists(), "{said}");
+    }
+}
+
+#[test]
 fn what_is_no_text_in_the_environment_does_no_harm_and_a_dot_env_that_is_bad_is_told() {
     use std::os::unix::ffi::OsStrExt;
     let folder = folder("");

@@ -150,7 +150,8 @@ async fn ask_daemon(
     let Some(decision) = taken["decision"].as_str().map(str::to_owned) else {
         let known = call(socket, &format!("/control/conversations/{conversation}"), None).await?;
         let known = serde_json::from_value(known).map_err(|error| Failure::failed(&error))?;
-        return say(out, options, &Outcome { decision: None, state: at_once(known, action), message });
+        let (state, pursuer) = (at_once(known, action), Pursuer::Daemon);
+        return say(out, options, &Outcome { decision: None, state, message, pursuer });
     };
     let clock = Clock::start();
     loop {
@@ -158,7 +159,8 @@ async fn ask_daemon(
         let state = view["state"].as_str().unwrap_or_default().to_owned();
         if state != "open" || clock.now().mono.since_start() >= Duration::from_secs(options.wait) {
             let message = view["message"].as_str().unwrap_or_default().to_owned();
-            return say(out, options, &Outcome { decision: Some(decision), state, message });
+            let pursuer = Pursuer::Daemon;
+            return say(out, options, &Outcome { decision: Some(decision), state, message, pursuer });
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -174,6 +176,8 @@ async fn alone(
 ) -> Result<(), Failure> {
     let mut settings = loaded.settings;
     let Some(genesys) = settings.genesys.clone() else { return Ok(()) };
+    // Somebody waits for the outcome: where nothing can be done that is told, and nothing is begun.
+    startup::api_now(&genesys, Clock::start()).await.map_err(|error| Failure::failed(&error))?;
     settings.warden.directory.queues.clear();
     settings.warden.directory.users.clear();
     settings.warden.directory.topics.clear();
@@ -211,7 +215,8 @@ async fn follow(
     let taken = asks.direct(directive).await.map_err(|error| Failure::failed(&error))?;
     let Some(decision) = taken.decision else {
         let known = asks.conversation(conversation).await.map_err(|error| Failure::failed(&error))?;
-        return Ok(Outcome { decision: None, state: at_once(known, action), message: taken.message });
+        let (state, message) = (at_once(known, action), taken.message);
+        return Ok(Outcome { decision: None, state, message, pursuer: Pursuer::NextStart });
     };
     let clock = Clock::start();
     loop {
@@ -225,7 +230,8 @@ async fn follow(
             Some(view) => (view.state.as_str(), view.message),
             None => (DecisionState::Open.as_str(), taken.message),
         };
-        return Ok(Outcome { decision: Some(decision.to_string()), state: state.to_owned(), message });
+        let (decision, state) = (Some(decision.to_string()), state.to_owned());
+        return Ok(Outcome { decision, state, message, pursuer: Pursuer::NextStart });
     }
 }
 
@@ -236,6 +242,16 @@ struct Outcome {
     /// How that stands; without one [`AS_WANTED`] or [`NOT_DONE`].
     state: String,
     message: String,
+    pursuer: Pursuer,
+}
+
+/// Who goes on with an order that has not come true.
+#[derive(Clone, Copy)]
+enum Pursuer {
+    /// The daemon that runs.
+    Daemon,
+    /// Nobody does, but the log has it.
+    NextStart,
 }
 
 /// No decision was needed.
@@ -250,12 +266,16 @@ fn at_once(known: Option<CallView>, action: Action) -> String {
 }
 
 fn say(out: &mut dyn Write, options: &Options, outcome: &Outcome) -> Result<(), Failure> {
-    let Outcome { decision, state, message } = outcome;
+    let Outcome { decision, state, message, pursuer } = outcome;
+    let goes_on = match pursuer {
+        Pursuer::Daemon => "the daemon goes on",
+        Pursuer::NextStart => "the next start of the daemon goes on",
+    };
     let of = decision.as_ref().map(|id| format!(" (decision {id})")).unwrap_or_default();
     let failed = match state.as_str() {
         "abandoned" => Some(format!("the order was given up: {message}{of}")),
         "open" => Some(format!(
-            "the order has not come true within {} s: {message}{of}. It stands, and the daemon goes on with it",
+            "the order has not come true within {} s: {message}{of}. It stands, and {goes_on} with it",
             options.wait
         )),
         NOT_DONE => Some(message.clone()),
@@ -296,7 +316,7 @@ async fn status(
     }
     let Some(genesys) = &loaded.settings.genesys else { return Ok(()) };
     let clock = Clock::start();
-    let api = startup::api(genesys, clock).await.map_err(|error| Failure::failed(&error))?;
+    let api = startup::api_now(genesys, clock).await.map_err(|error| Failure::failed(&error))?;
     let request = Request::GetConversation { conversation: conversation.clone() };
     let answer = api.send(&request).await;
     reply::classify(&answer, clock.now().wall)

@@ -65,11 +65,7 @@ pub struct Start {
     pub watcher: Option<mpsc::Sender<(crate::model::time::Wall, Record)>>,
 }
 
-/// The platform's REST side, with a token that was just tried.
-///
-/// # Errors
-/// Where the client cannot be set up, or the platform does not let us in.
-pub async fn api(genesys: &Genesys, clock: Clock) -> Result<Api, StartError> {
+fn unproved(genesys: &Genesys, clock: Clock) -> Result<Api, StartError> {
     let http = http_client()?;
     let tokens = Arc::new(Tokens::new(
         http.clone(),
@@ -78,7 +74,26 @@ pub async fn api(genesys: &Genesys, clock: Clock) -> Result<Api, StartError> {
         genesys.client_secret.clone(),
         clock,
     ));
-    match tokens.get(None).await {
+    Ok(Api::new(http, genesys.api_url.clone(), tokens))
+}
+
+/// The platform's REST side for a command that somebody waits for: with a token.
+///
+/// # Errors
+/// Where the client cannot be set up, the platform does not let us in, or it cannot be reached.
+pub async fn api_now(genesys: &Genesys, clock: Clock) -> Result<Api, StartError> {
+    let api = unproved(genesys, clock)?;
+    api.tokens().get(None).await?;
+    Ok(api)
+}
+
+/// The platform's REST side for a daemon, with a token that was just tried.
+///
+/// # Errors
+/// Where the client cannot be set up, or the platform does not let us in.
+pub async fn api(genesys: &Genesys, clock: Clock) -> Result<Api, StartError> {
+    let api = unproved(genesys, clock)?;
+    match api.tokens().get(None).await {
         Ok(_) => {}
         // A wrong secret never comes right by waiting; an unreachable host does.
         Err(error @ TokenError::Refused { .. }) => return Err(error.into()),
@@ -86,7 +101,7 @@ pub async fn api(genesys: &Genesys, clock: Clock) -> Result<Api, StartError> {
             warn!("{error}; it is tried again");
         }
     }
-    Ok(Api::new(http, genesys.api_url.clone(), tokens))
+    Ok(api)
 }
 
 /// How the log is kept, in the journal's words.

@@ -29,7 +29,7 @@ const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 pub(super) async fn run(loaded: &Loaded, out: &mut dyn Write) -> Result<(), Failure> {
     let Some(genesys) = &loaded.settings.genesys else { return Ok(()) };
     let clock = Clock::start();
-    let api = startup::api(genesys, clock).await.map_err(|error| Failure::failed(&error))?;
+    let api = startup::api_now(genesys, clock).await.map_err(|error| Failure::failed(&error))?;
     writeln!(out, "credentials: accepted by {}", genesys.login_url)?;
     let mut asking = Asking { api, clock, out, refused: 0 };
     let queues = asking.queues().await?;
@@ -49,7 +49,9 @@ pub(super) async fn run(loaded: &Loaded, out: &mut dyn Write) -> Result<(), Fail
         return Err(Failure::Configuration(unknown));
     }
     if refused > 0 {
-        return Err(Failure::Failed(format!("the platform refuses what is marked above ({refused})")));
+        return Err(Failure::Failed(format!(
+            "the platform does not give what this configuration needs: see what is marked above ({refused})"
+        )));
     }
     Ok(writeln!(out, "the platform offers all that this configuration needs")?)
 }
@@ -83,7 +85,16 @@ impl Asking<'_> {
             }
             _ => String::new(),
         };
-        self.say(what, &format!("REFUSED: {fault}{help}"))
+        let word = match fault {
+            Fault::Transient { .. } | Fault::Limited { .. } => "NO ANSWER",
+            Fault::TokenStale
+            | Fault::Forbidden { .. }
+            | Fault::Gone { .. }
+            | Fault::Conflict { .. }
+            | Fault::Invalid { .. }
+            | Fault::Refused { .. } => "REFUSED",
+        };
+        self.say(what, &format!("{word}: {fault}{help}"))
     }
 
     /// All pages of a list; none where it is refused.
