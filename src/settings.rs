@@ -8,6 +8,7 @@ mod read;
 mod region;
 pub mod schema;
 mod secrets;
+pub mod suite;
 mod watch;
 
 pub use fixed::Fixed;
@@ -171,7 +172,17 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads everything.
+    /// Reads everything, the rule tests too: what a daemon runs on is what `check` calls valid.
+    ///
+    /// # Errors
+    /// Every mistake, in the order of the files; those of tests where there are no others.
+    pub fn load_with_tests(&self) -> Result<Loaded, Vec<Diagnostic>> {
+        let loaded = self.load()?;
+        let found = suite::mistakes(&loaded);
+        if found.is_empty() { Ok(loaded) } else { Err(found) }
+    }
+
+    /// Reads everything but the rule tests.
     ///
     /// # Errors
     /// Every mistake, in the order of the files.

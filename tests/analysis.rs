@@ -61,6 +61,22 @@ fn several_rules_together_leave_nothing_to_one() {
     assert!(found.len() == 1 && found[0].contains("'all' can never win: one of 'a', 'b' hold"), "{found:#?}");
 }
 
+/// Each list shares all but one of its values with the next, so that nothing is told apart at a glance.
+#[test]
+fn long_lists_that_overlap_are_compared_value_by_value() {
+    let queues = |from: usize| (from..from + 300).map(|at| format!("\"Queue {at:03}\"")).collect::<Vec<_>>();
+    let action = |at: usize| if at.is_multiple_of(2) { "stop" } else { "start" };
+    let text: String = (0..8)
+        .map(|at| rule(&format!("r{at}"), action(at), &format!("queue = [{}]", queues(at).join(", "))))
+        .collect();
+    let found = found(&text);
+    for at in [1, 3, 5] {
+        let never = format!("'r{at}' can never win: one of 'r0', 'r2'");
+        assert!(found.iter().any(|one| one.contains(&never)), "{at}: {found:#?}");
+    }
+    assert!(found.last().is_some_and(|one| one.contains("'r7' wants start")), "{found:#?}");
+}
+
 #[test]
 fn what_may_let_go_or_waits_longer_leaves_room_for_others() {
     for keys in ["at_most = \"1m\"", "after = \"1s\"", "mode = \"observe\"", "attribute = { x = \"1\" }"] {
@@ -99,6 +115,19 @@ fn a_contradiction_is_told_with_a_conversation() {
     assert!(found[0].contains("attribute pci = 'on', fact vip = true, queue 'Card 1'"), "{found:#?}");
     let apart = rule("a", "start", "queue = \"A\"") + &rule("b", "stop", "queue = \"B\"");
     assert_eq!(self::found(&apart), Vec::<String>::new());
+}
+
+#[test]
+fn a_rule_that_holds_to_the_end_has_an_effect_where_its_conditions_hold_no_more() {
+    let start =
+        |until: &str| rule("a", "start", &format!("flagged = false\npriority = 1\nuntil = \"{until}\""));
+    let stop = |until: &str| rule("b", "stop", &format!("flagged = true\nuntil = \"{until}\""));
+    for (one, other, told) in
+        [("unmatched", "unmatched", 1), ("end", "unmatched", 0), ("unmatched", "end", 0)]
+    {
+        let found = compiled(&(start(one) + &stop(other)), Wish::Start).1;
+        assert_eq!(found.len(), told, "{one}, {other}: {found:#?}");
+    }
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn files_that_cannot_be_had_are_pointed_at() {
             "main.toml:6:11: error: none.toml: the file cannot be read: No such file",
             "main.toml:6:24: error: '[' is not a glob: ",
             "main.toml:6:29: error: 'a*/b.toml' has a glob for a folder",
-            "main.toml:6:42: error: the folder no cannot be read",
+            "main.toml:6:42: error: the folder 'no' cannot be read",
         ],
     );
     let main = format!("{MAIN}[policy]\nfiles = [\"rules/*\"]\n");
@@ -124,7 +124,7 @@ fn one_wrong_key_hides_no_other_mistake() {
         &said(text),
         &[
             "main.toml:6:8: error: 'name' must be a text in quotes",
-            "main.toml:7:11: error: 'stpo' is not a action; it must be one of: start, stop",
+            "main.toml:7:11: error: 'stpo' is not an action; it must be one of: start, stop",
             "help: did you mean 'stop'?",
             "main.toml:8:14: error: 'in' is not a direction",
             "main.toml:9:11: error: 'cal' is not a medium",
@@ -162,7 +162,7 @@ fn a_character_that_only_looks_right_is_named() {
         &[
             "main.toml:7:2: error: unknown key '\u{430}ction' in [[rule]]",
             "did you mean 'action'? ('\u{430}' (U+0430) is not the 'a' that it looks like)",
-            "main.toml:8:11: error: 'st\u{43e}p' is not a action",
+            "main.toml:8:11: error: 'st\u{43e}p' is not an action",
             "did you mean 'stop'? ('\u{43e}' (U+043E) is not the 'o' that it looks like)",
             "main.toml:9:9: error: `\u{430}` is unexpected here",
             "help: '\u{430}' (U+0430) is not the 'a' that it looks like",
@@ -202,7 +202,7 @@ fn ten_megabytes_of_rules_are_refused_and_of_many_mistakes_the_first_are_shown()
     let wrong = rules(1_000_000).replace("\"stop\"", "\"stpo\"");
     says(
         &said_of(&[("main.toml", &main), ("rules.toml", &wrong)]),
-        &["rules.toml:6:11: error: 'stpo' is not a action", "more mistakes, which are not shown"],
+        &["rules.toml:6:11: error: 'stpo' is not an action", "more mistakes, which are not shown"],
     );
 }
 
@@ -216,4 +216,13 @@ fn a_text_that_is_one_endless_line_or_deeply_nested_is_refused() {
     says(&deep, &["main.toml:5:"]);
     let when = format!("[[rule]]\nname = \"a\"\naction = \"stop\"\nwhen = '{}true'\n", "(".repeat(10_000));
     says(&said(&when), &["main.toml:8:49: error: the expression is nested too deep here"]);
+}
+
+#[test]
+fn a_test_that_names_a_file_that_is_not_there_is_pointed_at() {
+    let main = MAIN.replace("client_secret = \"y\"", "client_secret_file = \"secret\"");
+    let text =
+        format!("{main}[[test]]\nname = \"a\"\nsteps = [{{ event = \"gone.json\", expect = \"stop\" }}]\n");
+    let found = said_of(&[("main.toml", &text), ("secret", "s")]);
+    says(&found, &["main.toml:7:21: error: ", "gone.json cannot be opened"]);
 }

@@ -61,6 +61,11 @@ fn what_the_reader_refuses_the_schema_refuses_too() {
         "[[rule]]\nname = \"a\"\naction = \"stop\"\nat_most = \"soon\"\n",
         "[[rule]]\nname = \"a\"\naction = \"stop\"\nattribute = { pci = 1 }\n",
         "[[test]]\nname = \"a\"\nsteps = [{ expct = \"stop\" }]\n",
+        "[[rule]]\nname = \"a\"\naction = \"stop\"\nqueue = []\n",
+        "[[rule]]\nname = \"a\"\naction = \"stop\"\nat_most = \"0s\"\n",
+        "[[test]]\nname = \"a\"\nsteps = []\n",
+        "[[test]]\nname = \"a\"\nsteps = [{ rule = \"a\" }]\n",
+        "[[test]]\nname = \"a\"\nsteps = [{ for = \"10m\", expect = \"stop\" }]\n",
     ] {
         assert_ne!(mistakes(Scope::Rules, wrong), Vec::<String>::new(), "{wrong}");
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failure, environment};
-use crate::settings::{Credentials, Source};
+use crate::settings::{Credentials, Source, suite};
 
 /// Options of `check`.
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         writeln!(out, "{warning}")?;
     }
-    let found = super::test::mistakes(&loaded);
+    let found = suite::mistakes(&loaded);
     if !found.is_empty() {
         return Err(Failure::Configuration(found));
     }

@@ -53,7 +53,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         environment: environment()?,
         credentials: Credentials::Needed,
     };
-    let loaded = source.load().map_err(Failure::Configuration)?;
+    let loaded = source.load_with_tests().map_err(Failure::Configuration)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

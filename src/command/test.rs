@@ -1,7 +1,6 @@
 //! `recwarden test`: runs the rule tests that stand beside the rules.
 
 mod report;
-mod suite;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -11,16 +10,15 @@ use clap::{Args, ValueEnum};
 
 use super::{Failure, environment};
 use crate::policy::decide::Policy;
+use crate::settings::suite::{self, Test};
 use crate::settings::{Credentials, Source};
 use crate::warden::trial::{self, Ground, Outcome};
-use suite::Test;
-
-pub(super) use suite::mistakes;
 
 /// Options of `test`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  recwarden test --config recwarden.toml\n  \
                         recwarden test card                      only tests with 'card' in their names\n  \
+                        recwarden test --enforcing               also what rules in observe mode would do\n  \
                         recwarden test --format junit > rule-tests.xml")]
 pub struct Options {
     /// Run only tests whose name contains one of these
@@ -28,6 +26,9 @@ pub struct Options {
     /// The configuration
     #[arg(long, env = "RECWARDEN_CONFIG", default_value = super::DEFAULT_CONFIG, value_name = "FILE")]
     pub config: PathBuf,
+    /// Try rules in observe mode as if they were in force
+    #[arg(long)]
+    pub enforcing: bool,
     /// How the results are written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -69,7 +70,8 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     let loaded = source.load().map_err(Failure::Configuration)?;
     let chosen = |name: &str| options.tests.is_empty() || options.tests.iter().any(|one| name.contains(one));
     let suite = suite::collect(&loaded, chosen).map_err(Failure::Tests)?;
-    let policy = &loaded.policy;
+    let policy = if options.enforcing { loaded.policy.enforcing() } else { loaded.policy };
+    let policy = &policy;
     let (means, directive_priority) =
         (loaded.settings.warden.means, loaded.settings.warden.directive_priority);
     let ground = Ground { policy, means, directive_priority };

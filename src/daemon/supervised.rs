@@ -17,7 +17,7 @@ impl Daemon {
     pub(super) fn reload(&mut self) -> Option<Input> {
         let source = self.parts.source.as_ref()?;
         Supervisor.reloading();
-        let input = match source.load().map(|loaded| self.take_over(loaded)) {
+        let input = match source.load_with_tests().map(|loaded| self.take_over(loaded)) {
             Ok(input) => Some(input),
             Err(mistakes) => {
                 for mistake in &mistakes {

@@ -330,7 +330,8 @@ impl<'d, 'v> Table<'d, 'v> {
         if found.is_none() {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             let help = did_you_mean(&text, known.iter().copied());
-            let message = format!("'{text}' is not a {key}; it must be one of: {}", known.join(", "));
+            let a = if key.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            let message = format!("'{text}' is not {a} {key}; it must be one of: {}", known.join(", "));
             self.document.mistake(place, message, help);
         }
         found

@@ -9,6 +9,7 @@
 //! from its own, it waits no longer (`after`), never lets go (`at_most`), and outlasts it (`until`).
 
 mod buckets;
+mod choice;
 mod scope;
 mod witness;
 
@@ -25,11 +26,14 @@ use crate::policy::expression::{Expression, Price};
 use crate::policy::rule::{Mode, Terms, Until};
 use crate::policy::subject::Subject;
 use buckets::Buckets;
-use scope::{Allowed, Bound, Scope};
+use choice::Allowed;
+use scope::{Bound, Scope};
 
-/// Pairs of rules that are compared before the rest is left unsaid: a few tenths of a second. Rules are
-/// looked up by their queues, so that even some ten thousand of them stay below.
-const MOST_PAIRS: usize = 10_000_000;
+/// Comparisons before the rest is left unsaid: a second or two. Rules are looked up by their queues, so that
+/// even some ten thousand of them stay below.
+const MOST_COMPARED: usize = 4_000_000;
+/// Values of long lists that take as long as one comparison of two short ones.
+const VALUES: usize = 4;
 /// Rules that contradict one rule, of which each is shown.
 const MOST_SHOWN: usize = 5;
 /// Conversations that are made and evaluated to prove contradictions.
@@ -108,7 +112,8 @@ pub fn analyse(rules: &[Candidate], setting: Setting) -> Vec<Diagnostic> {
     order.sort_by_key(|at| (Reverse(rules[*at].terms.priority), rules[*at].terms.action));
     let ranked: Vec<Ranked<'_>> =
         order.iter().map(|at| Ranked { rule: &rules[*at], scope: Scope::of(&rules[*at]) }).collect();
-    let mut analysis = Analysis { by_queue: Buckets::of(&ranked), ranked, setting, pairs: 0, witnesses: 0 };
+    let mut analysis =
+        Analysis { by_queue: Buckets::of(&ranked), ranked, setting, compared: 0, witnesses: 0 };
     let mut found: BTreeMap<usize, Vec<Diagnostic>> = BTreeMap::new();
     let mut silent = BTreeSet::new();
     for (rank, at) in order.iter().enumerate() {
@@ -124,7 +129,7 @@ pub fn analyse(rules: &[Candidate], setting: Setting) -> Vec<Diagnostic> {
         found.entry(*at).or_default().extend(analysis.contradicts(rank, &silent));
     }
     let mut all: Vec<Diagnostic> = found.into_values().flatten().collect();
-    if analysis.pairs >= MOST_PAIRS
+    if analysis.compared >= MOST_COMPARED
         && let Some(rule) = rules.first()
     {
         let message = "there are too many rules to compare each with all others; not every rule that can never win is told";
@@ -143,7 +148,7 @@ struct Analysis<'r> {
     ranked: Vec<Ranked<'r>>,
     by_queue: Buckets,
     setting: Setting,
-    pairs: usize,
+    compared: usize,
     witnesses: usize,
 }
 
@@ -187,13 +192,14 @@ impl Analysis<'_> {
     }
 
     fn cover_of(&mut self, rank: usize, scope: &Scope, split: Split) -> Option<usize> {
-        if self.pairs >= MOST_PAIRS {
+        if self.compared >= MOST_COMPARED {
             return None;
         }
         let candidates = self.by_queue.before(rank, scope);
         let one = self.ranked[rank].rule;
+        let cost = 1 + scope.size() / VALUES;
         for before in candidates {
-            self.pairs += 1;
+            self.compared += cost;
             let other = &self.ranked[before];
             // One that is expensive may pass the cost bound on a conversation where this one does not.
             if other.rule.expensive.is_some() {
@@ -211,14 +217,14 @@ impl Analysis<'_> {
         let scope = self.ranked[rank].scope.clone();
         for (term, bounds) in scope.bounds() {
             for bound in bounds {
-                let Bound::OneOf(allowed) = bound else { continue };
-                if allowed.len() < 2 {
+                let Bound::OneOf(choice) = bound else { continue };
+                if choice.len() < 2 {
                     continue;
                 }
-                let part = |this: &mut Self, one: &Allowed| {
-                    this.cover_of(rank, &scope.narrowed(term, one.clone()), Split::Parts)
+                let part = |this: &mut Self, one: Allowed| {
+                    this.cover_of(rank, &scope.narrowed(term, choice, one), Split::Parts)
                 };
-                let covers: Option<BTreeSet<usize>> = allowed.iter().map(|one| part(self, one)).collect();
+                let covers: Option<BTreeSet<usize>> = choice.parts().map(|one| part(self, one)).collect();
                 if let Some(covers) = covers {
                     return Some(covers.into_iter().collect());
                 }
@@ -237,9 +243,14 @@ impl Analysis<'_> {
         }
         let scope = &self.ranked[rank].scope;
         let behind = self.ranked.get(rank + 1..).unwrap_or_default();
-        self.pairs += behind.len();
-        let opposed = |one: &Ranked<'_>| one.rule.terms.action != *action && !scope.excludes(&one.scope);
-        if self.pairs >= MOST_PAIRS || behind.iter().any(opposed) {
+        self.compared += behind.len();
+        // One that holds to the end is in force where its conditions hold no more.
+        let lasting = |terms: &Terms| terms.until == Until::End;
+        let opposed = |one: &Ranked<'_>| {
+            let apart = !lasting(&rule.terms) && !lasting(&one.rule.terms) && scope.excludes(&one.scope);
+            one.rule.terms.action != *action && !apart
+        };
+        if self.compared >= MOST_COMPARED || behind.iter().any(opposed) {
             return None;
         }
         let message = format!(
@@ -268,20 +279,21 @@ impl Analysis<'_> {
     fn contradicts(&mut self, rank: usize, silent: &BTreeSet<usize>) -> Option<Diagnostic> {
         let rule = self.ranked[rank].rule;
         let takes_part = |one: &Candidate| one.terms.mode == Mode::Enforce;
-        let told = silent.contains(&rank) || self.pairs >= MOST_PAIRS;
+        let told = silent.contains(&rank) || self.compared >= MOST_COMPARED;
         if rule.terms.action != Action::Start || !takes_part(rule) || told {
             return None;
         }
         let mut notes = Vec::new();
         let mut names = Vec::new();
+        let cost = 1 + self.ranked[rank].scope.size() / VALUES;
         for other in self.by_queue.near(rank, &self.ranked[rank].scope) {
             let stop = self.ranked[other].rule;
             let meets = stop.terms.priority == rule.terms.priority
                 && stop.terms.action == Action::Stop
                 && takes_part(stop)
                 && !silent.contains(&other);
-            self.pairs += 1;
-            if !meets || self.witnesses >= MOST_WITNESSES {
+            self.compared += if meets { cost } else { 1 };
+            if !meets || self.witnesses >= MOST_WITNESSES || self.compared >= MOST_COMPARED {
                 continue;
             }
             if let Some(example) = self.both_hold(rank, other) {

@@ -82,8 +82,15 @@ impl Compiler {
             })
             .collect();
         self.note_queues(document, &rule);
-        for ((key, place), _) in &rule.attributes {
-            warn_of_lookalikes(document, "attribute", (key, place));
+        for ((key, place), values) in &rule.attributes {
+            warn_of_lookalikes(document, &format!("the attribute '{}'", key.escape_debug()), (key, place));
+            for (value, place) in values {
+                warn_of_lookalikes(
+                    document,
+                    &format!("the value '{}'", value.escape_debug()),
+                    (value, place),
+                );
+            }
         }
         let written = |list: &[file::Placed]| list.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
         let queues = rule.queue.as_deref().map(written);
@@ -165,7 +172,7 @@ impl Compiler {
 
     fn note_queues(&mut self, document: &mut Document, rule: &WrittenRule) {
         for (text, place) in rule.queue.iter().flatten() {
-            warn_of_lookalikes(document, "queue", (text, place));
+            warn_of_lookalikes(document, &format!("the queue '{}'", text.escape_debug()), (text, place));
             let place = document.pointer(place.clone());
             self.queue_patterns.push(PlacedName { text: text.clone(), place });
         }
@@ -200,9 +207,7 @@ fn warn_of_lookalikes(document: &mut Document, what: &str, (name, place): (&str,
         let span = lookalike.at..lookalike.at + lookalike.found.len_utf8();
         let at = within(&document.text(), place, name, span);
         let help = "where the platform writes it with this character too, all is well";
-        let message =
-            format!("the {what} '{}' may be another than it seems: {lookalike}", name.escape_debug());
-        document.warn(at, message, Some(help.into()));
+        document.warn(at, format!("{what} may be another than it seems: {lookalike}"), Some(help.into()));
     }
 }
 
@@ -227,7 +232,15 @@ fn glob(text: &str) -> Result<GlobMatcher, globset::Error> {
 
 fn condition(document: &mut Document, (source, place): &file::Placed) -> Option<Expression> {
     match Expression::compile(source) {
-        Ok(expression) => Some(expression),
+        Ok(expression) => {
+            warn_of_lookalikes(document, "a text in this condition", (source, place));
+            if let Some((span, error)) = expression.hopeless() {
+                let at = within(&document.text(), place, source, span);
+                let help = "where nothing beside it settles the condition, the rule counts as not matching";
+                document.warn(at, format!("this part always fails: {error}"), Some(help.into()));
+            }
+            Some(expression)
+        }
         Err(mistakes) => {
             for mistake in mistakes {
                 let at = within(&document.text(), place, source, mistake.span);
@@ -238,12 +251,101 @@ fn condition(document: &mut Document, (source, place): &file::Placed) -> Option<
     }
 }
 
-/// The place in the file of a place in an expression. Where the text stands in the file as it is (no
-/// escapes), to the character; else the whole text.
+/// The place in the file of a place in a text: to the character, also where the text is written with escapes.
 fn within(file: &str, place: &Range<usize>, source: &str, span: Range<usize>) -> Range<usize> {
     let written = file.get(place.clone()).unwrap_or_default();
-    match written.find(source) {
-        Some(begin) => place.start + begin + span.start..place.start + begin + span.end,
-        None => place.clone(),
+    if let Some(begin) = written.find(source) {
+        return place.start + begin + span.start..place.start + begin + span.end;
+    }
+    match (escaped(written, source, span.start), escaped(written, source, span.end)) {
+        (Some(start), Some(end)) => place.start + start..place.start + end,
+        _ => place.clone(),
+    }
+}
+
+/// Where the byte at `wanted` of a text stands in what it is written as. None where the two don't go together.
+fn escaped(written: &str, source: &str, wanted: usize) -> Option<usize> {
+    // A line break right behind three quotes is no part of the text.
+    let mut at = if source.starts_with(['\n', '\r']) {
+        0
+    } else {
+        written.len() - written.trim_start_matches(['\n', '\r']).len()
+    };
+    let mut meant = 0;
+    while meant < wanted {
+        let rest = written.get(at..)?;
+        let next = source.get(meant..)?.chars().next()?;
+        let Some(sign) = rest.strip_prefix('\\') else {
+            if !rest.starts_with(next) {
+                return None;
+            }
+            (at, meant) = (at + next.len_utf8(), meant + next.len_utf8());
+            continue;
+        };
+        at += 1;
+        match sign.chars().next()? {
+            'u' => at += 5,
+            'U' => at += 9,
+            // A backslash at the end of a line swallows all space up to the next word.
+            space if space.is_whitespace() => {
+                at += sign.len() - sign.trim_start().len();
+                continue;
+            }
+            other => at += other.len_utf8(),
+        }
+        meant += next.len_utf8();
+    }
+    Some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warnings(text: &str) -> Vec<String> {
+        let mut compiler = Compiler::default();
+        compiler.add_file("x.toml", text).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_place_in_a_text_with_escapes_is_found_to_the_character() {
+        let rule = "[[rule]]\nname = 'a'\naction = 'stop'\nwhen = ";
+        for (written, place) in [
+            (r#""attributes.pci == \"on\" && flaged""#, "4:37"),
+            (r#""\u0061ttributes.pci == \"on\" && flaged""#, "4:42"),
+            ("\"\"\"\nattributes.pci == \\\"on\\\" \\\n   && flaged\"\"\"", "6:7"),
+            ("'flaged'", "4:9"),
+        ] {
+            let found = warnings(&format!("{rule}{written}\n"));
+            let expected = format!("x.toml:{place}: error: there is no variable `flaged`");
+            assert!(found.len() == 1 && found[0].starts_with(&expected), "{expected}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_lookalike_in_a_value_or_a_condition_is_pointed_at() {
+        let text = "[[rule]]\nname = 'a'\naction = 'stop'\nattribute = { pci = '\u{43e}n' }\nwhen = \"attributes.a == \\\"\u{43e}n\\\"\"\n";
+        let found = warnings(text);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(
+            found[0].starts_with("x.toml:4:22: warning: the value '\u{43e}n' may be another"),
+            "{}",
+            found[0]
+        );
+        assert!(
+            found[1].starts_with("x.toml:5:27: warning: a text in this condition may be"),
+            "{}",
+            found[1]
+        );
+    }
+
+    #[test]
+    fn a_part_that_always_fails_is_pointed_at() {
+        let found = warnings("[[rule]]\nname = 'a'\naction = 'stop'\nwhen = 'flagged || 1 / 0 == 1'\n");
+        assert!(
+            found.len() == 1
+                && found[0].starts_with("x.toml:4:20: warning: this part always fails: division by zero"),
+            "{found:?}"
+        );
     }
 }

@@ -11,7 +11,7 @@ use crate::policy::subject::Subject;
 pub enum Pattern {
     /// Exactly this.
     Exact(String),
-    /// A glob.
+    /// A glob; a name that is written just like it counts too (a queue may be called `Sales [EU]`).
     Glob(GlobMatcher),
 }
 
@@ -28,7 +28,7 @@ impl Pattern {
     pub fn is_match(&self, text: &str) -> bool {
         match self {
             Self::Exact(wanted) => wanted == text,
-            Self::Glob(glob) => glob.is_match(text),
+            Self::Glob(glob) => glob.is_match(text) || glob.glob().glob() == text,
         }
     }
 }

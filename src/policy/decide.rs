@@ -111,6 +111,14 @@ impl Policy {
         self
     }
 
+    /// The same policy with no rule in observe mode: what its tests say of rules before they are turned on.
+    pub fn enforcing(mut self) -> Self {
+        for one in &mut self.terms {
+            one.mode = crate::policy::rule::Mode::Enforce;
+        }
+        self
+    }
+
     /// The same policy, with what each rule's conditions were written as, by its name: a reload tells by it
     /// whether they changed.
     pub fn written(self, written: BTreeMap<String, String>) -> Self {
@@ -185,7 +193,8 @@ mod tests {
     /// Texts of which many fit one another's globs, the odd ones of paths included.
     fn text() -> impl Strategy<Value = String> {
         prop::sample::select(vec![
-            "", "a", "ab", "b", "a.b", ".b", "b.", "a/b", "/b", "a/.b", "A", "é", "a\n", ".", "..",
+            "", "a", "ab", "b", "a.b", ".b", "b.", "a/b", "/b", "a/.b", "A", "é", "a\n", ".", "..", "[ab]",
+            "{a,b}",
         ])
         .prop_map(str::to_owned)
     }
@@ -203,7 +212,23 @@ mod tests {
     fn conditions() -> impl Strategy<Value = Conditions> {
         let patterns = || prop::collection::vec(pattern(), 0..3);
         let key = prop::sample::select(vec!["k", "l", "m"]).prop_map(str::to_owned);
-        let whens = ["flagged", "attributes.k == 'a'", "1 / size(queues) == 1", "agents.exists(a, a.held)"];
+        let whens = [
+            "flagged",
+            "!flagged && media in ['call', 'email']",
+            "attributes.k == 'a'",
+            "attributes.l == ''",
+            "attributes['n'] in ['a', 'ab'] && attributes.k != 'b'",
+            "queue.name == 'a' || queue.id == 'b'",
+            "queue.name in ['', 'a']",
+            "flagged || attributes.l == 'b' || (attributes.k == 'a' && queue.name == 'ab')",
+            "conversation.direction == 'inbound' || media == 'email'",
+            "!(attributes.k != 'a') && !(conversation.media == 'email')",
+            "1 / size(queues) == 1",
+            "1 / size(queues) == 1 && flagged",
+            "(1 / size(queues) == 1 && attributes.k == 'a') || flagged",
+            "(flagged && media == 'call') ? attributes.k == 'a' : attributes.l == 'b'",
+            "agents.exists(a, a.held)",
+        ];
         let when = prop::sample::select(whens.to_vec())
             .prop_map(|source| Expression::compile(source).expect("an expression"));
         let direction = prop::sample::select(vec![Direction::Inbound, Direction::Outbound]);
@@ -214,7 +239,7 @@ mod tests {
             prop::option::weighted(0.3, any::<bool>()),
             prop::option::weighted(0.3, direction),
             prop::option::weighted(0.3, media),
-            prop::option::weighted(0.3, when),
+            prop::option::weighted(0.5, when),
         )
             .prop_map(|(queue, attributes, flagged, direction, media, when)| Conditions {
                 queue,
@@ -265,6 +290,26 @@ mod tests {
             let every = (0..).map(RuleIndex).take(policy.terms().len());
             prop_assert_eq!(policy.matches(subject), policy.ask(every, &Sight::of(subject)));
         }
+    }
+
+    #[test]
+    fn rules_that_ask_by_when_alone_are_looked_up_too() {
+        let rule = |at: usize| {
+            let source = format!("queue.name == 'queue {at}' && attributes.pci == 'on' && size(agents) > 0");
+            Conditions { when: Expression::compile(&source).ok(), ..Conditions::default() }
+        };
+        let policy = policy((0..200).map(rule).collect());
+        let agent = Participant {
+            purpose: "agent".into(),
+            state: LegState::Connected,
+            queue: QueueRef { id: QueueId::new("q"), name: "queue 7".into() },
+            attributes: [("pci".to_owned(), "on".to_owned())].into(),
+            ..Participant::default()
+        };
+        let conversation = Conversation { participants: vec![agent], ..Conversation::default() };
+        let facts = Facts::new();
+        let sight = Sight::of(Subject { conversation: &conversation, facts: &facts, topic: "" });
+        assert_eq!(policy.index.candidates(&sight).as_slice(), [RuleIndex(7)]);
     }
 
     #[test]

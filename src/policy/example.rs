@@ -66,8 +66,8 @@ pub struct Step {
 /// What a step orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ordered {
-    /// A directive that stands.
-    Set(Action),
+    /// A directive that stands, for so long where that is said.
+    Set(Action, Option<Duration>),
     /// What was ordered before is over.
     Release,
 }
@@ -168,16 +168,21 @@ fn example(table: &mut Table<'_, '_>) -> Option<Example> {
     // Documentation for people.
     table.string("description");
     let given = table.table("given", change);
-    let had_steps = table.raw("steps").is_some();
     let steps = table.tables("steps", step);
     let Some((text, place)) = name else {
         let help = "write name = \"a card number is not recorded\"".to_owned();
         table.document().mistake(whole, "a test without a name", Some(help));
         return None;
     };
-    if !had_steps {
-        let help = "write steps = [{ expect = \"stop\" }]".to_owned();
-        table.document().mistake(place.clone(), "a test without steps", Some(help));
+    let help = || Some("write steps = [{ expect = \"stop\" }]".to_owned());
+    let expects = |step: &Step| step.expect.is_some() || step.would.is_some();
+    let place_of_steps = table.raw("steps").map(|steps| steps.span.into());
+    match place_of_steps {
+        None => table.document().mistake(place.clone(), "a test without steps", help()),
+        Some(place) if !steps.iter().any(expects) && !table.document().has_errors() => {
+            table.document().mistake(place, "a test that expects nothing, and so cannot fail", help());
+        }
+        Some(_) => {}
     }
     let place = table.document().pointer(place);
     let by_event = given.is_none() && steps.first().is_some_and(|step| step.event.is_some());
@@ -192,11 +197,12 @@ fn step(table: &mut Table<'_, '_>) -> Option<Step> {
     let set = table.table("set", change);
     let facts = table.table("facts", facts);
     let orders = [
-        ("start", Ordered::Set(Action::Start)),
-        ("stop", Ordered::Set(Action::Stop)),
+        ("start", Ordered::Set(Action::Start, None)),
+        ("stop", Ordered::Set(Action::Stop, None)),
         ("release", Ordered::Release),
     ];
     let directive = table.word("directive", &orders);
+    let directive = ordered_for(table, directive);
     let expect =
         table.word("expect", &[("start", Wish::Start), ("stop", Wish::Stop), ("leave", Wish::Leave)]);
     let rule = pointed(table, "rule");
@@ -207,6 +213,23 @@ fn step(table: &mut Table<'_, '_>) -> Option<Step> {
     }
     let place = table.document().pointer(whole);
     Some(Step { place, advance, event, set, facts, directive, expect, rule, would })
+}
+
+/// `for = "10m"` beside `directive`: so long it stands.
+fn ordered_for(table: &mut Table<'_, '_>, directive: Option<Ordered>) -> Option<Ordered> {
+    let lasts = table.span("for");
+    match (directive, table.raw("for")) {
+        (Some(Ordered::Set(action, _)), _) => Some(Ordered::Set(action, lasts)),
+        (other, None) => other,
+        (other, Some(value)) => {
+            if other.is_some() || table.raw("directive").is_none() {
+                let help = "write directive = \"stop\" (or \"start\") beside it".to_owned();
+                let message = "'for' says how long a directive stands, and there is none";
+                table.document().mistake(value.span.into(), message, Some(help));
+            }
+            other
+        }
+    }
 }
 
 fn pointed(table: &mut Table<'_, '_>, key: &'static str) -> Option<Pointed> {
@@ -321,7 +344,7 @@ mod tests {
         assert_eq!(example.steps[0].rule.as_ref().map(|rule| rule.text.as_str()), Some("card"));
         assert_eq!(example.steps[1].advance, Some(Duration::from_secs(900)));
         assert_eq!(example.steps[4].facts.as_ref().and_then(|facts| facts.get("fraud")), Some(&true.into()));
-        assert_eq!(example.steps[5].directive, Some(Ordered::Set(Action::Stop)));
+        assert_eq!(example.steps[5].directive, Some(Ordered::Set(Action::Stop, None)));
         assert_eq!(example.steps[3].place.line, 6);
     }
 
@@ -357,7 +380,7 @@ mod tests {
         let mut compiler = Compiler::default();
         assert_eq!(compiler.add_file("r", "[[rule]]\nname = 'card'\naction = 'stop'\n"), []);
         let text = "[[test]]\nname = 'a'\nsteps = [{ expect = 'stop', rule = 'cart' }, { expect = 'leave', rule = 'default' }]\n\
-                    [[test]]\nname = 'a'\nsteps = [{}]\n";
+                    [[test]]\nname = 'a'\nsteps = [{ expect = 'leave' }]\n";
         let (examples, _) = read("t", text);
         let found: Vec<String> =
             check(&examples, &compiler.finish()).iter().map(ToString::to_string).collect();
@@ -371,9 +394,38 @@ mod tests {
     }
 
     #[test]
+    fn a_directive_stands_for_as_long_as_is_said() {
+        let step = |step: &str| read("x", &format!("[[test]]\nname = 'a'\nsteps = [{step}]\n"));
+        let (examples, found) = step("{ directive = 'stop', for = '10m', expect = 'stop' }");
+        let ten_minutes = Some(Duration::from_secs(600));
+        assert_eq!(
+            (found.len(), examples[0].steps[0].directive),
+            (0, Some(Ordered::Set(Action::Stop, ten_minutes)))
+        );
+        for wrong in ["for = '10m'", "directive = 'release', for = '10m'"] {
+            let (_, found) = step(&format!("{{ {wrong}, expect = 'stop' }}"));
+            assert!(
+                found.len() == 1 && found[0].message.contains("how long a directive stands"),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_test_that_expects_nothing_is_a_mistake() {
+        for steps in ["[]", "[{ set = { flagged = true } }]"] {
+            let found = found(&format!("[[test]]\nname = 'a'\nsteps = {steps}\n"));
+            assert!(
+                found.len() == 1
+                    && found[0].starts_with("rules.toml:3:9: error: a test that expects nothing"),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
     fn facts_are_json() {
-        let text =
-            "[[test]]\nname = 'a'\nsteps = [{ facts = { a = [1, 2.5, 'x', { b = true }], c = inf } }]\n";
+        let text = "[[test]]\nname = 'a'\nsteps = [{ expect = 'leave', facts = { a = [1, 2.5, 'x', { b = true }], c = inf } }]\n";
         let (examples, found) = read("x", text);
         let facts = examples[0].steps[0].facts.clone().expect("facts");
         assert_eq!(facts.get("a"), Some(&serde_json::json!([1, 2.5, "x", {"b": true}])));

@@ -25,6 +25,8 @@ mod calculate;
 mod check;
 mod convert;
 mod evaluate;
+mod guard;
+mod hopeless;
 mod layout;
 mod library;
 mod logic;
@@ -39,7 +41,10 @@ mod tree;
 mod value;
 
 pub use blame::Blame;
-pub use outline::{Claim, Edge, Literal};
+pub use guard::Guard;
+pub use outline::{
+    CONVERSATION_MEDIA, Claim, DIRECTION, Edge, FLAGGED, Literal, MEDIA, QUEUE_ID, QUEUE_NAME, key,
+};
 pub use price::Price;
 pub use trace::{Part, Seen, Trace};
 

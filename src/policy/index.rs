@@ -1,13 +1,14 @@
 //! Which rules can match a conversation at all, so that an event costs what these cost.
 //!
 //! ```text
-//!   conditions of a rule ─▶ dimensions   queue, each attribute, flag, direction, media
+//!   conditions of a rule ─▶ dimensions   queue, each attribute, flag, direction, media; of `when` too
 //!                        ─▶ the one that sorts out most ─▶ its keys: any of them must be there
 //!   conversation ─▶ its keys ─▶ the rules under them, and those that have no key
 //! ```
 //!
 //! Nothing is decided here: a rule that is found still has all of its conditions asked, and one that is not
-//! found has a condition that does not hold.
+//! found has a condition that does not hold. (An expression that would pass its cost bound before it came to
+//! that condition is not asked, and so does not fail.)
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use smallvec::SmallVec;
 
 use crate::model::conversation::{Conversation, Direction, Media};
 use crate::policy::condition::{Conditions, Pattern, Sight};
+use crate::policy::expression::{Expression, Guard};
 
 /// The number of a rule in its policy: its place in `Policy::terms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +68,18 @@ impl From<&Pattern> for Text {
         match pattern {
             Pattern::Exact(text) => Self::Exact(text.clone()),
             Pattern::Glob(_) => Self::Glob(pattern.as_str().to_owned()),
+        }
+    }
+}
+
+impl From<Guard> for Key {
+    fn from(guard: Guard) -> Self {
+        match guard {
+            Guard::Queue(text) => Self::Queue(Text::Exact(text)),
+            Guard::Attribute(name, value) => Self::Attribute(name, Text::Exact(value)),
+            Guard::Flagged(wanted) => Self::Flagged(wanted),
+            Guard::Direction(wanted) => Self::Direction(wanted),
+            Guard::Media(wanted) => Self::Media(wanted),
         }
     }
 }
@@ -161,6 +175,8 @@ fn dimensions(rule: &Conditions) -> Vec<Vec<Key>> {
     all.extend(rule.flagged.map(|wanted| vec![Key::Flagged(wanted)]));
     all.extend(rule.direction.map(|wanted| vec![Key::Direction(wanted)]));
     all.extend(rule.media.as_ref().map(|wanted| wanted.iter().copied().map(Key::Media).collect()));
+    let of_when = rule.when.iter().flat_map(Expression::guards);
+    all.extend(of_when.map(|guards| guards.into_iter().map(Key::from).collect()));
     all
 }
 
@@ -215,13 +231,12 @@ impl Texts {
         let mut globs = Vec::new();
         for (text, rules) in all {
             match text {
-                Text::Exact(text) => {
-                    texts.exact.insert(text, rules);
-                }
+                Text::Exact(text) => texts.exact.entry(text).or_default().extend(rules),
                 Text::Glob(text) => match Glob::new(&text) {
                     Ok(glob) => {
                         globs.push(glob.regex().to_owned());
-                        texts.fitting.push(rules);
+                        texts.fitting.push(rules.clone());
+                        texts.exact.entry(text).or_default().extend(rules);
                     }
                     Err(_) => rest.extend(rules),
                 },

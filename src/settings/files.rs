@@ -165,7 +165,7 @@ fn matching(document: &mut Document, folder: &Path, (pattern, place): (&str, &Ra
             paths
         }
         Err(error) => {
-            let message = format!("the folder {} cannot be read: {error}", shown.display());
+            let message = format!("the folder '{}' cannot be read: {error}", shown.display());
             document.mistake(place.clone(), message, None);
             Vec::new()
         }

@@ -137,7 +137,7 @@ impl Play {
         }
         if let Some(ordered) = step.directive {
             let what = match ordered {
-                Ordered::Set(action) => warden::What::Set(action, None),
+                Ordered::Set(action, lasts) => warden::What::Set(action, lasts),
                 Ordered::Release => warden::What::Release,
             };
             let (conversation, origin) = (self.id.clone(), DirectiveOrigin::Manual);

@@ -7,8 +7,8 @@ use crossterm::style::Stylize;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde_json::json;
 
-use super::suite::Test;
 use super::{Format, Results};
+use crate::settings::suite::Test;
 use crate::warden::trial::{Failure, Outcome};
 
 /// Rules that are named at the end; a policy may hold thousands.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Ranked;
-use super::scope::{Allowed, Bound, QUEUE, Scope};
+use super::choice::Choice;
+use super::scope::{Bound, QUEUE, Scope};
 use crate::policy::expression::Literal;
 
 /// Ranks by the queues that rules name.
@@ -32,44 +33,53 @@ impl Buckets {
 
     /// Rules before `rank` whose scope may hold all of `scope`.
     pub(super) fn before(&self, rank: usize, scope: &Scope) -> Vec<usize> {
-        let mut all = self.of_queues(scope);
-        all.extend(&self.open);
-        all.retain(|other| *other < rank);
-        all.sort_unstable();
-        all.dedup();
-        all
+        Self::sorted(rank, self.of_queues(scope).chain(&self.open))
     }
 
     /// Rules that may hold on a conversation of `scope`.
     pub(super) fn near(&self, rank: usize, scope: &Scope) -> Vec<usize> {
-        let mut all = match queues(scope) {
-            Some(_) => self.of_queues(scope).into_iter().chain(self.open.iter().copied()).collect(),
-            None => (0..self.all).collect::<Vec<_>>(),
-        };
-        all.retain(|other| *other != rank);
-        all.sort_unstable();
-        all.dedup();
-        all
+        match queues(scope) {
+            Some(_) => {
+                let mut all = Self::sorted(self.all, self.of_queues(scope).chain(&self.open));
+                all.retain(|other| *other != rank);
+                all
+            }
+            None => (0..self.all).filter(|other| *other != rank).collect(),
+        }
     }
 
-    fn of_queues(&self, scope: &Scope) -> Vec<usize> {
+    /// Each rank below `end` once. Rules that name the same many queues are found once for each of these, and
+    /// then marking them is cheaper than sorting.
+    fn sorted<'r>(end: usize, ranks: impl Iterator<Item = &'r usize>) -> Vec<usize> {
+        let mut all: Vec<usize> = ranks.copied().filter(|rank| *rank < end).collect();
+        if all.len() < end {
+            all.sort_unstable();
+            all.dedup();
+            return all;
+        }
+        let mut found = vec![false; end];
+        all.iter().for_each(|rank| found[*rank] = true);
+        (0..end).filter(|rank| found[*rank]).collect()
+    }
+
+    fn of_queues(&self, scope: &Scope) -> impl Iterator<Item = &usize> {
         let names = scope.bounds().get(QUEUE).into_iter().flatten().flat_map(literals);
-        names.filter_map(|name| self.exact.get(name)).flatten().copied().collect()
+        names.filter_map(|name| self.exact.get(name)).flatten()
     }
 }
 
 /// The names of the first bound on the queue, where all are exact.
 fn queues(scope: &Scope) -> Option<Vec<String>> {
     let bound = scope.bounds().get(QUEUE)?.first()?;
-    let Bound::OneOf(allowed) = bound else { return None };
+    let Bound::OneOf(choice) = bound else { return None };
     let names: Vec<String> = literals(bound).map(str::to_owned).collect();
-    (names.len() == allowed.len()).then_some(names)
+    (names.len() == choice.len()).then_some(names)
 }
 
 fn literals(bound: &Bound) -> impl Iterator<Item = &str> {
-    let allowed = if let Bound::OneOf(allowed) = bound { allowed.as_slice() } else { &[] };
-    allowed.iter().filter_map(|one| match one {
-        Allowed::Literal(Literal::Text(text)) => Some(text.as_str()),
-        Allowed::Literal(Literal::Bool(_) | Literal::Int(_)) | Allowed::Glob(..) => None,
+    let choice = if let Bound::OneOf(choice) = bound { Some(choice) } else { None };
+    choice.into_iter().flat_map(Choice::literals).filter_map(|one| match one {
+        Literal::Text(text) => Some(text.as_str()),
+        Literal::Bool(_) | Literal::Int(_) => None,
     })
 }

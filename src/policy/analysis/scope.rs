@@ -4,63 +4,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use globset::{Glob, GlobMatcher};
-
-use crate::policy::expression::{Claim, Edge, Literal};
-
 use super::Candidate;
+use super::choice::{Allowed, Choice};
+use crate::policy::expression::{
+    CONVERSATION_MEDIA, Claim, DIRECTION, Edge, FLAGGED, Literal, MEDIA, QUEUE_ID, QUEUE_NAME, key,
+};
 
 /// The terms of the table's own keys, as expressions name them.
 pub(super) const QUEUE: &str = "queue";
-pub(super) const QUEUE_NAME: &str = "Queue.Name";
-const QUEUE_ID: &str = "Queue.Id";
-pub(super) const FLAGGED: &str = "Flagged";
-pub(super) const DIRECTION: &str = "Conversation.Direction";
-pub(super) const MEDIA: &str = "Media";
-const CONVERSATION_MEDIA: &str = "Conversation.Media";
 
 /// The term of an attribute.
 pub(super) fn attribute(key: &str) -> String {
     format!("Attributes[{key:?}]")
 }
 
-/// A value that a bound lets through.
-#[derive(Clone, Debug)]
-pub(super) enum Allowed {
-    Literal(Literal),
-    Glob(String, GlobMatcher),
-}
-
-impl Allowed {
-    /// A text as a rule's table has it: exact, or a glob. None where it is no glob, which is told elsewhere.
-    pub(super) fn pattern(text: &str) -> Option<Self> {
-        if !text.contains(['*', '?', '[', '{', '\\']) {
-            return Some(Self::Literal(Literal::Text(text.to_owned())));
-        }
-        Some(Self::Glob(text.to_owned(), Glob::new(text).ok()?.compile_matcher()))
-    }
-
-    pub(super) fn admits(&self, value: &Literal) -> bool {
-        match (self, value) {
-            (Self::Literal(allowed), value) => allowed == value,
-            (Self::Glob(_, glob), Literal::Text(text)) => glob.is_match(text),
-            (Self::Glob(..), Literal::Bool(_) | Literal::Int(_)) => false,
-        }
-    }
-
-    fn within(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Literal(value), other) => other.admits(value),
-            (Self::Glob(one, _), Self::Glob(two, _)) => one == two || two.chars().all(|c| c == '*'),
-            (Self::Glob(..), Self::Literal(_)) => false,
-        }
-    }
-}
-
 /// One bound on one term.
 #[derive(Clone, Debug)]
 pub(super) enum Bound {
-    OneOf(Vec<Allowed>),
+    OneOf(Choice),
     NoneOf(Vec<Literal>),
     Above(i64, Edge),
     Below(i64, Edge),
@@ -69,7 +30,7 @@ pub(super) enum Bound {
 impl Bound {
     pub(super) fn admits(&self, value: &Literal) -> bool {
         match (self, value) {
-            (Self::OneOf(allowed), value) => allowed.iter().any(|one| one.admits(value)),
+            (Self::OneOf(choice), value) => choice.admits(value),
             (Self::NoneOf(refused), value) => !refused.contains(value),
             (Self::Above(bound, edge), Literal::Int(value)) => {
                 value > bound || (value == bound && *edge == Edge::Within)
@@ -84,13 +45,10 @@ impl Bound {
     /// Whether whatever this lets through, the other does too.
     fn within(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::OneOf(these), Self::OneOf(those)) => {
-                these.iter().all(|one| those.iter().any(|two| one.within(two)))
+            (Self::OneOf(these), Self::OneOf(those)) => these.within(those),
+            (Self::OneOf(these), other) => {
+                these.globs().is_empty() && these.literals().iter().all(|value| other.admits(value))
             }
-            (Self::OneOf(these), other) => these.iter().all(|one| match one {
-                Allowed::Literal(value) => other.admits(value),
-                Allowed::Glob(..) => false,
-            }),
             (Self::NoneOf(these), Self::NoneOf(those)) => those.iter().all(|one| these.contains(one)),
             (Self::Above(one, edge), Self::Above(two, other)) => {
                 one > two || (one == two && (edge == other || *other == Edge::Within))
@@ -103,16 +61,9 @@ impl Bound {
     }
 
     /// The values that it lets through, where they can be listed.
-    fn listed(&self) -> Option<Vec<&Literal>> {
-        let Self::OneOf(allowed) = self else { return None };
-
-        allowed
-            .iter()
-            .map(|one| match one {
-                Allowed::Literal(value) => Some(value),
-                Allowed::Glob(..) => None,
-            })
-            .collect()
+    fn listed(&self) -> Option<&BTreeSet<Literal>> {
+        let Self::OneOf(choice) = self else { return None };
+        choice.globs().is_empty().then(|| choice.literals())
     }
 }
 
@@ -139,10 +90,13 @@ impl Scope {
         }
         let word = |word: &str| Allowed::Literal(Literal::Text(word.to_owned()));
         if let Some(flagged) = rule.flagged {
-            scope.bound(FLAGGED, Bound::OneOf(vec![Allowed::Literal(Literal::Bool(flagged))]));
+            scope.bound(
+                FLAGGED,
+                Bound::OneOf([Allowed::Literal(Literal::Bool(flagged))].into_iter().collect()),
+            );
         }
         if let Some(direction) = rule.direction {
-            scope.bound(DIRECTION, Bound::OneOf(vec![word(direction.as_str())]));
+            scope.bound(DIRECTION, Bound::OneOf([word(direction.as_str())].into_iter().collect()));
         }
         if let Some(media) = &rule.media {
             scope.bound(MEDIA, Bound::OneOf(media.iter().map(|one| word(one.as_str())).collect()));
@@ -153,10 +107,17 @@ impl Scope {
         scope
     }
 
-    /// The same with one bound more.
-    pub(super) fn narrowed(&self, term: &str, to: Allowed) -> Self {
+    /// The same with one value alone of that choice.
+    pub(super) fn narrowed(&self, term: &str, from: &Choice, to: Allowed) -> Self {
         let mut scope = self.clone();
-        scope.bound(term, Bound::OneOf(vec![to]));
+        let single: Choice = [to].into_iter().collect();
+        // Wherever that choice stands: what was derived from it is derived from its part too.
+        for bound in scope.bounds.values_mut().flatten() {
+            if matches!(bound, Bound::OneOf(choice) if choice.is_same(from)) {
+                *bound = Bound::OneOf(single.clone());
+            }
+        }
+        scope.bound(term, Bound::OneOf(single));
         scope.derive();
         scope
     }
@@ -182,7 +143,18 @@ impl Scope {
 
     fn bound(&mut self, term: &str, bound: Bound) {
         self.sign(term);
-        self.bounds.entry(term.to_owned()).or_default().push(bound);
+        let bounds = self.bounds.entry(term.to_owned()).or_default();
+        let is_there =
+            |one: &Bound| matches!((one, &bound), (Bound::OneOf(one), Bound::OneOf(two)) if one.is_same(two));
+        if !bounds.iter().any(is_there) {
+            bounds.push(bound);
+        }
+    }
+
+    /// How much there is to compare in it, in values.
+    pub(super) fn size(&self) -> usize {
+        let size = |bound: &Bound| if let Bound::OneOf(choice) = bound { choice.len() } else { 1 };
+        self.bounds.values().flatten().map(size).sum()
     }
 
     fn sign(&mut self, term: &str) {
@@ -194,8 +166,8 @@ impl Scope {
         let plain = |term: String| if term == CONVERSATION_MEDIA { MEDIA.to_owned() } else { term };
         match claim {
             Claim::OneOf(term, values) => {
-                let allowed = values.into_iter().map(Allowed::Literal).collect();
-                self.bound(&plain(term), Bound::OneOf(allowed));
+                let choice = values.into_iter().map(Allowed::Literal).collect();
+                self.bound(&plain(term), Bound::OneOf(choice));
             }
             Claim::NoneOf(term, values) => self.bound(&plain(term), Bound::NoneOf(values)),
             Claim::Above(term, bound, edge) => self.bound(&term, Bound::Above(bound, edge)),
@@ -230,8 +202,9 @@ impl Scope {
     }
 
     fn find_never(&mut self) {
-        let is_nothing =
-            |bounds: &[Bound]| bounds.iter().any(|one| matches!(one, Bound::OneOf(list) if list.is_empty()));
+        let is_nothing = |bounds: &[Bound]| {
+            bounds.iter().any(|one| matches!(one, Bound::OneOf(choice) if choice.len() == 0))
+        };
         let empty = self
             .bounds
             .iter()
@@ -260,7 +233,7 @@ impl Scope {
     /// Whether no conversation is in both.
     pub(super) fn excludes(&self, other: &Self) -> bool {
         let apart = |one: &Bound, two: &Bound| {
-            let none_of = |these: Option<Vec<&Literal>>, those: &Bound| {
+            let none_of = |these: Option<&BTreeSet<Literal>>, those: &Bound| {
                 these.is_some_and(|all| all.iter().all(|value| !those.admits(value)))
             };
             none_of(one.listed(), two) || none_of(two.listed(), one)
@@ -325,11 +298,10 @@ fn is_empty(value: &Literal) -> bool {
 
 /// A term as a person would write it.
 pub(super) fn named(term: &str) -> String {
-    let key = |begin: &str| term.strip_prefix(begin)?.strip_suffix("\"]").map(str::to_owned);
-    if let Some(key) = key("Attributes[\"") {
+    if let Some(key) = key(term, "Attributes") {
         return format!("the attribute '{key}'");
     }
-    if let Some(key) = key("Facts[\"") {
+    if let Some(key) = key(term, "Facts") {
         return format!("the fact '{key}'");
     }
     match term {

@@ -6,10 +6,10 @@ use std::fmt::Write;
 
 use globset::GlobMatcher;
 
-use super::scope::{Allowed, Bound, DIRECTION, FLAGGED, MEDIA, QUEUE, QUEUE_NAME, Scope};
+use super::scope::{Bound, QUEUE, Scope};
 use crate::model::conversation::{Conversation, Direction, LegState, Media, Participant, QueueRef};
 use crate::model::ids::{ConversationId, QueueId};
-use crate::policy::expression::{Edge, Literal};
+use crate::policy::expression::{DIRECTION, Edge, FLAGGED, Literal, MEDIA, QUEUE_NAME, key};
 use crate::policy::subject::Facts;
 
 /// A conversation and the facts pushed for it.
@@ -36,11 +36,11 @@ impl Scope {
         let mut told = String::new();
         let mut media = Media::Call;
         for (term, bounds) in self.bounds() {
-            if let Some(key) = key(term, "Attributes") {
+            if let Some(key) = key(term, "Attributes").map(str::to_owned) {
                 let value = choose(bounds).filter(|value| matches!(value, Literal::Text(_)))?;
                 push(&mut told, &format!("attribute {key} = {}", shown(&value)));
                 customer.attributes.insert(key, plain(&value));
-            } else if let Some(key) = key(term, "Facts") {
+            } else if let Some(key) = key(term, "Facts").map(str::to_owned) {
                 let value = choose(bounds)?;
                 push(&mut told, &format!("fact {key} = {}", shown(&value)));
                 facts.insert(key, json(&value));
@@ -95,12 +95,6 @@ fn push(told: &mut String, what: &str) {
     write!(told, "{comma}{what}").ok();
 }
 
-fn key(term: &str, of: &str) -> Option<String> {
-    let key = term.strip_prefix(of)?.strip_prefix("[\"")?.strip_suffix("\"]")?;
-    // A key with quotes or brackets in it is part of something longer, or needs more reading than it is worth.
-    (!key.contains(['"', '[', '\\'])).then(|| key.to_owned())
-}
-
 fn plain(value: &Literal) -> String {
     match value {
         Literal::Text(text) => text.clone(),
@@ -131,18 +125,14 @@ fn choose(bounds: &[Bound]) -> Option<Literal> {
 
 fn suggestions(bound: &Bound) -> Vec<Literal> {
     match bound {
-        Bound::OneOf(allowed) => allowed.iter().flat_map(suggested).collect(),
+        Bound::OneOf(choice) => {
+            let fitting = choice.globs().iter().flat_map(|(text, glob)| concrete(text, glob));
+            choice.literals().iter().cloned().chain(fitting.map(Literal::Text)).collect()
+        }
         Bound::NoneOf(_) => Vec::new(),
         Bound::Above(bound, Edge::Within) | Bound::Below(bound, Edge::Within) => vec![Literal::Int(*bound)],
         Bound::Above(bound, Edge::Beyond) => vec![Literal::Int(bound + 1)],
         Bound::Below(bound, Edge::Beyond) => vec![Literal::Int(bound - 1)],
-    }
-}
-
-fn suggested(allowed: &Allowed) -> Vec<Literal> {
-    match allowed {
-        Allowed::Literal(value) => vec![value.clone()],
-        Allowed::Glob(text, glob) => concrete(text, glob).into_iter().map(Literal::Text).collect(),
     }
 }
 

@@ -16,6 +16,7 @@ use super::value::{List, Map, Value};
 mod functions;
 mod macros;
 mod operators;
+mod results;
 
 /// Compiles; the whole has to be a condition.
 pub(super) fn compile(source: &str) -> Result<Node, Vec<Mistake>> {
@@ -56,7 +57,7 @@ impl Typed {
     }
 
     fn is_condition(&self) -> bool {
-        matches!(self.of, Type::Bool | Type::Dyn)
+        matches!(self.of, Type::Bool | Type::Dyn | Type::Json)
     }
 
     fn as_condition_help(&self) -> Option<String> {
@@ -64,12 +65,14 @@ impl Typed {
             Type::Text => Some("compare it with a string: `== \"...\"`".into()),
             Type::List(_) => Some("ask for one of it: `.exists(x, ...)`".into()),
             Type::Dyn
+            | Type::Json
             | Type::Nothing
             | Type::Null
             | Type::Bool
             | Type::Int
             | Type::Uint
             | Type::Double
+            | Type::Number
             | Type::Timestamp
             | Type::Duration
             | Type::Object(_)
@@ -182,6 +185,7 @@ impl Checker<'_> {
             Type::Dyn | Type::Nothing => {
                 return Typed::new(span, Kind::Member(Box::new(of.node), name.into()), Type::Dyn);
             }
+            Type::Json => return Typed::new(span, Kind::Member(Box::new(of.node), name.into()), Type::Json),
             Type::Map(key, value) if key.can_equal(&Type::Text) => {
                 let value = (**value).clone();
                 return Typed::new(span, Kind::Member(Box::new(of.node), name.into()), value);
@@ -195,6 +199,7 @@ impl Checker<'_> {
             | Type::Int
             | Type::Uint
             | Type::Double
+            | Type::Number
             | Type::Text
             | Type::Timestamp
             | Type::Duration
@@ -245,7 +250,8 @@ impl Checker<'_> {
         for entry in entries {
             let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
             let (key, value) = (self.check(&entry.key), self.check(&entry.value));
-            if !matches!(key.of, Type::Dyn | Type::Bool | Type::Int | Type::Uint | Type::Text) {
+            use Type::{Bool, Dyn, Int, Json, Number, Text, Uint};
+            if !matches!(key.of, Dyn | Json | Bool | Int | Uint | Number | Text) {
                 let message = format!("{} cannot be the key of a map", key.of);
                 self.mistake(key.span(), message);
             }

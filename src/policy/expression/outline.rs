@@ -13,6 +13,26 @@ use super::value::{List, Value};
 /// Whole numbers up to here are told apart whatever kind of number they are compared with.
 const EXACT: i64 = 1 << 53;
 
+/// The terms that a rule can also ask for in keys of its own, as claims name them.
+pub const QUEUE_NAME: &str = "Queue.Name";
+/// See [`QUEUE_NAME`].
+pub const QUEUE_ID: &str = "Queue.Id";
+/// See [`QUEUE_NAME`].
+pub const FLAGGED: &str = "Flagged";
+/// See [`QUEUE_NAME`].
+pub const DIRECTION: &str = "Conversation.Direction";
+/// See [`QUEUE_NAME`].
+pub const MEDIA: &str = "Media";
+/// The same as [`MEDIA`].
+pub const CONVERSATION_MEDIA: &str = "Conversation.Media";
+
+/// The key in a term that is the element of a map (`Attributes["pci"]`). None where the key has quotes or
+/// brackets in it: then it may be part of something longer, or needs more reading than it is worth.
+pub fn key<'t>(term: &'t str, of: &str) -> Option<&'t str> {
+    let key = term.strip_prefix(of)?.strip_prefix("[\"")?.strip_suffix("\"]")?;
+    (!key.contains(['"', '[', '\\'])).then_some(key)
+}
+
 /// A value that a rule names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Literal {
@@ -72,7 +92,7 @@ fn collect(node: &Node, claims: &mut Vec<Claim>) {
     }
 }
 
-fn claim(node: &Node) -> Option<Claim> {
+pub(super) fn claim(node: &Node) -> Option<Claim> {
     if let Kind::Compare(comparison, parts) = &node.kind {
         compared(*comparison, parts)
     } else if let Kind::In(parts) = &node.kind {

@@ -177,7 +177,13 @@ fn time(at: Option<Wall>) -> Value<'static> {
 /// What something that is not there reads as.
 pub(super) fn empty(of: &Type) -> Value<'static> {
     match of {
-        Type::Dyn | Type::Nothing | Type::Null | Type::Timestamp | Type::Duration => Value::Null,
+        Type::Dyn
+        | Type::Json
+        | Type::Number
+        | Type::Nothing
+        | Type::Null
+        | Type::Timestamp
+        | Type::Duration => Value::Null,
         Type::Bool => Value::Bool(false),
         Type::Int => Value::Int(0),
         Type::Uint => Value::Uint(0),

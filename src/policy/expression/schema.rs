@@ -7,8 +7,13 @@ use crate::model::conversation::Media;
 /// The type of an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Type {
-    /// Known only when it is read: a fact.
+    /// Known only when it is read.
     Dyn,
+    /// A fact or a part of one, known only when it is read. It is JSON, and so no time and no object of the
+    /// schema.
+    Json,
+    /// A number whose kind is known only when it is read: what arithmetic makes of a fact.
+    Number,
     /// What an empty list or map written in a rule holds: it goes with every type. No part has this type by
     /// itself, since nothing can be taken out.
     Nothing,
@@ -46,13 +51,33 @@ impl Type {
     }
 
     pub(super) fn is_number(&self) -> bool {
-        matches!(self, Self::Int | Self::Uint | Self::Double)
+        matches!(self, Self::Int | Self::Uint | Self::Double | Self::Number)
+    }
+
+    /// Whether a value of JSON can be one of it.
+    pub(super) fn can_be_json(&self) -> bool {
+        match self {
+            Self::List(of) => of.can_be_json(),
+            Self::Map(key, value) => key.can_equal(&Self::Text) && value.can_be_json(),
+            Self::Dyn
+            | Self::Json
+            | Self::Nothing
+            | Self::Null
+            | Self::Bool
+            | Self::Int
+            | Self::Uint
+            | Self::Double
+            | Self::Number
+            | Self::Text => true,
+            Self::Timestamp | Self::Duration | Self::Object(_) => false,
+        }
     }
 
     /// Whether values of both types can be equal at all.
     pub(super) fn can_equal(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Dyn | Self::Nothing, _) | (_, Self::Dyn | Self::Nothing) => true,
+            (Self::Json, other) | (other, Self::Json) => other.can_be_json(),
             (Self::Null, Self::Timestamp | Self::Null) | (Self::Timestamp, Self::Null) => true,
             (Self::List(one), Self::List(two)) => one.can_equal(two),
             (Self::Map(key, value), Self::Map(key2, value2)) => {
@@ -65,7 +90,8 @@ impl Type {
     /// Whether something that is one or the other still has a type that is known before it is read.
     pub(super) fn joins(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Dyn | Self::Nothing, _) | (_, Self::Dyn | Self::Nothing) => true,
+            (Self::Dyn | Self::Json | Self::Nothing, _) | (_, Self::Dyn | Self::Json | Self::Nothing) => true,
+            (Self::Number, other) | (other, Self::Number) => other.is_number(),
             (Self::Null, Self::Timestamp) | (Self::Timestamp, Self::Null) => true,
             (Self::List(one), Self::List(two)) => one.joins(two),
             (Self::Map(key, value), Self::Map(key2, value2)) => key.joins(key2) && value.joins(value2),
@@ -78,6 +104,9 @@ impl Type {
         match (self, other) {
             (one, two) if one == two => one,
             (Self::Nothing, known) | (known, Self::Nothing) => known,
+            (Self::Dyn, _) | (_, Self::Dyn) => Self::Dyn,
+            (Self::Json, other) | (other, Self::Json) if other.can_be_json() => Self::Json,
+            (Self::Number, other) | (other, Self::Number) if other.is_number() => Self::Number,
             (Self::Timestamp, Self::Null) | (Self::Null, Self::Timestamp) => Self::Timestamp,
             (Self::List(one), Self::List(two)) => Self::list(one.join(*two)),
             (Self::Map(key, value), Self::Map(key2, value2)) => {
@@ -92,6 +121,8 @@ impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dyn | Self::Nothing => f.write_str("any value"),
+            Self::Json => f.write_str("a fact"),
+            Self::Number => f.write_str("a number"),
             Self::Null => f.write_str("null"),
             Self::Bool => f.write_str("a bool"),
             Self::Int => f.write_str("an int"),
@@ -182,7 +213,7 @@ impl Variable {
             Self::Queue => Type::Object(Shape::Queue),
             Self::Queues => Type::list(Type::Object(Shape::Queue)),
             Self::Attributes => Type::map(Type::Text, Type::Text),
-            Self::Facts => Type::map(Type::Text, Type::Dyn),
+            Self::Facts => Type::map(Type::Text, Type::Json),
             Self::Flagged => Type::Bool,
             Self::Media | Self::Topic => Type::Text,
         }

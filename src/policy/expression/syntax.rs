@@ -64,6 +64,15 @@ fn complaint(source: &str, layout: &Layout<'_>, error: &ParseError) -> Mistake {
     if let Some(help) = instead_of(seen) {
         return mistake(format!("`{seen}` is not an operator")).help(help);
     }
+    let before = source[..span.start].trim_end();
+    if seen == ">" && before.ends_with('<') {
+        let whole = before.len() - 1..span.end;
+        return Mistake::new(whole, "`<>` is not an operator").help("compare with `!=`");
+    }
+    if let Some(word) = ["not", "NOT"].into_iter().find(|word| before.ends_with(word)) {
+        let at = before.len() - word.len()..before.len();
+        return Mistake::new(at, format!("`{word}` is not an operator")).help("write `!`");
+    }
     if let Some(lookalike) = lookalike::find(seen).filter(|one| one.at == 0) {
         return mistake(format!("`{}` is unexpected here", seen.escape_debug())).help(lookalike.to_string());
     }

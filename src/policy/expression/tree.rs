@@ -14,6 +14,38 @@ pub(super) struct Node {
     pub(super) kind: Kind,
 }
 
+impl Node {
+    /// The parts that it is made of.
+    pub(super) fn parts(&self) -> Vec<&Self> {
+        match &self.kind {
+            Kind::Constant(_) | Kind::Variable(_) | Kind::Local(_) => Vec::new(),
+            Kind::Field(of, _)
+            | Kind::Member(of, _)
+            | Kind::HasField(of, _)
+            | Kind::HasMember(of, _)
+            | Kind::Not(of)
+            | Kind::Negate(of)
+            | Kind::Matches(of, _) => vec![of],
+            Kind::Index(parts) | Kind::Arithmetic(_, parts) | Kind::Compare(_, parts) | Kind::In(parts) => {
+                parts.iter().collect()
+            }
+            Kind::And(parts) | Kind::Or(parts) | Kind::List(parts) | Kind::Call(_, parts) => {
+                parts.iter().collect()
+            }
+            Kind::Choose(parts) => parts.iter().collect(),
+            Kind::Map(parts) => parts.iter().flatten().collect(),
+            Kind::Each(each) => match &each.does {
+                Does::Exists(body) | Does::All(body) | Does::ExistsOne(body) | Does::Filter(body) => {
+                    vec![&each.over, body]
+                }
+                Does::Map { keep, give } => {
+                    [Some(&each.over), keep.as_ref(), Some(give)].into_iter().flatten().collect()
+                }
+            },
+        }
+    }
+}
+
 /// What a part does.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {

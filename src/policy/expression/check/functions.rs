@@ -16,6 +16,10 @@ use crate::policy::expression::{EvaluationError, Mistake};
 /// The memory that a compiled pattern may take: the crate's default is ten times as much, for each rule.
 const PATTERN_SIZE: usize = 1024 * 1024;
 
+/// What to do where a fact is taken for a time.
+pub(super) const JSON_HAS_NO_TIMES: &str =
+    "facts are JSON, which has no times: read a text with timestamp() or duration()";
+
 /// How a function is called.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
@@ -57,6 +61,19 @@ const FUNCTIONS: [(&str, Function, Style, [usize; 2]); 26] = [
     ("getMilliseconds", Function::Get(TimePart::Milliseconds), Style::Method, [1, 2]),
 ];
 
+/// What other languages call them.
+const ELSEWHERE: [(&str, &str); 9] = [
+    ("toLowerCase", "lowerAscii()"),
+    ("lower", "lowerAscii()"),
+    ("toUpperCase", "upperAscii()"),
+    ("upper", "upperAscii()"),
+    ("strip", "trim()"),
+    ("includes", "contains(...)"),
+    ("length", "size()"),
+    ("any", "exists(x, ...)"),
+    ("some", "exists(x, ...)"),
+];
+
 impl Checker<'_> {
     pub(super) fn function(&mut self, bracket: Range<usize>, call: &CallExpr) -> Typed {
         let name = call.func_name.trim_start_matches('.');
@@ -96,6 +113,8 @@ impl Checker<'_> {
         let known = FUNCTIONS.iter().filter(|(_, _, styles, _)| fits(*styles)).map(|(known, ..)| *known);
         let macros: &[&str] = if style == Style::Method { &macros::NAMES } else { &["has"] };
         let mut help = did_you_mean(name, known.chain(macros.iter().copied()));
+        let elsewhere = ELSEWHERE.iter().find(|(known, _)| *known == name);
+        help = help.or_else(|| elsewhere.map(|(_, here)| format!("here it is called `{here}`")));
         let meant_macro = nearest(name, macros.iter().copied()).is_some();
         if macros::NAMES.contains(&name) {
             help = Some(format!("write `list.{name}(x, ...)`"));
@@ -112,7 +131,8 @@ impl Checker<'_> {
         for (at, value) in values.iter().enumerate() {
             if !takes(function, at, &value.of) {
                 let message = format!("`{name}` does not work on {}", value.of);
-                self.mistake(value.span(), message);
+                let help = (value.of == Type::Json).then(|| JSON_HAS_NO_TIMES.to_owned());
+                self.mistakes.push(Mistake { help, ..Mistake::new(value.span(), message) });
                 return Typed::new(span, Kind::Constant(Value::Null), gives(function));
             }
         }
@@ -185,17 +205,19 @@ fn unreadable(function: Function, span: Range<usize>, error: &EvaluationError) -
 
 /// Whether a function takes a value of this type at this place.
 fn takes(function: Function, at: usize, of: &Type) -> bool {
-    use Type::{Bool, Double, Duration, Dyn, Int, List, Map, Text, Timestamp, Uint};
-    if *of == Dyn {
+    use Type::{Bool, Double, Duration, Dyn, Int, Json, List, Map, Number, Text, Timestamp, Uint};
+    if *of == Dyn || (*of == Json && !matches!((function, at), (Function::Get(_), 0))) {
         return true;
     }
     match (function, at) {
         (Function::Size, _) => matches!(of, Text | List(_) | Map(..)),
         (Function::Bool, _) => matches!(of, Bool | Text),
-        (Function::Int, _) => matches!(of, Int | Uint | Double | Text | Timestamp),
-        (Function::Uint | Function::Double, _) => matches!(of, Int | Uint | Double | Text),
-        (Function::Text, _) => matches!(of, Bool | Int | Uint | Double | Text | Timestamp | Duration),
-        (Function::Timestamp, _) => matches!(of, Text | Int | Timestamp),
+        (Function::Int, _) => matches!(of, Int | Uint | Double | Number | Text | Timestamp),
+        (Function::Uint | Function::Double, _) => matches!(of, Int | Uint | Double | Number | Text),
+        (Function::Text, _) => {
+            matches!(of, Bool | Int | Uint | Double | Number | Text | Timestamp | Duration)
+        }
+        (Function::Timestamp, _) => matches!(of, Text | Int | Number | Timestamp),
         (Function::Duration, _) => matches!(of, Text | Duration),
         (Function::Dyn, _) => true,
         (

@@ -64,11 +64,13 @@ impl Checker<'_> {
             Type::List(element) => (**element).clone(),
             Type::Map(key, _) => (**key).clone(),
             Type::Dyn | Type::Nothing => Type::Dyn,
+            Type::Json => Type::Json,
             Type::Null
             | Type::Bool
             | Type::Int
             | Type::Uint
             | Type::Double
+            | Type::Number
             | Type::Text
             | Type::Timestamp
             | Type::Duration

@@ -4,9 +4,11 @@ use std::ops::Range;
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, operators};
 
+use super::functions::JSON_HAS_NO_TIMES;
+use super::results::result;
 use super::{Checker, Typed, many};
 use crate::policy::expression::Mistake;
-use crate::policy::expression::schema::{Field, Type, Variable};
+use crate::policy::expression::schema::{Field, Shape, Type, Variable};
 use crate::policy::expression::suggest::did_you_mean;
 use crate::policy::expression::tree::{Arithmetic, Comparison, Kind, Node};
 use crate::policy::expression::value::{List, Value};
@@ -114,6 +116,9 @@ impl Checker<'_> {
     fn negate(&mut self, token: Range<usize>, part: &IdedExpr) -> Typed {
         let part = self.check(part);
         let span = token.start..part.node.span.end;
+        if matches!(part.of, Type::Json | Type::Number) {
+            return Typed::new(span, Kind::Negate(Box::new(part.node)), Type::Number);
+        }
         if matches!(part.of, Type::Dyn | Type::Int | Type::Double | Type::Duration) {
             return Typed::new(span, Kind::Negate(Box::new(part.node)), part.of);
         }
@@ -140,7 +145,11 @@ impl Checker<'_> {
         let span = of.node.span.start..self.layout.behind_bracket(bracket.start);
         let (fits, element) = match &of.of {
             Type::Dyn | Type::Nothing => (true, Type::Dyn),
-            Type::List(element) => (matches!(at.of, Type::Int | Type::Uint | Type::Dyn), (**element).clone()),
+            Type::Json => (true, Type::Json),
+            Type::List(element) => {
+                use Type::{Dyn, Int, Json, Number, Uint};
+                (matches!(at.of, Int | Uint | Number | Dyn | Json), (**element).clone())
+            }
             Type::Map(key, value) => (key.can_equal(&at.of), (**value).clone()),
             Type::Object(_) => {
                 let mistake = Mistake::new(span, format!("{} has fields, not keys", of.of));
@@ -152,6 +161,7 @@ impl Checker<'_> {
             | Type::Int
             | Type::Uint
             | Type::Double
+            | Type::Number
             | Type::Text
             | Type::Timestamp
             | Type::Duration => {
@@ -170,12 +180,15 @@ impl Checker<'_> {
         let span = around(&one.node, &of.node);
         match &of.of {
             Type::Dyn | Type::Nothing => {}
+            Type::Json if one.of.can_be_json() => {}
+            Type::Json => self.mistake(span.clone(), format!("{} is never in {}", one.of, of.of)),
             Type::List(element) | Type::Map(element, _) => {
                 if element.can_equal(&one.of) {
                     self.find_strange_words(&one.node, &of.node);
                 } else {
                     let message = format!("{} is never in {} of {}", one.of, of.of, many(element));
-                    self.mistake(span.clone(), message);
+                    let help = instead_of_object(&one.of, "in [...]");
+                    self.mistakes.push(Mistake { help, ..Mistake::new(span.clone(), message) });
                 }
             }
             Type::Text => {
@@ -187,6 +200,7 @@ impl Checker<'_> {
             | Type::Int
             | Type::Uint
             | Type::Double
+            | Type::Number
             | Type::Timestamp
             | Type::Duration
             | Type::Object(_) => {
@@ -215,13 +229,19 @@ impl Checker<'_> {
                     of.is_number()
                         || matches!(
                             of,
-                            Type::Dyn | Type::Bool | Type::Text | Type::Timestamp | Type::Duration
+                            Type::Dyn
+                                | Type::Json
+                                | Type::Bool
+                                | Type::Text
+                                | Type::Timestamp
+                                | Type::Duration
                         )
                 };
                 if !has_order(&one.of) || !has_order(&two.of) || !one.of.can_equal(&two.of) {
                     let message =
                         format!("`{}` does not compare {} with {}", comparison.sign(), one.of, two.of);
-                    self.mistake(span.clone(), message);
+                    let help = in_order(&one.of, &two.of).map(str::to_owned);
+                    self.mistakes.push(Mistake { help, ..Mistake::new(span.clone(), message) });
                 }
             }
         }
@@ -268,7 +288,11 @@ impl Checker<'_> {
             let message = format!("`{}` does not work on {} and {}", operator.sign(), one.of, two.of);
             let mistake = Mistake::new(span, message);
             let mixed = one.of.is_number() && two.of.is_number() && one.of != two.of;
-            let help = mixed.then(|| "convert one side with int(), uint() or double()".to_owned());
+            let help = if mixed {
+                Some("convert one side with int(), uint() or double()".to_owned())
+            } else {
+                in_order(&one.of, &two.of).map(str::to_owned)
+            };
             return self.wrong(Mistake { help, ..mistake });
         };
         Typed::new(span, Kind::Arithmetic(operator, Box::new([one.node, two.node])), of)
@@ -278,6 +302,13 @@ impl Checker<'_> {
 fn never_equal(one: &Typed, two: &Typed, span: Range<usize>) -> Mistake {
     let mistake = Mistake::new(span, format!("{} is never equal to {}", one.of, two.of));
     let other = match (&one.of, &two.of) {
+        (Type::Json, Type::Timestamp | Type::Duration) | (Type::Timestamp | Type::Duration, Type::Json) => {
+            return mistake.help(JSON_HAS_NO_TIMES);
+        }
+        (Type::Text, other @ (Type::Object(_) | Type::List(_)))
+        | (other @ (Type::Object(_) | Type::List(_)), Type::Text) => {
+            return Mistake { help: instead_of_object(other, "== \"...\""), ..mistake };
+        }
         (Type::Null, other) | (other, Type::Null) => other,
         (Type::Text, other) | (other, Type::Text) if other.is_number() => {
             return mistake.help("write the number in quotes, or convert the text with int()");
@@ -293,41 +324,49 @@ fn never_equal(one: &Typed, two: &Typed, span: Range<usize>) -> Mistake {
         Type::List(_) | Type::Map(..) => mistake.help("ask for its size: `size(...) == 0`"),
         Type::Bool => mistake.help("what the platform left out reads as false"),
         Type::Dyn
+        | Type::Json
         | Type::Nothing
         | Type::Null
         | Type::Int
         | Type::Uint
         | Type::Double
+        | Type::Number
         | Type::Timestamp
         | Type::Duration => mistake,
     }
 }
 
-/// The types that a value known only later may turn out to have where an operator is to take it.
-const LATER: [Type; 6] = [Type::Int, Type::Uint, Type::Double, Type::Text, Type::Timestamp, Type::Duration];
+/// What to compare where an object, or a list, stands beside a text.
+fn instead_of_object(of: &Type, with: &str) -> Option<String> {
+    let queue = Type::Object(Shape::Queue);
+    if *of == queue {
+        Some(format!("compare its name: `queue.name {with}`"))
+    } else if *of == Type::Object(Shape::Participant) {
+        Some(format!("compare a field of it: `agent.name {with}`"))
+    } else if *of == Type::list(queue) {
+        Some(format!("ask for one of it: `.exists(q, q.name {with})`"))
+    } else if *of == Type::list(Type::Text) {
+        Some("ask for one of it: `\"...\" in list`".into())
+    } else {
+        None
+    }
+}
 
-/// The type of a result; none where the operator does not take the sides.
-fn result(operator: Arithmetic, one: &Type, two: &Type) -> Option<Type> {
-    use Arithmetic::{Add, Remainder, Subtract};
+/// What to do where types that have no order between them are compared, or added.
+fn in_order(one: &Type, two: &Type) -> Option<&'static str> {
     match (one, two) {
-        (Type::Dyn, Type::Dyn) => Some(Type::Dyn),
-        (Type::Dyn, Type::List(_)) | (Type::List(_), Type::Dyn) => (operator == Add).then_some(Type::Dyn),
-        (Type::Dyn, known) => {
-            LATER.iter().find_map(|later| result(operator, later, known)).map(|_| Type::Dyn)
+        (Type::Json, Type::Timestamp | Type::Duration) | (Type::Timestamp | Type::Duration, Type::Json) => {
+            Some(JSON_HAS_NO_TIMES)
         }
-        (known, Type::Dyn) => {
-            LATER.iter().find_map(|later| result(operator, known, later)).map(|_| Type::Dyn)
+        (Type::Text, other) | (other, Type::Text) if other.is_number() => {
+            Some("convert the text with int() or double()")
         }
-        (Type::Int, Type::Int) | (Type::Uint, Type::Uint) => Some(one.clone()),
-        (Type::Double, Type::Double) if operator != Remainder => Some(Type::Double),
-        (Type::Text, Type::Text) if operator == Add => Some(Type::Text),
-        (Type::List(first), Type::List(second)) if operator == Add && first.joins(second) => {
-            Some(one.clone().join(two.clone()))
+        (Type::Text, Type::Timestamp) | (Type::Timestamp, Type::Text) => {
+            Some("convert the text with timestamp()")
         }
-        (Type::Timestamp, Type::Duration) if matches!(operator, Add | Subtract) => Some(Type::Timestamp),
-        (Type::Duration, Type::Timestamp) if operator == Add => Some(Type::Timestamp),
-        (Type::Timestamp, Type::Timestamp) if operator == Subtract => Some(Type::Duration),
-        (Type::Duration, Type::Duration) if matches!(operator, Add | Subtract) => Some(Type::Duration),
+        (Type::Text, Type::Duration) | (Type::Duration, Type::Text) => {
+            Some("convert the text with duration()")
+        }
         _ => None,
     }
 }

@@ -40,6 +40,11 @@ fn unknown_names_are_mistakes_with_a_suggestion() {
         "exists(agents, a, a.held)",
         "exists: there is no function `exists` (write `list.exists(x, ...)`)",
     );
+    mistaken(
+        "queue.name.toLowerCase() == 'x'",
+        "toLowerCase: there is no function `toLowerCase` (here it is called `lowerAscii()`)",
+    );
+    mistaken("not flagged", "not: `not` is not an operator (write `!`)");
     mistaken("sze(agents) > 0", "sze: there is no function `sze` (did you mean `size`?)");
 }
 
@@ -63,7 +68,22 @@ fn comparisons_that_can_never_be_true_are_mistakes() {
         "conversation.recordingState == 'ACTIVE'",
         "'ACTIVE': `recordingState` is never \"ACTIVE\" (did you mean `active`?)",
     );
-    mistaken("'a' < 1", "'a' < 1: `<` does not compare a string with an int");
+    mistaken(
+        "'a' < 1",
+        "'a' < 1: `<` does not compare a string with an int (convert the text with int() or double())",
+    );
+    mistaken(
+        "queue == 'Sales'",
+        "queue == 'Sales': a queue is never equal to a string (compare its name: `queue.name == \"...\"`)",
+    );
+    mistaken(
+        "queue in ['Sales']",
+        "queue in ['Sales']: a queue is never in a list of strings (compare its name: `queue.name in [...]`)",
+    );
+    mistaken(
+        "queues == 'Sales'",
+        "queues == 'Sales': a list of queues is never equal to a string (ask for one of it: `.exists(q, q.name == \"...\")`)",
+    );
     mistaken(
         "1 + 1.5 > 2",
         "1 + 1.5: `+` does not work on an int and a double (convert one side with int(), uint() or double())",
@@ -122,7 +142,8 @@ fn syntax_is_complained_of_in_plain_words() {
     mistaken("media = 'call'", "=: `=` is not an operator (compare with `==`)");
     mistaken("flagged and agent.held", "and: `and` is not an operator (write `&&`)");
     mistaken("flagged & agent.held", "&: `&` is not an operator (write `&&`)");
-    mistaken("not flagged", "flagged: `flagged` is unexpected here");
+    mistaken("flagged flagged", "flagged: `flagged` is unexpected here");
+    mistaken("media <> 'call'", "<>: `<>` is not an operator (compare with `!=`)");
     mistaken("media ==", ": the expression ends before it is complete");
     mistaken("size(agents > 1", ": the expression ends before it is complete");
     mistaken(
@@ -177,7 +198,50 @@ fn what_the_types_tell_is_told_before_an_event_comes() {
         "(flagged ? 1 : 1.5) + 1 > 2.0",
         "1 : 1.5: one outcome of `? :` is an int and the other a double (convert one of them with int(), uint() or double())",
     );
-    mistaken("facts.score % 1.5 > 1.0", "facts.score % 1.5: `%` does not work on any value and a double");
-    mistaken("facts.name - 'a' == 'b'", "facts.name - 'a': `-` does not work on any value and a string");
+    mistaken("facts.score % 1.5 > 1.0", "facts.score % 1.5: `%` does not work on a fact and a double");
+    mistaken("facts.name - 'a' == 'b'", "facts.name - 'a': `-` does not work on a fact and a string");
     assert_eq!(mistakes("[dyn(1), dyn('a')].exists(x, x == 1) && facts.name + 'a' == 'b'"), [""; 0]);
+}
+
+#[test]
+fn a_fact_is_no_time_and_what_is_calculated_of_it_is_a_number() {
+    let json = "facts are JSON, which has no times: read a text with timestamp() or duration()";
+    mistaken(
+        "facts.due > conversation.startTime",
+        &format!("facts.due > conversation.startTime: `>` does not compare a fact with a timestamp ({json})"),
+    );
+    mistaken(
+        "conversation.endTime == facts.of.due",
+        &format!("conversation.endTime == facts.of.due: a timestamp is never equal to a fact ({json})"),
+    );
+    mistaken(
+        "conversation.startTime + facts.grace > agent.startTime",
+        &format!(
+            "conversation.startTime + facts.grace: `+` does not work on a timestamp and a fact ({json})"
+        ),
+    );
+    mistaken("facts.due.getHours() > 1", &format!("facts.due: `getHours` does not work on a fact ({json})"));
+    mistaken(
+        "facts.amount * 2 > '100'",
+        "facts.amount * 2 > '100': `>` does not compare a number with a string (convert the text with int() or double())",
+    );
+    mistaken(
+        "facts.name + 'x' > 1",
+        "facts.name + 'x' > 1: `>` does not compare a string with an int (convert the text with int() or double())",
+    );
+    mistaken(
+        "facts.a - facts.b == 'x'",
+        "facts.a - facts.b == 'x': a number is never equal to a string (write the number in quotes, or convert the text with int())",
+    );
+    mistaken("agent in facts.agents", "agent in facts.agents: a participant is never in a fact");
+    mistaken("facts.amount + 1", "facts.amount + 1: a condition must be true or false, and this is a number");
+    for fine in [
+        "(facts.amount + 1) * 2.5 > 3 && -facts.amount < 1.5 && (facts.a - facts.b) % 2 == 0",
+        "timestamp(facts.due) > conversation.startTime && duration(facts.grace) > duration('1s')",
+        "facts.tags + ['x'] == facts.more && (facts.a + facts.b).exists(x, x == 'y') && [facts.a, 'b'][facts.i] == 1",
+        "(flagged ? facts.a : 'x') == 'y' && facts.a in [1, 2] && int(facts.a + 1) == 2 && string(-facts.a) == '1'",
+        "dyn(facts.due) > conversation.startTime",
+    ] {
+        assert_eq!(mistakes(fine), [""; 0], "{fine}");
+    }
 }

@@ -3,29 +3,33 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::Loaded;
 use crate::io::events::EventFiles;
 use crate::model::document::Diagnostic;
 use crate::policy::example::{self, Example, Pointed};
-use crate::settings::Loaded;
 use crate::wire::captured::Contents;
 use crate::wire::frame::Event;
 
 /// One test, ready to run.
-pub(super) struct Test {
-    pub(super) example: Example,
+#[derive(Debug)]
+pub struct Test {
+    /// As it is meant.
+    pub example: Example,
     /// By the number of the step.
-    pub(super) events: BTreeMap<usize, Event>,
+    pub events: BTreeMap<usize, Event>,
 }
 
 /// The tests that were chosen.
-pub(super) struct Suite {
-    pub(super) tests: Vec<Test>,
+#[derive(Debug)]
+pub struct Suite {
+    /// In the order of the files.
+    pub tests: Vec<Test>,
     /// How many were not.
-    pub(super) filtered: usize,
+    pub filtered: usize,
 }
 
-/// Everything that is wrong with the tests of a configuration, for `check`.
-pub(in crate::command) fn mistakes(loaded: &Loaded) -> Vec<Diagnostic> {
+/// Everything that is wrong with the tests of a configuration.
+pub fn mistakes(loaded: &Loaded) -> Vec<Diagnostic> {
     collect(loaded, |_| true).err().unwrap_or_default()
 }
 
@@ -33,7 +37,7 @@ pub(in crate::command) fn mistakes(loaded: &Loaded) -> Vec<Diagnostic> {
 ///
 /// # Errors
 /// Every mistake in any test, and every event that cannot be read of those chosen.
-pub(super) fn collect(loaded: &Loaded, chosen: impl Fn(&str) -> bool) -> Result<Suite, Vec<Diagnostic>> {
+pub fn collect(loaded: &Loaded, chosen: impl Fn(&str) -> bool) -> Result<Suite, Vec<Diagnostic>> {
     let (mut examples, mut found) = (Vec::new(), Vec::new());
     for file in &loaded.files {
         let (read, mistakes) = example::read(&file.path.display().to_string(), &file.text);
@@ -79,13 +83,16 @@ fn the_event(path: &PathBuf) -> Result<Event, String> {
         if let Contents::Conversation(event) = captured.what {
             events.push(*event);
         }
+        // A day of events by mistake: nobody waits for the end of it.
+        if events.len() > 1 {
+            return Err(Stop(format!("{name} holds several events, and a step takes one")));
+        }
         Ok(())
     });
-    match (read, events.len()) {
+    match (read, events.pop()) {
         (Err(Stop(message)), _) => Err(message),
-        (Ok(()), 1) => events.pop().ok_or_else(String::new),
-        (Ok(()), 0) => Err(format!("{name} holds no conversation event")),
-        (Ok(()), more) => Err(format!("{name} holds {more} events, and a step takes one")),
+        (Ok(()), Some(event)) => Ok(event),
+        (Ok(()), None) => Err(format!("{name} holds no conversation event")),
     }
 }
 
