@@ -82,16 +82,7 @@ impl Compiler {
             })
             .collect();
         self.note_queues(document, &rule);
-        for ((key, place), values) in &rule.attributes {
-            warn_of_lookalikes(document, &format!("the attribute '{}'", key.escape_debug()), (key, place));
-            for (value, place) in values {
-                warn_of_lookalikes(
-                    document,
-                    &format!("the value '{}'", value.escape_debug()),
-                    (value, place),
-                );
-            }
-        }
+        warn_of_attributes(document, &rule);
         let written = |list: &[file::Placed]| list.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
         let queues = rule.queue.as_deref().map(written);
         let values =
@@ -208,6 +199,15 @@ fn warn_of_lookalikes(document: &mut Document, what: &str, (name, place): (&str,
         let at = within(&document.text(), place, name, span);
         let help = "where the platform writes it with this character too, all is well";
         document.warn(at, format!("{what} may be another than it seems: {lookalike}"), Some(help.into()));
+    }
+}
+
+fn warn_of_attributes(document: &mut Document, rule: &WrittenRule) {
+    for ((key, place), values) in &rule.attributes {
+        warn_of_lookalikes(document, &format!("the attribute '{}'", key.escape_debug()), (key, place));
+        for (value, place) in values {
+            warn_of_lookalikes(document, &format!("the value '{}'", value.escape_debug()), (value, place));
+        }
     }
 }
 
