@@ -173,7 +173,9 @@ pub fn main(out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
         Command::Stop(options) => control::run(Wanted::Directive(Action::Stop), &options, out),
         Command::Status(options) => control::run(Wanted::Status, &options, out),
         Command::Control(options) => control::run(Wanted::FromEnvironment, &options, out),
-        Command::Simulate(options) => simulate::run(*options, out).map_err(|error| Failure::failed(&error)),
+        Command::Simulate(options) => {
+            simulate::run(*options, Box::new(std::io::stdout())).map_err(|error| Failure::failed(&error))
+        }
         Command::Drill(options) => drill::run(&options, out),
         Command::Audit(options) => audit::run(&options, out),
         Command::Schema(options) => schema::run(&options, out),

@@ -337,7 +337,7 @@ struct Line {
     options: Options,
 }
 
-fn read_line<T: AsRef<str>>(arguments: &[T]) -> Result<Options, String> {
+pub(super) fn read_line<T: AsRef<str>>(arguments: &[T]) -> Result<Options, String> {
     let line = Line::try_parse_from(arguments.iter().map(AsRef::as_ref));
     line.map(|line| line.options).map_err(|error| {
         // What clap says, without its usage lines.
