@@ -6,7 +6,9 @@ mod players;
 
 use players::{Account, Process, SAMPLE_POLICY, Simulator, Site, message, recwarden, said};
 
-fn confirms_five(daemon: &mut Process) {
+/// The calls in progress at its start are read, and five orders are confirmed after that.
+fn gets_under_way(daemon: &mut Process) {
+    daemon.wait_for_message("is closed: ");
     for _ in 0..5 {
         daemon.wait_for("confirmed", |line| message(line) == "confirmed");
     }
@@ -19,13 +21,13 @@ fn a_killed_daemon_takes_up_its_decisions_and_a_told_one_leaves_none() {
     let site = Site::new(&simulator, &simulator.api_url, &more);
 
     let mut killed = site.daemon();
-    confirms_five(&mut killed);
+    gets_under_way(&mut killed);
     killed.kill();
     let (sound, told) = site.verify();
     assert!(sound && told.contains("not closed"), "{told}");
 
     let mut daemon = site.daemon();
-    confirms_five(&mut daemon);
+    gets_under_way(&mut daemon);
     assert_eq!(daemon.told_to_stop(), Some(0));
     let (sound, told) = site.verify();
     assert!(sound && told.contains("closed by a clean stop"), "{told}");
