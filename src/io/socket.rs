@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::io::clock::Clock;
-use crate::io::token::chain;
+use crate::io::token::cause;
 use crate::model::time::Wall;
 use crate::warden::session::SocketId;
 use crate::wire::frame::LARGEST_FRAME;
@@ -105,7 +105,7 @@ async fn listen(
     let (stream, _) = tokio::time::timeout(OPEN_WAIT, opening)
         .await
         .map_err(|_| "the socket did not open in time".to_owned())?
-        .map_err(|error| format!("the socket did not open: {}", chain(&error)))?;
+        .map_err(|error| format!("the socket did not open: {}", cause(&error)))?;
     let (mut sink, mut texts) = stream.split();
     let events = &inlet.events;
     let mut shed: Option<Shed> = None;
@@ -132,7 +132,7 @@ async fn listen(
                 }
                 Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Err(error)) => {
-                    let why = chain(&error);
+                    let why = cause(&error);
                     if matches!(error, tungstenite::Error::Capacity(_)) {
                         events.send(SocketEvent::Refused(socket, why.clone())).await.ok();
                     }
@@ -148,7 +148,7 @@ async fn listen(
             order = orders.recv() => match order {
                 Some(SocketOrder::Send(text)) => {
                     if let Err(error) = sink.send(Message::text(text)).await {
-                        return Err(format!("the socket broke: {}", chain(&error)));
+                        return Err(format!("the socket broke: {}", cause(&error)));
                     }
                 }
                 Some(SocketOrder::Close) | None => {

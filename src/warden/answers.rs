@@ -6,14 +6,19 @@ use super::{Forbidden, Level, Purpose, RequestId, UnderWay, Warden};
 use crate::audit::record::{self, ConfirmedBy, OutcomeResult, Record};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::{Mono, Now};
+use crate::warden::backoff::News;
 use crate::warden::book::{Busy, Intake, Stage};
 use crate::warden::plan::{self, Step};
 use crate::wire::conversation;
 use crate::wire::reply::{self, Fault, RawAnswer};
+use crate::wire::request::Request;
 
 /// A missing permission is tried again so often: rarely enough to leave the budget alone, often enough
 /// that a granted role is noticed within a minute.
 pub(super) const PROBE_EVERY: Duration = Duration::from_secs(30);
+
+/// A list that could not be read for now is asked for again after this.
+const SOON: Duration = Duration::from_secs(5);
 
 impl Warden {
     pub(super) fn take_answer(&mut self, id: RequestId, answer: &RawAnswer, now: Now) {
@@ -51,7 +56,7 @@ impl Warden {
             Purpose::Survey { conversation, version } => {
                 self.settle_survey_read(&conversation, version, answer, fault, now);
             }
-            Purpose::Activity => self.settle_activity(answer, fault, now),
+            Purpose::Activity => self.settle_activity(answer, fault, &request, now),
             Purpose::Slot(slot) => self.settle_slot(slot, &request, answer, fault, now),
             Purpose::Directory => self.settle_directory(&request, answer, fault, now),
         }
@@ -283,23 +288,34 @@ impl Warden {
         }
     }
 
-    fn settle_activity(&mut self, answer: &RawAnswer, fault: Option<Fault>, now: Now) {
-        let (RawAnswer::Answered { body, .. }, None) = (answer, &fault) else {
-            let why = fault.map_or_else(|| "no answer".to_owned(), |fault| fault.to_string());
-            self.note(Level::Warn, format!("live conversations could not be queried, tried again: {why}"));
-            return self.survey.query_failed(now.mono + Duration::from_secs(5));
+    fn settle_activity(&mut self, answer: &RawAnswer, fault: Option<Fault>, request: &Request, now: Now) {
+        let (level, why, wait) = match (answer, &fault) {
+            (RawAnswer::Answered { body, .. }, None) => match reply::activity(body) {
+                Ok(ids) => return self.survey.found(ids, now.mono),
+                Err(error) => (Level::Error, format!("not understood: {error}"), PROBE_EVERY),
+            },
+            (_, fault) => (Level::Warn, unanswered(fault.as_ref(), request), wait_after(fault.as_ref())),
         };
-        match reply::activity(body) {
-            Ok(ids) => self.survey.found(ids, now.mono),
-            Err(error) => {
-                self.note(
-                    Level::Error,
-                    format!("the list of live conversations was not understood: {error}"),
-                );
-                self.survey.query_failed(now.mono + Duration::from_secs(30));
-            }
+        if self.survey.query_failed(&why, now.mono + wait, now.mono) == News::Yes {
+            self.note(level, format!("live conversations could not be queried, tried again: {why}"));
         }
     }
+}
+
+/// Why a list could not be read, and what to do about it.
+pub(super) fn unanswered(fault: Option<&Fault>, request: &Request) -> String {
+    match (fault, request.permission()) {
+        (Some(fault @ Fault::Forbidden { .. }), Some(permission)) => {
+            format!("{fault}; grant {permission} to the role of the OAuth client, in every division")
+        }
+        (Some(fault), _) => fault.to_string(),
+        (None, _) => "no answer".to_owned(),
+    }
+}
+
+/// When a list that could not be read is asked for again.
+pub(super) fn wait_after(fault: Option<&Fault>) -> Duration {
+    if matches!(fault, Some(Fault::Forbidden { .. })) { PROBE_EVERY } else { SOON }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::time::Mono;
 use crate::warden::dice::Dice;
 
 /// The first wait is up to this long.
@@ -31,6 +32,40 @@ impl Backoff {
     /// It worked: begin again with short waits.
     pub fn reset(&mut self) {
         self.failures = 0;
+    }
+}
+
+/// Something that is tried again and again and keeps failing is told of so often.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// Why something that is tried again failed last, and when that was told; nothing where it did not fail.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble(Option<(String, Mono)>);
+
+/// Whether something is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It is.
+    Yes,
+    /// It was, a moment ago.
+    No,
+}
+
+impl Trouble {
+    /// It failed, for this reason: news where it is another one, or was told a while ago.
+    pub fn again(&mut self, why: &str, now: Mono) -> News {
+        match &self.0 {
+            Some((last, told)) if last == why && now.since(*told) < TELL_EVERY => News::No,
+            Some(_) | None => {
+                self.0 = Some((why.to_owned(), now));
+                News::Yes
+            }
+        }
+    }
+
+    /// Why it failed last.
+    pub fn why(&self) -> Option<&str> {
+        self.0.as_ref().map(|(why, _)| why.as_str())
     }
 }
 
@@ -83,5 +118,13 @@ mod tests {
         let mut backoff = Backoff { failures: u32::MAX };
         assert!(backoff.fail(&mut Dice::new(1)) <= LONGEST_WAIT);
         assert_eq!(backoff.ceiling(), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn one_reason_is_told_once_a_minute() {
+        let mut trouble = Trouble::default();
+        let told = [(0, "a"), (5, "a"), (10, "b"), (15, "b"), (70, "b"), (75, "b")]
+            .map(|(second, why)| trouble.again(why, Mono::new(Duration::from_secs(second))));
+        assert_eq!(told, [News::Yes, News::No, News::Yes, News::No, News::Yes, News::No]);
     }
 }

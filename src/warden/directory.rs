@@ -12,6 +12,7 @@ use globset::{Glob, GlobMatcher};
 
 use crate::model::ids::{QueueId, UserId};
 use crate::model::time::Mono;
+use crate::warden::backoff::{News, Trouble};
 use crate::warden::session::Redundancy;
 use crate::wire::request::Request;
 use crate::wire::topic::Topic;
@@ -55,21 +56,8 @@ pub struct Directory {
     fresh_users: BTreeMap<UserId, String>,
     queues: Listed<QueueId>,
     users: Listed<UserId>,
-    /// Why the last reading failed, and when that was told; none where it did not.
-    trouble: Option<(String, Mono)>,
+    trouble: Trouble,
 }
-
-/// Whether something is to be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
-    /// It is.
-    Yes,
-    /// It was, a moment ago.
-    No,
-}
-
-/// A reading that keeps failing for one reason is told of so often.
-const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// A list as it was read last, with what only the reading before it still had.
 #[derive(Clone, Debug)]
@@ -121,7 +109,7 @@ impl Directory {
             fresh_users: BTreeMap::new(),
             queues: Listed::new(),
             users: Listed::new(),
-            trouble: None,
+            trouble: Trouble::default(),
         }
     }
 
@@ -183,7 +171,7 @@ impl Directory {
     fn complete(&mut self, now: Mono) -> Progress {
         self.queues.take(std::mem::take(&mut self.fresh_queues));
         self.users.take(std::mem::take(&mut self.fresh_users));
-        self.trouble = None;
+        self.trouble = Trouble::default();
         self.reading = Reading::Waiting { due: now + self.settings.discover_every };
         Progress::Complete
     }
@@ -192,18 +180,12 @@ impl Directory {
     pub fn failed(&mut self, why: &str, due: Mono, now: Mono) -> News {
         self.asked = Asked::No;
         self.reading = Reading::Waiting { due };
-        match &self.trouble {
-            Some((last, told)) if last == why && now.since(*told) < TELL_EVERY => News::No,
-            Some(_) | None => {
-                self.trouble = Some((why.to_owned(), now));
-                News::Yes
-            }
-        }
+        self.trouble.again(why, now)
     }
 
     /// Why the lists could not be read last time; none where they could.
     pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_ref().map(|(why, _)| why.as_str())
+        self.trouble.why()
     }
 
     /// Names of all queues.
@@ -393,13 +375,10 @@ mod tests {
     }
 
     #[test]
-    fn one_reason_is_told_once_a_minute_until_the_lists_are_read() {
+    fn why_the_lists_cannot_be_read_is_known_until_they_are() {
         let mut directory = Directory::new(settings(&["*"], &[]), at(0));
-        let told: Vec<News> = [(0, "a"), (5, "a"), (10, "b"), (15, "b"), (70, "b"), (75, "b")]
-            .map(|(second, why)| directory.failed(why, at(second + 5), at(second)))
-            .into();
-        assert_eq!(told, [News::Yes, News::No, News::Yes, News::No, News::Yes, News::No]);
-        assert_eq!(directory.trouble(), Some("b"));
+        assert_eq!(directory.failed("403", at(5), at(0)), News::Yes);
+        assert_eq!((directory.failed("403", at(10), at(5)), directory.trouble()), (News::No, Some("403")));
         read(&mut directory, &[("q1", "Payments")], 80);
         assert_eq!(directory.trouble(), None);
     }

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use super::{Level, Warden};
 use crate::model::time::Now;
-use crate::warden::answers::PROBE_EVERY;
-use crate::warden::directory::{News, Progress};
+use crate::warden::answers::{PROBE_EVERY, unanswered, wait_after};
+use crate::warden::backoff::News;
+use crate::warden::directory::Progress;
 use crate::warden::session::{Shortfall, SlotId};
 use crate::wire::reply::{self, Fault, RawAnswer};
 use crate::wire::request::Request;
 use crate::wire::topic::{CHANNELS_PER_CLIENT, TOPICS_PER_CHANNEL};
-
-/// The lists of queues and users are asked for again after this.
-const SOON: Duration = Duration::from_secs(5);
 
 impl Warden {
     pub(super) fn settle_slot(
@@ -83,14 +81,7 @@ impl Warden {
         now: Now,
     ) {
         let (RawAnswer::Answered { body, .. }, None) = (answer, &fault) else {
-            let why = match (&fault, request.permission()) {
-                (Some(fault @ Fault::Forbidden { .. }), Some(permission)) => {
-                    format!("{fault}; grant {permission} to the role of the OAuth client, in every division")
-                }
-                (Some(fault), _) => fault.to_string(),
-                (None, _) => "no answer".to_owned(),
-            };
-            let wait = if matches!(fault, Some(Fault::Forbidden { .. })) { PROBE_EVERY } else { SOON };
+            let (why, wait) = (unanswered(fault.as_ref(), request), wait_after(fault.as_ref()));
             return self.directory_failed(Level::Warn, &why, wait, now);
         };
         let progress = if matches!(request, Request::ListUsers { .. }) {

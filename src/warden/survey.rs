@@ -19,6 +19,7 @@ pub use listing::QUEUES_PER_QUERY;
 
 use crate::model::ids::{ConversationId, QueueId};
 use crate::model::time::{Mono, Now, Wall};
+use crate::warden::backoff::{News, Trouble};
 use crate::warden::book::Book;
 use crate::wire::request::Request;
 use gaps::Gaps;
@@ -62,6 +63,8 @@ pub struct Survey {
     overdue_told_at: Option<Mono>,
     /// Why who is owed a look could not be read.
     unreadable: BTreeMap<ConversationId, String>,
+    /// Why the live conversations could not be queried.
+    trouble: Trouble,
     /// Conversations that changed without an event, and since when one is waited for.
     silent: BTreeMap<ConversationId, Mono>,
 }
@@ -104,6 +107,7 @@ impl Survey {
             told_at: Mono::default(),
             overdue_told_at: None,
             unreadable: BTreeMap::new(),
+            trouble: Trouble::default(),
             silent: BTreeMap::new(),
         }
     }
@@ -198,11 +202,17 @@ impl Survey {
         if let Stage::Querying { listing, .. } = &mut self.stage {
             listing.take(ids);
         }
-        self.query_failed(now);
+        self.trouble = Trouble::default();
+        self.query_at(now);
     }
 
-    /// A query failed: it is sent again at `due`.
-    pub fn query_failed(&mut self, due: Mono) {
+    /// A query failed, for this reason: it is sent again at `due`.
+    pub fn query_failed(&mut self, why: &str, due: Mono, now: Mono) -> News {
+        self.query_at(due);
+        self.trouble.again(why, now)
+    }
+
+    fn query_at(&mut self, due: Mono) {
         if let Stage::Querying { listing, cover } = &mut self.stage {
             let (listing, cover) = (std::mem::take(listing), *cover);
             self.stage = Stage::Query { listing, cover, due };
