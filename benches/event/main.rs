@@ -114,6 +114,23 @@ fn policy(rules: usize, queues: usize) -> Policy {
     compiler.finish()
 }
 
+/// `rules` rules that ask for queue and attribute in `when` alone; five of them name the queue of the event.
+fn policy_of_expressions(rules: usize) -> Policy {
+    let mut text = String::new();
+    for at in 0..rules {
+        let queue = 199 - at / 5;
+        let value = if at % 5 == 0 { "on" } else { "off" };
+        text.push_str(&format!(
+            "[[rule]]\nname = \"rule-{at}\"\naction = \"stop\"\n\
+             when = 'queue.name == \"Queue {queue}\" && attributes.pci == \"{value}\" && agents.exists(a, !a.held)'\n"
+        ));
+    }
+    let mut compiler = Compiler::default();
+    let mistakes = compiler.add_file("rules", &text);
+    assert!(mistakes.is_empty(), "{}", mistakes[0]);
+    compiler.finish()
+}
+
 fn expressions(criterion: &mut Criterion) {
     let call = conversation(&event(0, "on", "active"));
     let facts = Facts::new();
@@ -143,6 +160,17 @@ fn rules(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(format!("{rules} rules")), |bencher| {
             bencher.iter(|| policy.matches(black_box(subject)));
         });
+    }
+    for rules in [10, 1000] {
+        let policy = policy_of_expressions(rules);
+        let subject = Subject { conversation: &call, facts: &facts, topic: TOPIC };
+        assert_eq!(policy.matches(subject).rules.len(), 1, "one of its queue's five rules matches the event");
+        group.bench_function(
+            BenchmarkId::from_parameter(format!("{rules} rules, all in `when`")),
+            |bencher| {
+                bencher.iter(|| policy.matches(black_box(subject)));
+            },
+        );
     }
     group.finish();
 }
