@@ -221,8 +221,12 @@ fn a_text_that_is_one_endless_line_or_deeply_nested_is_refused() {
 #[test]
 fn a_test_that_names_a_file_that_is_not_there_is_pointed_at() {
     let main = MAIN.replace("client_secret = \"y\"", "client_secret_file = \"secret\"");
-    let text =
-        format!("{main}[[test]]\nname = \"a\"\nsteps = [{{ event = \"gone.json\", expect = \"stop\" }}]\n");
-    let found = said_of(&[("main.toml", &text), ("secret", "s")]);
-    says(&found, &["main.toml:7:21: error: ", "gone.json cannot be opened"]);
+    for (event, said) in
+        [("gone.json", "gone.json cannot be opened"), ("-", "- cannot be opened"), (".", ". is not a file")]
+    {
+        let text =
+            format!("{main}[[test]]\nname = \"a\"\nsteps = [{{ event = \"{event}\", expect = \"stop\" }}]\n");
+        let found = said_of(&[("main.toml", &text), ("secret", "s")]);
+        says(&found, &["main.toml:7:21: error: ", said]);
+    }
 }

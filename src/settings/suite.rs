@@ -75,6 +75,12 @@ pub fn collect(loaded: &Loaded, chosen: impl Fn(&str) -> bool) -> Result<Suite, 
 /// The one conversation event in a file.
 fn the_event(path: &PathBuf) -> Result<Event, String> {
     let name = path.display();
+    // A pipe, or the standard input (`-`), would be waited for; a daemon that reloads cannot wait.
+    match std::fs::metadata(path) {
+        Ok(kind) if kind.is_file() => {}
+        Ok(_) => return Err(format!("{name} is not a file")),
+        Err(error) => return Err(format!("{name} cannot be opened: {error}")),
+    }
     let mut events = Vec::new();
     let files = EventFiles::open(std::slice::from_ref(path)).map_err(|error| error.to_string())?;
     let read = files.for_each::<Stop>(|entry| {
