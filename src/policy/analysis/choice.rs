@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use globset::{Glob, GlobMatcher};
 
+use crate::policy::condition::Pattern;
 use crate::policy::expression::Literal;
 
 /// A value that a bound lets through.
@@ -15,6 +16,14 @@ pub(super) enum Allowed {
 }
 
 impl Allowed {
+    /// What a rule's table has, compiled.
+    pub(super) fn of(pattern: &Pattern) -> Self {
+        match pattern {
+            Pattern::Exact(text) => Self::Literal(Literal::Text(text.clone())),
+            Pattern::Glob(glob) => Self::Glob(pattern.as_str().to_owned(), glob.clone()),
+        }
+    }
+
     /// A text as a rule's table has it: exact, or a glob. None where it is no glob, which is told elsewhere.
     pub(super) fn pattern(text: &str) -> Option<Self> {
         if !text.contains(['*', '?', '[', '{', '\\']) {

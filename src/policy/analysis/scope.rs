@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Candidate;
 use super::choice::{Allowed, Choice};
+use crate::policy::condition::Pattern;
 use crate::policy::expression::{
     CONVERSATION_MEDIA, Claim, DIRECTION, Edge, FLAGGED, Literal, MEDIA, QUEUE_ID, QUEUE_NAME, key,
 };
@@ -81,11 +82,11 @@ impl Scope {
     /// Of a rule.
     pub(super) fn of(rule: &Candidate) -> Self {
         let mut scope = Self::default();
-        let texts = |texts: &[String]| texts.iter().filter_map(|one| Allowed::pattern(one)).collect();
-        if let Some(queue) = &rule.queue {
+        let texts = |patterns: &[Pattern]| patterns.iter().map(Allowed::of).collect();
+        if let Some(queue) = &rule.conditions.queue {
             scope.bound(QUEUE, Bound::OneOf(texts(queue)));
         }
-        for (key, values) in &rule.attributes {
+        for (key, values) in &rule.conditions.attributes {
             scope.bound(&attribute(key), Bound::OneOf(texts(values)));
         }
         let word = |word: &str| Allowed::Literal(Literal::Text(word.to_owned()));
