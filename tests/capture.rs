@@ -97,7 +97,7 @@ fn a_file_that_is_there_is_refused_before_anything_is_asked_of_the_platform_or_w
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("events.jsonl is there already") && text.contains("--append"), "{text}");
     assert_eq!(lines(&site, "events.jsonl").len(), 1);
-    let (code, text) = capture(&site, &["--output", "events.jsonl", "--for", "1s", "--append"]);
+    let (code, text) = capture(&site, &["--output", "events.jsonl", "--for", "5s", "--append"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(lines(&site, "events.jsonl").len() > 1, "the names of the queues follow");
     let (code, text) = capture(&site, &["--output", "x.jsonl", "--rotate-size", "many"]);
@@ -119,4 +119,13 @@ fn told_to_stop_it_completes_its_file() {
     let packed = std::fs::read(&path).expect("the file");
     let text = String::from_utf8(zstd::decode_all(&*packed).expect("it is whole")).expect("text");
     assert!(text.ends_with("}\n") && text.contains("\"topicName\""), "{}", text.len());
+}
+
+#[test]
+fn a_capture_that_could_hear_nothing_fails() {
+    let simulator = Simulator::start(&["--calls", "5", "--without-permission", "routing:queue:view"]);
+    let site = Site::new(&simulator, &simulator.api_url, RULES);
+    let (code, text) = capture(&site, &["--output", "events.jsonl", "--for", "4s"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("nothing was captured") && text.contains("routing:queue:view"), "{text}");
 }

@@ -108,6 +108,14 @@ struct Capture<'c> {
     events: u64,
     not_understood: u64,
     interruptions: u64,
+    subscribed: Subscribed,
+}
+
+/// Whether anything could be heard so far.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Subscribed {
+    Never,
+    Once,
 }
 
 impl<'c> Capture<'c> {
@@ -127,6 +135,7 @@ impl<'c> Capture<'c> {
             events: 0,
             not_understood: 0,
             interruptions: 0,
+            subscribed: Subscribed::Never,
         }
     }
 
@@ -144,6 +153,9 @@ impl<'c> Capture<'c> {
             }
             Heard::Tick(flow) => {
                 self.files.flush()?;
+                if flow == Flow::Live {
+                    self.subscribed = Subscribed::Once;
+                }
                 self.progress.show(flow, self.events, self.files.text());
                 Ok(())
             }
@@ -178,6 +190,13 @@ impl<'c> Capture<'c> {
         self.progress.end();
         let (bytes, files) = (self.files.text(), self.files.count());
         self.files.finish()?;
+        if self.subscribed == Subscribed::Never && self.events == 0 {
+            return Err(Failure::Failed(
+                "nothing was captured: no subscription came about in all that time; see why above, and with \
+                 `recwarden check --online`"
+                    .into(),
+            ));
+        }
         let more = if self.conversations.len() > MOST_COUNTED { "more than " } else { "" };
         let conversations = self.conversations.len().min(MOST_COUNTED);
         let name = options.output.display();

@@ -52,6 +52,12 @@ pub enum Flow {
     Down,
 }
 
+impl Flow {
+    fn of(warden: &Warden) -> Self {
+        if warden.not_ready().is_none() { Self::Live } else { Self::Down }
+    }
+}
+
 /// What listening needs.
 #[derive(Debug)]
 pub struct Listening {
@@ -89,7 +95,7 @@ impl Listening {
             let now = self.clock.now();
             if now.mono >= tick_at {
                 tick_at = now.mono + TICK;
-                sink(Heard::Tick(if warden.not_ready().is_none() { Flow::Live } else { Flow::Down }))?;
+                sink(Heard::Tick(Flow::of(&warden)))?;
             }
             match self.next(&warden, &mut wires, tick_at, now).await {
                 Some(input) => {
@@ -102,6 +108,7 @@ impl Listening {
                 None => break,
             }
         }
+        sink(Heard::Tick(Flow::of(&warden)))?;
         warden.handle(Input::Drain, self.clock.now());
         self.perform(&mut warden, &mut wires, &mut sink)
     }

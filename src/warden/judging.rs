@@ -44,7 +44,20 @@ impl Warden {
         self.journal_would(id);
         self.report_residual(id, &verdict);
         self.pursue(id, &verdict, by, now);
+        if verdict.source == Source::GivingBack {
+            self.settle_what_was_given_back(id);
+        }
         self.rearm(id, now);
+    }
+
+    /// Once what was before is there again, no rule wants it any more: the verdict is that of what is left.
+    fn settle_what_was_given_back(&mut self, id: &ConversationId) {
+        let left = self.verdict_of(id);
+        if let Some(call) = self.book.get_mut(id).filter(|call| call.claim.is_none())
+            && let Some(left) = left
+        {
+            call.verdict = (left.action, left.rule);
+        }
     }
 
     fn verdict_of(&self, id: &ConversationId) -> Option<Verdict> {
@@ -392,6 +405,21 @@ mod tests {
     use crate::audit::record::DirectiveOrigin;
     use crate::warden::bench::{Bench, PCI, id, settings};
     use crate::warden::{Input, Order, Ticket, What};
+
+    #[test]
+    fn what_was_given_back_is_wanted_by_no_rule_any_more() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        for pci in ["on", "off"] {
+            bench.set(0, pci);
+            bench.tell(0);
+            bench.pass(Duration::from_secs(10));
+        }
+        assert_eq!((bench.kinds("decision"), bench.kinds("confirmed")), (2, 2), "stopped, and given back");
+        let verdict = bench.warden.book.get(&id(0)).map(|call| call.verdict.clone());
+        assert_eq!(verdict, Some((None, plan::DEFAULT.to_owned())));
+    }
 
     /// The deadline of a hold that a log told of was over, nothing settles a hold before the first look, and the
     /// directive's judgement set its timer to now for ever.
