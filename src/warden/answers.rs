@@ -35,8 +35,10 @@ impl Warden {
             self.allowance.silence(*wait, now.mono);
         }
         let looks = matches!(purpose, Purpose::Confirm { .. } | Purpose::Survey { .. } | Purpose::Activity);
-        if looks && matches!(fault, None | Some(Fault::Gone { .. })) {
-            self.sight.looked(now.mono);
+        match fault {
+            None | Some(Fault::Gone { .. }) if looks => self.sight.looked(now.mono),
+            Some(_) if looks => self.sight.failed(sent),
+            Some(_) | None => {}
         }
         match purpose {
             Purpose::Attempt { conversation, decision, attempt } => {

@@ -154,9 +154,16 @@ impl Warden {
         let Some(claim) = call.claim.as_mut() else { return };
         if verdict.source == Source::Default {
             call.claim = None;
-        } else if verdict.source != Source::GivingBack && claim.rule != verdict.rule {
-            if claim.on_release == OnRelease::Keep {
+        } else if verdict.source != Source::GivingBack {
+            let renamed = claim.rule != verdict.rule;
+            // The same name, and not the same any more: a directive in place of another, a rule that a reload changed.
+            let turned = claim.on_release == OnRelease::Keep && verdict.on_release == OnRelease::Restore;
+            let anew = renamed || verdict.action != Some(claim.action);
+            if claim.on_release == OnRelease::Keep && (renamed || turned) && anew {
                 self.settle_kept_claim(id);
+                return;
+            }
+            if !renamed && !turned {
                 return;
             }
             claim.rule.clone_from(&verdict.rule);
@@ -403,6 +410,7 @@ mod tests {
     use super::*;
     use crate::audit::history::History;
     use crate::audit::record::DirectiveOrigin;
+    use crate::model::recording::RecorderState;
     use crate::warden::bench::{Bench, PCI, id, settings};
     use crate::warden::{Input, Order, Ticket, What};
 
@@ -419,6 +427,35 @@ mod tests {
         assert_eq!((bench.kinds("decision"), bench.kinds("confirmed")), (2, 2), "stopped, and given back");
         let verdict = bench.warden.book.get(&id(0)).map(|call| call.verdict.clone());
         assert_eq!(verdict, Some((None, plan::DEFAULT.to_owned())));
+    }
+
+    fn order(bench: &mut Bench, ticket: u64, action: Action, lasts: Option<Duration>) {
+        let order = Order {
+            conversation: id(0),
+            what: What::Set(action, lasts),
+            by: "ada".into(),
+            reason: "card".into(),
+            origin: DirectiveOrigin::Manual,
+        };
+        bench.feed(Input::Order(Ticket(ticket), order));
+        bench.pass(Duration::from_secs(10));
+    }
+
+    /// Found by the simulation: the start that it replaced kept what it did, and the stop was taken for the same.
+    #[test]
+    fn an_ordered_stop_in_place_of_an_ordered_start_gives_back_what_it_found() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        if let Some(there) = bench.calls.get_mut(&id(0)) {
+            there.state = RecorderState::Paused;
+        }
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        order(&mut bench, 1, Action::Start, None);
+        assert_eq!(bench.state(0), RecorderState::Active);
+        order(&mut bench, 2, Action::Stop, Some(Duration::from_secs(20)));
+        assert_eq!(bench.state(0), RecorderState::Paused);
+        bench.pass(Duration::from_secs(20));
+        assert_eq!(bench.state(0), RecorderState::Active);
     }
 
     /// The deadline of a hold that a log told of was over, nothing settles a hold before the first look, and the

@@ -5,7 +5,7 @@
 //! is no room, and the first snapshot of a conversation that the book has no room for. Decisions, orders,
 //! directives, facts and whatever is known of conversations in the book are never shed. What was shed is
 //! journaled, counted and alerted of, and the span is a gap: once nothing was shed for a while, a resync reads
-//! what was missed. A conversation that there is no room for keeps that gap open.
+//! what was missed. Where that does not end, a round reads what is known every half a minute. A conversation that there is no room for keeps that gap open.
 
 use std::time::Duration;
 
@@ -15,19 +15,32 @@ use crate::model::time::{Mono, Now, Wall};
 
 /// Once nothing was shed for so long, the resync begins.
 const QUIET: Duration = Duration::from_secs(5);
+/// While events are shed without such a pause, everything is read so often.
+const READ_EVERY: Duration = Duration::from_secs(30);
 /// While events are shed, their number is journaled so often.
 const JOURNAL_EVERY: Duration = Duration::from_secs(10);
+/// An alert tells of it no more often, however many spells there are; the journal and the counter have each.
+const TOLD_EVERY: Duration = Duration::from_secs(600);
 /// Frames that cannot be read are logged so often, with how many there were; the counter has each.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
+/// What is shed now, and when an alert last told of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Load {
+    spell: Option<Shedding>,
+    told: Option<Mono>,
+}
+
 /// A spell in which events are shed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shedding {
+struct Shedding {
     last: Mono,
     why: &'static str,
     /// Shed since this was last journaled.
     unsaid: u64,
     said_at: Mono,
+    /// When a round was last asked for.
+    read_at: Mono,
 }
 
 /// Frames that could not be read.
@@ -41,19 +54,29 @@ impl Warden {
     /// Events were shed, the first of them at `since`.
     pub(super) fn take_shed(&mut self, events: u64, since: Wall, why: &'static str, now: Now) {
         self.count_all("recwarden_events_dropped_total", events);
-        if let Some(shedding) = &mut self.shedding {
+        if let Some(shedding) = &mut self.load.spell {
             (shedding.last, shedding.why) = (now.mono, why);
             shedding.unsaid += events;
             return;
         }
-        self.shedding = Some(Shedding { last: now.mono, why, unsaid: 0, said_at: now.mono });
+        self.load.spell =
+            Some(Shedding { last: now.mono, why, unsaid: 0, said_at: now.mono, read_at: now.mono });
         self.journal_shed(events, why);
         self.open_gap(since, "events were shed under load", now);
         let message = format!(
             "events are shed: {why}. Once that is over everything is read again. Raise limits.memory, or subscribe \
              less with one daemon."
         );
+        if self.load.told.is_some_and(|at| now.mono.since(at) < TOLD_EVERY) {
+            return self.note(Level::Warn, message);
+        }
+        self.load.told = Some(now.mono);
         self.alert("overload", message, None);
+    }
+
+    /// Whether what no event told may have been told by one that was shed.
+    pub(super) fn sheds(&self) -> bool {
+        self.load.spell.is_some()
     }
 
     fn journal_shed(&mut self, events: u64, why: &str) {
@@ -62,14 +85,18 @@ impl Warden {
 
     /// Journals what was shed meanwhile, and ends the spell once it is over.
     pub(super) fn watch_load(&mut self, now: Now) {
-        let Some(mut shedding) = self.shedding.take() else { return };
+        let Some(mut shedding) = self.load.spell.take() else { return };
         let over = now.mono.since(shedding.last) >= QUIET;
         if shedding.unsaid > 0 && (over || now.mono.since(shedding.said_at) >= JOURNAL_EVERY) {
             self.journal_shed(shedding.unsaid, shedding.why);
             (shedding.unsaid, shedding.said_at) = (0, now.mono);
         }
+        if !over && now.mono.since(shedding.read_at) >= READ_EVERY {
+            shedding.read_at = now.mono;
+            self.survey.ask_for_round();
+        }
         if !over {
-            self.shedding = Some(shedding);
+            self.load.spell = Some(shedding);
         } else if self.session.is_live() {
             self.note(Level::Info, "no more events are shed: what was missed is read");
             self.survey.all_heard();
@@ -78,8 +105,8 @@ impl Warden {
 
     /// When [`Warden::watch_load`] has something to do.
     pub(super) fn load_due_at(&self) -> Option<Mono> {
-        self.shedding.map(|shedding| {
-            let quiet = shedding.last + QUIET;
+        self.load.spell.map(|shedding| {
+            let quiet = (shedding.last + QUIET).min(shedding.read_at + READ_EVERY);
             if shedding.unsaid > 0 { quiet.min(shedding.said_at + JOURNAL_EVERY) } else { quiet }
         })
     }
@@ -138,6 +165,39 @@ mod tests {
         assert_eq!(bench.alerts("overload").len(), 1);
     }
 
+    /// Found by the simulation: while a book without room turned callers away, nobody read what else was shed.
+    #[test]
+    fn where_shedding_does_not_end_what_is_known_is_read_all_the_same() {
+        let mut bench = bench(512 << 20).with_calls(3, "off");
+        (0..3).for_each(|number| bench.tell(number));
+        let socket = bench.socket();
+        bench.set(1, "on");
+        for _ in 0..40 {
+            let since = bench.now.wall;
+            bench.feed(Input::Shed { socket, events: 1, since });
+            bench.pass(SECOND);
+        }
+        assert_eq!(bench.state(1), RecorderState::Paused);
+        assert_eq!(bench.kinds("gap.closed"), 1, "the gap is open as long as events are shed");
+    }
+
+    /// Found by the simulation: with a book that was nearly full, each new caller was a spell of its own.
+    #[test]
+    fn spells_that_follow_each_other_are_each_journaled_and_one_alert_tells_of_them() {
+        let mut bench = bench(512 << 20);
+        let socket = bench.socket();
+        for _ in 0..9 {
+            let since = bench.now.wall;
+            bench.feed(Input::Shed { socket, events: 5, since });
+            bench.pass(SECOND * 30);
+        }
+        assert_eq!((bench.dropped().len(), bench.alerts("overload").len()), (9, 1));
+        bench.pass(SECOND * 600);
+        let since = bench.now.wall;
+        bench.feed(Input::Shed { socket, events: 5, since });
+        assert_eq!(bench.alerts("overload").len(), 2);
+    }
+
     #[test]
     fn a_book_without_room_takes_no_new_conversation_and_lets_go_of_none() {
         let mut bench = bench(256 << 10).with_calls(400, "off");
@@ -159,6 +219,25 @@ mod tests {
         bench.calls.clear();
         bench.pass(SECOND * 60 * 60);
         assert_eq!((bench.warden.book.len(), bench.kinds("gap.closed")), (0, 2));
+    }
+
+    /// Found by the simulation: events that were shed counted as events that never came, and each time there was room
+    /// again the channel was replaced.
+    #[test]
+    fn who_enters_the_book_late_for_want_of_room_shows_no_deaf_subscription() {
+        let mut bench = bench(256 << 10);
+        (0..400).for_each(|number| bench.begin(number));
+        (0..400).for_each(|number| bench.tell(number));
+        let taken = bench.warden.book.len();
+        assert!((10..399).contains(&taken), "{taken}");
+        bench.pass(SECOND * 30);
+        (0..200).for_each(|number| drop(bench.calls.remove(&crate::warden::bench::id(number))));
+        bench.pass(SECOND * 60 * 60);
+        let late =
+            (200..400).filter(|number| bench.warden.call(&crate::warden::bench::id(*number)).is_some());
+        assert!(late.count() > 0, "some entered");
+        let deaf = bench.notes.iter().filter(|note| note.message.contains("without an event")).count();
+        assert_eq!(deaf, 0);
     }
 
     #[test]

@@ -159,12 +159,15 @@ impl Warden {
             let told = (plan::observed(means, &call.conversation), call.conversation.is_flagged());
             Some((call.version, told, particulars(&call.conversation)))
         };
-        // What came while nothing was heard, no event could tell.
-        let owed = self.survey.owes_look(id);
+        // What came while nothing was heard, or while events were shed, no event could tell.
+        let unheard = |(seen, since): (Now, Now)| seen.mono < since.mono;
+        let seen = self.book.get(id).and_then(|call| call.seen);
+        let late = seen.zip(self.session.heard_since()).is_some_and(unheard);
+        let owed = late || self.sheds() || self.survey.owes_look(id);
         let before = looks(self);
         let unknown = self.book.get(id).is_none();
         self.take_body(id, version, answer, now)?;
-        if unknown && self.should_have_been_told(id, now) {
+        if unknown && !owed && self.should_have_been_told(id, now) {
             self.survey.changed_in_silence(id, now.mono);
         }
         let Some((version_now, told_now, particulars_now)) = looks(self) else { return Ok(()) };
@@ -186,7 +189,7 @@ impl Warden {
         let Some(heard_since) = self.session.heard_since() else { return false };
         self.book.get(id).filter(|call| call.conversation.is_live()).is_some_and(|call| {
             let begun = call.conversation.start_time;
-            begun.is_some_and(|begun| begun >= heard_since && begun + FIRST_EVENT_WAIT <= now.wall)
+            begun.is_some_and(|begun| begun >= heard_since.wall && begun + FIRST_EVENT_WAIT <= now.wall)
         })
     }
 
@@ -281,6 +284,21 @@ mod tests {
         assert_eq!(bench.kinds("hold.ended"), 2);
         assert_eq!((bench.state(0), bench.state(1)), (RecorderState::Active, RecorderState::Active));
         assert_eq!(bench.kinds("decision"), bench.kinds("confirmed") + bench.kinds("superseded"));
+    }
+
+    /// More conversations than the resync's share of the rate reads in a minute: between two of its tokens no look
+    /// goes out for longer than `blind_after`.
+    #[test]
+    fn polling_that_waits_for_its_share_of_the_rate_stops_nobody() {
+        let sight = sight::Settings { when_blind: WhenBlind::Stop, ..sight::Settings::default() };
+        let settings = super::super::Settings { sight, ..settings() };
+        let mut bench = Bench::new(settings, PCI).with_calls(150, "off");
+        bench.feed(super::super::Input::Timeout);
+        bench.pass(SECOND * 300);
+        bench.sockets = Way::Shut;
+        bench.lose_socket();
+        bench.pass(SECOND * 300);
+        assert_eq!((bench.alerts("blind").len(), bench.decisions()), (1, vec![]));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Forbidden, Level, Output, Purpose, RequestId, UnderWay, Warden};
 use crate::audit::record::{self, Record};
-use crate::model::ids::ConversationId;
-use crate::model::recording::Action;
+use crate::model::ids::{ConversationId, ParticipantId};
+use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
 use crate::policy::rule::WHEN_BLIND;
 use crate::warden::allowance::{Class, Refusal};
@@ -143,38 +143,22 @@ impl Warden {
     }
 
     pub(super) fn prepare_attempt(&mut self, id: &ConversationId, now: Now) -> Option<(Purpose, Request)> {
-        if let Some(at) = self.held_back_until(id, now.mono) {
-            let open = self.book.get(id)?.pursuit.as_ref()?;
-            let (action, opened) = (open.action, open.opened.mono);
-            self.worklist.put(id, action, opened, at);
-            return None;
-        }
         let means = self.settings.means;
         let call = self.book.get_mut(id)?;
         let open = call.pursuit.as_mut()?;
-        match plan::next_step(&means, open.action, &call.conversation, &open.asked) {
+        let (action, opened) = (open.action, open.opened.mono);
+        match plan::next_step(&means, action, &call.conversation, &open.asked) {
             Step::Send(request, leg) => {
-                open.attempts += 1;
-                open.first_sent.get_or_insert(now.mono);
-                open.asked.extend(leg);
-                open.stage = Stage::InFlight;
-                call.busy = Busy::Sending;
-                let (decision, attempt) = (open.decision.clone(), open.attempts);
-                self.worklist.remove(id);
-                self.record(Record::Attempt(record::Attempt {
-                    decision: decision.clone(),
-                    conversation: id.clone(),
-                    attempt,
-                    method: request.method().into(),
-                    path: request.path(),
-                }));
-                self.count("recwarden_attempts_total");
-                Some((Purpose::Attempt { conversation: id.clone(), decision, attempt }, request))
+                // Asked only once there is something to send: the brake counts whom it lets go.
+                if let Some(at) = self.held_back_until(id, now.mono) {
+                    self.worklist.put(id, action, opened, at);
+                    return None;
+                }
+                self.begin_attempt(id, request, leg, now.mono)
             }
             Step::Wait | Step::Asked => {
                 open.asked.clear();
                 open.stage = Stage::AwaitWord;
-                let (action, opened) = (open.action, open.opened.mono);
                 self.worklist.put(id, action, opened, now.mono + self.settings.confirm_within);
                 None
             }
@@ -183,6 +167,37 @@ impl Warden {
                 None
             }
         }
+    }
+
+    fn begin_attempt(
+        &mut self,
+        id: &ConversationId,
+        request: Request,
+        leg: Option<ParticipantId>,
+        now: Mono,
+    ) -> Option<(Purpose, Request)> {
+        let call = self.book.get_mut(id)?;
+        let open = call.pursuit.as_mut()?;
+        // What the read found of a conversation that nobody knew is what is given back later.
+        if open.attempts == 0 && open.observed == Observed::Unknown {
+            open.observed = plan::observed(&self.settings.means, &call.conversation);
+        }
+        open.attempts += 1;
+        open.first_sent.get_or_insert(now);
+        open.asked.extend(leg);
+        open.stage = Stage::InFlight;
+        call.busy = Busy::Sending;
+        let (decision, attempt) = (open.decision.clone(), open.attempts);
+        self.worklist.remove(id);
+        self.record(Record::Attempt(record::Attempt {
+            decision: decision.clone(),
+            conversation: id.clone(),
+            attempt,
+            method: request.method().into(),
+            path: request.path(),
+        }));
+        self.count("recwarden_attempts_total");
+        Some((Purpose::Attempt { conversation: id.clone(), decision, attempt }, request))
     }
 
     /// Where no attempt may be sent: a missing permission is probed slowly, and the brake holds.
@@ -313,6 +328,27 @@ mod tests {
         bench.feed(Input::Order(Ticket(1), order));
         bench.pass(SECOND);
         assert_eq!(bench.calls[&last].state, RecorderState::Paused);
+    }
+
+    /// Found by the simulation: the decision was made of a state that was not known, so that nothing was claimed.
+    #[test]
+    fn what_an_order_changed_on_a_conversation_that_nobody_knew_is_given_back() {
+        let mut bench = Bench::new(settings(), PCI);
+        bench.feed(Input::Timeout);
+        bench.pass(SECOND * 10);
+        bench.begin(0);
+        let order = Order {
+            conversation: id(0),
+            what: What::Set(Action::Stop, Some(SECOND * 20)),
+            by: "ada".into(),
+            reason: "card".into(),
+            origin: DirectiveOrigin::Manual,
+        };
+        bench.feed(Input::Order(Ticket(1), order));
+        bench.pass(SECOND * 10);
+        assert_eq!(bench.state(0), RecorderState::Paused);
+        bench.pass(SECOND * 20);
+        assert_eq!(bench.state(0), RecorderState::Active);
     }
 
     #[test]

@@ -143,7 +143,7 @@ pub struct Session {
     rejected: BTreeMap<Topic, String>,
     resync: Resync,
     /// Since when every topic was heard, and the newest with them.
-    heard_since: Option<Wall>,
+    heard_since: Option<Now>,
     effects: VecDeque<Effect>,
 }
 
@@ -317,18 +317,18 @@ impl Session {
         }
         let grown = current.is_some_and(|(_, grown)| known < Some(grown) && grown <= revision);
         if grown && self.resync == Resync::Done {
-            self.heard_since = Some(now.wall);
+            self.heard_since = Some(now);
             self.effects.push_back(Effect::Grown);
         }
-        self.settle_resync(now.wall);
+        self.settle_resync(now);
     }
 
     /// Since when every topic was heard as far as anybody knows; none while one is not, or is refused.
-    pub fn heard_since(&self) -> Option<Wall> {
+    pub fn heard_since(&self) -> Option<Now> {
         self.heard_since.filter(|_| self.is_live() && self.rejected.is_empty())
     }
 
-    fn settle_resync(&mut self, now: Wall) {
+    fn settle_resync(&mut self, now: Now) {
         let sound = |slot: &Slot| slot.state.live().is_some() && slot.is_trusted();
         if self.resync == Resync::Owed && self.every_pack_has(sound) {
             self.resync = Resync::Done;

@@ -8,7 +8,9 @@
 //! - *polling*: it has been dark for `blind_after`. An alert goes out, and round after round of the resync reads
 //!   the live conversations, the most urgent first and within its share of the rate budget. What that finds is
 //!   judged as if an event had told it. A change is seen late by as much as one round takes.
-//! - *blind*: for `blind_after` polling has brought nothing either. A second alert goes out. With
+//! - *blind*: for `blind_after` each look that was tried has failed too. It is told by the looks that fail and
+//!   not by time alone: while the rate budget or the pause between two rounds lets none go, the platform could be
+//!   seen all the same. A second alert goes out. With
 //!   `when_blind = "leave"` that is all. With `"stop"` every live conversation is held by a stop of the pseudo
 //!   rule `when_blind` with the reason `blind`: recording that nobody can watch is worse, for who writes that,
 //!   than no recording. It outranks every rule; a directive outranks it, since a person answers for that.
@@ -60,9 +62,24 @@ pub enum Subscription {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Clear,
-    Dark { since: Mono },
-    Polling { since: Mono, looked: Mono },
-    Blind { since: Mono },
+    Dark {
+        since: Mono,
+    },
+    /// `vain`: since when each look has failed, from when the first of them was sent; none where the last did not.
+    Polling {
+        since: Mono,
+        vain: Option<Mono>,
+    },
+    Blind {
+        since: Mono,
+    },
+}
+
+/// What came of a look at the platform's conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Good,
+    Vain { sent: Mono },
 }
 
 /// What has become of sight.
@@ -83,13 +100,16 @@ pub enum Change {
 pub struct Sight {
     settings: Settings,
     state: State,
-    looked: Option<Mono>,
+    /// What came of the look that was answered since the last tick.
+    look: Option<Look>,
+    /// When one was answered last.
+    good: Mono,
 }
 
 impl Sight {
     /// Nothing is heard yet.
     pub fn new(settings: Settings, now: Mono) -> Self {
-        Self { settings, state: State::Dark { since: now }, looked: None }
+        Self { settings, state: State::Dark { since: now }, look: None, good: now }
     }
 
     /// New settings after a reload.
@@ -99,13 +119,19 @@ impl Sight {
 
     /// The platform answered a look at its conversations.
     pub fn looked(&mut self, now: Mono) {
-        self.looked = Some(now);
+        self.look = Some(Look::Good);
+        self.good = now;
+    }
+
+    /// A look that was sent then failed.
+    pub fn failed(&mut self, sent: Mono) {
+        self.look = Some(Look::Vain { sent: sent.max(self.good) });
     }
 
     /// Goes on to the next state, where it is time; one step at a call.
     pub fn tick(&mut self, subscription: Subscription, now: Mono) -> Option<Change> {
         let after = self.settings.blind_after;
-        let looked = self.looked.take();
+        let look = self.look.take();
         let (state, change) = match (self.state, subscription) {
             (State::Clear, Subscription::Up) => (State::Clear, None),
             (State::Clear, Subscription::Down) => (State::Dark { since: now }, None),
@@ -114,18 +140,22 @@ impl Sight {
                 (State::Clear, Some(Change::Clears(now.since(since))))
             }
             (State::Dark { since }, Subscription::Down) if now.since(since) >= after => {
-                (State::Polling { since, looked: now }, Some(Change::Polls(now.since(since))))
+                (State::Polling { since, vain: None }, Some(Change::Polls(now.since(since))))
             }
-            (State::Polling { since, looked: before }, Subscription::Down) => {
-                let last = looked.unwrap_or(before);
-                if now.since(last) >= after {
-                    (State::Blind { since }, Some(Change::GoesBlind(now.since(since))))
-                } else {
-                    (State::Polling { since, looked: last }, None)
+            (State::Polling { since, vain }, Subscription::Down) => match look {
+                None => (State::Polling { since, vain }, None),
+                Some(Look::Good) => (State::Polling { since, vain: None }, None),
+                Some(Look::Vain { sent }) => {
+                    let first = vain.unwrap_or(sent);
+                    if now.since(first) >= after {
+                        (State::Blind { since }, Some(Change::GoesBlind(now.since(since))))
+                    } else {
+                        (State::Polling { since, vain: Some(first) }, None)
+                    }
                 }
-            }
-            (State::Blind { since }, Subscription::Down) if looked.is_some() => {
-                (State::Polling { since, looked: now }, Some(Change::PollsAgain))
+            },
+            (State::Blind { since }, Subscription::Down) if look == Some(Look::Good) => {
+                (State::Polling { since, vain: None }, Some(Change::PollsAgain))
             }
             (state @ (State::Dark { .. } | State::Blind { .. }), Subscription::Down) => (state, None),
         };
@@ -162,8 +192,7 @@ impl Sight {
     pub fn next_wakeup(&self) -> Option<Mono> {
         match self.state {
             State::Dark { since } => Some(since + self.settings.blind_after),
-            State::Polling { looked, .. } => Some(looked + self.settings.blind_after),
-            State::Clear | State::Blind { .. } => None,
+            State::Clear | State::Polling { .. } | State::Blind { .. } => None,
         }
     }
 }
@@ -207,11 +236,35 @@ mod tests {
         let mut sight = Sight::new(settings, at(0));
         sight.tick(Subscription::Down, at(30));
         sight.looked(at(50));
-        assert_eq!(sight.tick(Subscription::Down, at(60)), None);
-        assert_eq!(sight.tick(Subscription::Down, at(80)), Some(Change::GoesBlind(Duration::from_secs(80))));
+        assert_eq!(sight.tick(Subscription::Down, at(50)), None);
+        sight.failed(at(51));
+        assert_eq!(sight.tick(Subscription::Down, at(52)), None);
+        sight.failed(at(79));
+        assert_eq!(sight.tick(Subscription::Down, at(80)), None);
+        sight.failed(at(80));
+        assert_eq!(sight.tick(Subscription::Down, at(81)), Some(Change::GoesBlind(Duration::from_secs(81))));
         assert!(sight.stops());
         sight.looked(at(90));
         assert_eq!(sight.tick(Subscription::Down, at(90)), Some(Change::PollsAgain));
         assert!(sight.polls() && !sight.stops());
+    }
+
+    /// Found by the simulation: where the pause between two rounds, or the wait for the rate budget, was longer than
+    /// `blind_after`, every recording was stopped though each read succeeded.
+    #[test]
+    fn where_no_look_is_tried_none_was_in_vain() {
+        let settings = Settings { when_blind: WhenBlind::Stop, ..Settings::default() };
+        let mut sight = Sight::new(settings, at(0));
+        sight.tick(Subscription::Down, at(30));
+        sight.looked(at(31));
+        sight.tick(Subscription::Down, at(31));
+        assert_eq!(sight.tick(Subscription::Down, at(200)), None);
+        assert_eq!(sight.next_wakeup(), None);
+        sight.failed(at(201));
+        assert_eq!(sight.tick(Subscription::Down, at(202)), None, "one that failed is no blindness yet");
+        sight.looked(at(210));
+        sight.tick(Subscription::Down, at(210));
+        sight.failed(at(205));
+        assert_eq!(sight.tick(Subscription::Down, at(236)), None, "it was sent before one that succeeded");
     }
 }

@@ -254,6 +254,16 @@ impl Warden {
         self.settings.memory
     }
 
+    /// What the conversations in the book take, in bytes.
+    pub fn book_bytes(&self) -> usize {
+        self.book.bytes()
+    }
+
+    /// One of the counters, by metric name.
+    pub fn counter(&self, name: &str) -> u64 {
+        self.counters.get(name).copied().unwrap_or(0)
+    }
+
     /// Whether verdicts are carried out.
     pub fn enforcement(&self) -> super::Enforcement {
         self.settings.enforcement

@@ -137,7 +137,7 @@ impl Session {
     fn lose(&mut self, since: Wall, why: &str, now: Now) {
         self.effects.push_back(Effect::Lost(since, why.to_owned()));
         self.resync = Resync::Owed;
-        self.settle_resync(now.wall);
+        self.settle_resync(now);
     }
 
     /// A socket is lost, and why.
