@@ -56,13 +56,23 @@ enum KindOption {
     Deadly,
     Rough,
     Brief,
+    Plain,
+    Dark,
+    Braked,
+    Crowded,
 }
 
 impl Options {
     fn kinds(&self) -> Vec<Kind> {
         match self.kind {
-            None => vec![Kind::Calm, Kind::Deadly, Kind::Rough],
+            None => {
+                vec![Kind::Calm, Kind::Deadly, Kind::Rough, Kind::Dark, Kind::Braked, Kind::Crowded]
+            }
             Some(KindOption::Brief) => vec![Kind::Brief],
+            Some(KindOption::Plain) => vec![Kind::Plain],
+            Some(KindOption::Dark) => vec![Kind::Dark],
+            Some(KindOption::Braked) => vec![Kind::Braked],
+            Some(KindOption::Crowded) => vec![Kind::Crowded],
             Some(KindOption::Calm) => vec![Kind::Calm],
             Some(KindOption::Deadly) => vec![Kind::Deadly],
             Some(KindOption::Rough) => vec![Kind::Rough],
@@ -106,7 +116,7 @@ impl Sum {
 /// One fault of a script, by name, and the script without it.
 fn without_one(script: &Script) -> Vec<(&'static str, Script)> {
     type Cut = (&'static str, fn(&mut Faults, &mut Mischief));
-    let cuts: [Cut; 20] = [
+    let cuts: [Cut; 22] = [
         ("drop_sockets", |faults, _| faults.drop_sockets_every = None),
         ("closing", |faults, _| faults.closing_every = None),
         ("burst_429", |faults, _| faults.burst_429_every = None),
@@ -121,6 +131,8 @@ fn without_one(script: &Script) -> Vec<(&'static str, Script)> {
         ("duplicate_events", |faults, _| faults.duplicate_events = 0.0),
         ("reorder_events", |faults, _| faults.reorder_events = 0.0),
         ("lose_events", |faults, _| faults.lose_events = 0.0),
+        ("outage", |faults, _| faults.outage_every = None),
+        ("event_burst", |faults, _| faults.event_burst_every = None),
         ("crashes", |_, mischief| mischief.crashes = 0.0),
         ("letters", |_, mischief| mischief.letters_every = None),
         ("reload", |_, mischief| mischief.reload_every = None),

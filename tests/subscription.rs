@@ -8,7 +8,7 @@ use recwarden::audit::log::Rotation;
 use recwarden::sim::charter::Charter;
 use recwarden::sim::faults::Faults;
 use recwarden::sim::plan::Plan;
-use recwarden::sim::stage::{Mischief, Report, Script, Stage, Telling};
+use recwarden::sim::stage::{Judged, Mischief, Report, Script, Stage, Telling};
 use recwarden::warden::plan::Means;
 use recwarden::warden::session::Redundancy;
 use recwarden::warden::{Enforcement, Settings, allowance, directory, sight};
@@ -55,6 +55,7 @@ fn run(plan: Plan, redundancy: Redundancy, lasts: Duration) -> Report {
         rough: lasts,
         calm: MINUTE * 10,
         settles: MINUTE * 2,
+        judged: Judged::Settled,
         telling: Telling::Findings,
     };
     Stage::new(script).expect("the policy compiles").run()

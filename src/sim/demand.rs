@@ -64,6 +64,8 @@ pub struct Case<'a> {
     pub words: &'a BTreeMap<String, Vec<(Wall, Word)>>,
     /// When the warden may have been blind.
     pub blind: &'a [(Wall, Wall)],
+    /// When it saw late: what was there for a moment may have gone unseen.
+    pub dim: &'a [(Wall, Wall)],
     /// Whether clocks were set.
     pub clocks: Clocks,
     /// Which recorder is meant.
@@ -171,6 +173,11 @@ pub fn wrong_spans(story: &TrueStory, case: Case<'_>) -> Vec<Wrong> {
         mind.settle(now);
         mark(&mut open, &mut spans, now, mind.wrong());
     }
+    while let Some(due) = mind.next_timer().filter(|due| *due < case.until) {
+        now = due.max(now);
+        mind.settle(now);
+        mark(&mut open, &mut spans, now, mind.wrong());
+    }
     mark(&mut open, &mut spans, case.until, None);
     spans.into_iter().flat_map(|span| outside(span, case.blind)).collect()
 }
@@ -181,7 +188,7 @@ fn changes<'a>(story: &'a TrueStory, case: Case<'a>) -> Vec<(Wall, Change<'a>)> 
     all.extend(story.truths.iter().map(|truth| (truth.at, Change::Truth(truth))));
     let words = case.words.get(&story.conversation).into_iter().flatten();
     all.extend(words.map(|(at, word)| (*at, Change::Word(word))));
-    all.extend(case.blind.iter().map(|(_, until)| (*until, Change::Sight)));
+    all.extend(case.blind.iter().chain(case.dim).map(|(_, until)| (*until, Change::Sight)));
     all.retain(|(at, _)| *at <= case.until);
     all.sort_by_key(|(at, _)| *at);
     all
@@ -196,10 +203,10 @@ fn mark(open: &mut Option<Wrong>, spans: &mut Vec<Wrong>, now: Wall, wrong: Opti
     }
 }
 
-/// The parts of a span in which the warden could see.
-fn outside(span: Wrong, blind: &[(Wall, Wall)]) -> Vec<Wrong> {
+/// The parts of a span outside of others.
+pub fn outside(span: Wrong, others: &[(Wall, Wall)]) -> Vec<Wrong> {
     let mut parts = vec![span];
-    for (from, until) in blind {
+    for (from, until) in others {
         let cut = |part: Wrong| {
             let before = Wrong { until: part.until.min(*from), ..part.clone() };
             let after = Wrong { from: part.from.max(*until), ..part };
@@ -229,8 +236,8 @@ impl<'a> Mind<'a> {
         }
     }
 
-    fn is_blind(&self, at: Wall) -> bool {
-        self.case.blind.iter().any(|(from, until)| *from <= at && at < *until)
+    fn is_unsure(&self, at: Wall) -> bool {
+        self.case.blind.iter().chain(self.case.dim).any(|(from, until)| *from <= at && at < *until)
     }
 
     fn settle(&mut self, now: Wall) {
@@ -242,7 +249,7 @@ impl<'a> Mind<'a> {
         }
         let Some(truth) = self.truth else { return };
         let scene = Scene { truth, way: self.story.way, facts: &self.facts, org: self.case.org };
-        let seen = if self.is_blind(now) { Sight::Unsure } else { Sight::Sure };
+        let seen = if self.is_unsure(now) { Sight::Unsure } else { Sight::Sure };
         let mut holds = BTreeMap::new();
         for clause in &self.charter.clauses {
             let matches = truth.live && clause.matches(scene);

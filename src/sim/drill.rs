@@ -23,7 +23,7 @@ use crate::policy::decide::Policy;
 use crate::sim::call::Tape;
 use crate::sim::charter::Charter;
 use crate::sim::plan::Plan;
-use crate::sim::stage::{Mischief, Script, Stage, Telling};
+use crate::sim::stage::{Judged, Mischief, Script, Stage, Telling};
 use crate::warden::Settings;
 use ideal::Ideal;
 
@@ -102,6 +102,7 @@ impl Drill {
             mischief: Mischief { crashes: fault.crashes, ..Mischief::default() },
             rotation: Rotation { every: Duration::from_secs(86_400), size: 256 << 20 },
             settles: self.calm,
+            judged: Judged::Settled,
             telling: Telling::Findings,
             rough: self.rough,
             calm: self.calm,

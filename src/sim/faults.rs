@@ -19,6 +19,29 @@ pub enum RetryAfter {
     Date,
 }
 
+/// What is out of reach while an outage lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Outage {
+    /// No socket opens, and those that are open are cut.
+    #[default]
+    Sockets,
+    /// Reads of conversations fail too; orders are served.
+    Reads,
+    /// Nothing gets through, and nothing is answered.
+    Everything,
+}
+
+impl Outage {
+    /// What it is called where faults are counted.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sockets => "no socket to be had",
+            Self::Reads => "neither socket nor read to be had",
+            Self::Everything => "nothing gets through",
+        }
+    }
+}
+
 /// All that may go wrong. `None` and 0 are off.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faults {
@@ -70,6 +93,12 @@ pub struct Faults {
     pub odd_frames_every: Option<Duration>,
     /// Every so often all live calls change ten times at once.
     pub event_burst_every: Option<Duration>,
+    /// Every so often something is out of reach for a while.
+    pub outage_every: Option<Duration>,
+    /// For how long.
+    pub outage_for: Duration,
+    /// What.
+    pub outage: Outage,
     /// How much the intervals vary, as a share of each: 0 is regular, 1 from nothing to twice as long.
     pub jitter: f64,
 }
@@ -101,6 +130,9 @@ impl Default for Faults {
             lose_events: 0.0,
             odd_frames_every: None,
             event_burst_every: None,
+            outage_every: None,
+            outage_for: Duration::from_secs(30),
+            outage: Outage::Sockets,
             jitter: 0.0,
         }
     }
@@ -127,6 +159,8 @@ pub enum Misfortune {
     OddFrame,
     /// All live calls change ten times at once.
     EventBurst,
+    /// Something is out of reach for a while.
+    Outage,
 }
 
 impl Misfortune {
@@ -142,11 +176,12 @@ impl Misfortune {
             Self::RevokeTokens => "tokens revoked",
             Self::OddFrame => "odd frame to all sockets",
             Self::EventBurst => "burst of events",
+            Self::Outage => "outage",
         }
     }
 
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::DropSockets,
         Self::CutSocket,
         Self::ClosingNotice,
@@ -156,6 +191,7 @@ impl Misfortune {
         Self::RevokeTokens,
         Self::OddFrame,
         Self::EventBurst,
+        Self::Outage,
     ];
 }
 
@@ -200,6 +236,7 @@ impl Faults {
             Misfortune::RevokeTokens => self.revoke_tokens_every,
             Misfortune::OddFrame => self.odd_frames_every,
             Misfortune::EventBurst => self.event_burst_every,
+            Misfortune::Outage => self.outage_every,
         }
     }
 

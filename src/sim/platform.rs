@@ -9,7 +9,7 @@ use crate::sim::access::Rate;
 use crate::sim::call::{Call, Truth, Way};
 use crate::sim::channels::SocketId;
 use crate::sim::desk::{Errand, analytics, conversations, directory, notifications, oauth, recording};
-use crate::sim::faults::{Fate, RetryAfter};
+use crate::sim::faults::{Fate, Outage, RetryAfter};
 use crate::sim::happening::Happening;
 use crate::sim::life::{Beat, Effect};
 use crate::sim::org::Org;
@@ -18,6 +18,7 @@ use crate::sim::post::{Issued, SocketOut};
 use crate::sim::shape::{self, Carrier};
 use crate::sim::traffic::Cue;
 use crate::sim::web::{HttpRequest, HttpResponse, Refusal};
+pub use crate::sim::world::Out;
 use crate::sim::world::World;
 
 /// The largest body that is read (`request.bytes.max`, GENESYS.md 6).
@@ -81,8 +82,7 @@ impl Platform {
 
     /// From now on nothing goes wrong any more.
     pub fn calm(&mut self) {
-        self.world.plan.faults = crate::sim::faults::Faults::default();
-        self.world.burst_until = None;
+        self.world.calm();
     }
 
     /// Nobody calls any more; who is in a call stays to its end.
@@ -165,6 +165,11 @@ impl Platform {
         self.world.turn_queue();
     }
 
+    /// When what was out of reach, oldest first.
+    pub fn outages(&self) -> &[Out] {
+        &self.world.outages
+    }
+
     /// How often each fault has struck, by name.
     pub fn faults_struck(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.world.struck.iter().map(|(kind, times)| (*kind, *times))
@@ -183,7 +188,11 @@ impl Platform {
         self.world.tick(now);
         let world = &mut self.world;
         let correlation = world.chance.uuid();
-        let fate = world.plan.faults.fate(&mut world.chance);
+        let fate = match world.outage() {
+            Some(Outage::Everything) => Fate::Lost,
+            Some(Outage::Reads) if is_look(request) => Fate::FailedBefore(503),
+            Some(Outage::Sockets | Outage::Reads) | None => world.plan.faults.fate(&mut world.chance),
+        };
         if let Some(kind) = fate.fault() {
             world.strikes(kind);
         }
@@ -211,6 +220,13 @@ impl Platform {
         answer.delay = world.plan.faults.delay(&mut world.chance);
         if fate == Fate::Hung { Reply::Silence } else { Reply::Answer(answer) }
     }
+}
+
+/// Whether it asks how conversations are.
+fn is_look(request: &HttpRequest) -> bool {
+    let path = request.path.as_str();
+    path.starts_with("/api/v2/analytics/")
+        || request.method == "GET" && path.starts_with("/api/v2/conversations/")
 }
 
 type Admitted = (Result<HttpResponse, Refusal>, Option<Rate>);

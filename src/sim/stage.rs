@@ -6,15 +6,20 @@
 //! checked while it runs, against the platform's own truth.
 
 mod count;
+mod dark;
+mod inlet;
+mod judge;
 mod ledger;
 mod network;
 mod others;
 mod promise;
+mod restraint;
+mod script;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::audit::log::{Log, Rotation};
+use crate::audit::log::Log;
 use crate::model::ids::ConversationId;
 use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
@@ -24,15 +29,15 @@ use crate::sim::channels;
 use crate::sim::charter::Charter;
 use crate::sim::demand::Word;
 use crate::sim::disk::SimDisk;
-use crate::sim::plan::Plan;
 use crate::sim::platform::{Platform, TrueStory};
 use crate::sim::random::Chance;
 use crate::warden::session::SocketId;
-use crate::warden::{Input, Output, RequestId, Settings, SocketOrder, Ticket, Warden};
+use crate::warden::{Input, Output, RequestId, SocketOrder, Ticket, Warden};
 use crate::wire::reply::RawAnswer;
 use crate::wire::request::Request;
 use others::Visit;
 pub use others::{Deaths, Mischief};
+pub use script::{Judged, Push, Report, Script, Telling};
 
 /// Steps at one moment after which something turns in circles.
 const STEPS_AT_ONCE: u32 = 20_000;
@@ -41,71 +46,12 @@ const EVENTS_PER_TURN: usize = 64;
 /// 2026-01-05T09:00:00Z, when every run begins.
 pub const BEGIN: Wall = Wall::from_micros(1_767_603_600_000_000);
 
-/// What a run is to be.
-#[derive(Clone, Debug)]
-pub struct Script {
-    /// The platform, its calls and its faults.
-    pub plan: Plan,
-    /// The warden's settings.
-    pub settings: Settings,
-    /// The policies: the first at the start, and what reloads choose from.
-    pub charters: Vec<Charter>,
-    /// What others do, and what happens to the process and its disk.
-    pub mischief: Mischief,
-    /// When a file of the log is closed.
-    pub rotation: Rotation,
-    /// How long faults last.
-    pub rough: Duration,
-    /// How long the calm after them lasts.
-    pub calm: Duration,
-    /// How soon in the calm everything must be as demanded: what hangs is given up (20 s), a dead socket noticed
-    /// (45 s) and replaced (after its back-off), and everything read again.
-    pub settles: Duration,
-    /// Whether all that happens is told.
-    pub telling: Telling,
-}
-
-/// Whether all that happens is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Telling {
-    /// Only what is found.
-    #[default]
-    Findings,
-    /// Everything, in [`Report::trace`].
-    Everything,
-}
-
-/// What a run did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Promises that were broken, a sentence each.
-    pub findings: Vec<String>,
-    /// What was counted, by name; faults begin with `fault: `.
-    pub counts: BTreeMap<String, u64>,
-    /// Events of queues that reached the warden on no socket, a sentence each.
-    pub missed: Vec<String>,
-    /// How much time passed on the stage.
-    pub lasted: Duration,
-    /// All that happened, where that was asked for.
-    pub trace: Vec<String>,
-}
-
-/// Facts that come from another system.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Push {
-    /// When.
-    pub at: Mono,
-    /// For which conversation.
-    pub conversation: ConversationId,
-    /// What.
-    pub facts: Facts,
-}
-
 /// Something on its way.
 #[derive(Debug)]
 enum Parcel {
     Opened(SocketId),
     Text(SocketId, String),
+    Shed(SocketId),
     Lost(SocketId),
     Answer(RequestId, RawAnswer),
     Letter(String, Word),
@@ -157,6 +103,8 @@ pub struct Stage {
     /// What the warden took from others, by conversation.
     words: BTreeMap<String, Vec<(Wall, Word)>>,
     blind: Vec<(Wall, Wall)>,
+    inlet: inlet::Inlet,
+    restraint: restraint::Restraint,
     sent: VecDeque<(Mono, promise::Trace)>,
     watch: promise::Watch,
     report: Report,
@@ -214,6 +162,8 @@ impl Stage {
             next_ticket: 0,
             words: BTreeMap::new(),
             blind: Vec::new(),
+            inlet: inlet::Inlet::default(),
+            restraint: restraint::Restraint::default(),
             sent: VecDeque::new(),
             watch: promise::Watch::default(),
             report: Report::default(),
@@ -320,6 +270,8 @@ impl Stage {
         }
         // What the platform answers at once is on its way from this moment on.
         self.collect_frames();
+        self.look_for_roomless();
+        self.look_for_unread();
     }
 
     /// Takes what is there in, up to a bound, and then performs what it led to.
@@ -343,7 +295,9 @@ impl Stage {
 
     fn handle(&mut self, input: Input, outputs: &mut Vec<Output>) {
         self.tell(|| format!("> {input:?}"));
+        let (expected, shed) = (self.expected_of(&input), self.shed_so_far());
         self.warden.handle(input, self.seen());
+        self.watch_intake(&expected, shed);
         while let Some(output) = self.warden.poll_output() {
             outputs.push(output);
         }

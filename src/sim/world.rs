@@ -26,6 +26,7 @@ use crate::sim::random::Chance;
 use crate::sim::reaction::Reactions;
 use crate::sim::roster::Roster;
 use crate::sim::traffic::{Cue, customer_number, write_life, write_life_in_progress};
+pub use misfortune::Out;
 
 /// Ended calls kept, so that they can still be read; the oldest goes first.
 const ENDED_KEPT: usize = 20_000;
@@ -73,6 +74,8 @@ pub struct World {
     pub calls: BTreeMap<String, Call>,
     /// Until when all requests are refused.
     pub burst_until: Option<Mono>,
+    /// When what was out of reach, oldest first.
+    pub outages: Vec<Out>,
     /// How often each fault has struck.
     pub struck: BTreeMap<&'static str, u64>,
     /// The moment that is being played.
@@ -111,6 +114,7 @@ impl World {
             callers: Chance::new(plan.seed),
             calls: BTreeMap::new(),
             burst_until: None,
+            outages: Vec::new(),
             struck: BTreeMap::new(),
             now,
             reactions: Reactions::default(),
@@ -335,8 +339,11 @@ impl World {
         }
     }
 
-    /// Opens a socket for a channel; `None` where there is no such channel.
+    /// Opens a socket for a channel; `None` where there is no such channel, or none can be had.
     pub fn open_socket(&mut self, channel: &str) -> Option<SocketId> {
+        if self.outage().is_some() {
+            return None;
+        }
         let (socket, former) = self.post.connect(channel, self.now.mono)?;
         if former.is_some() {
             self.note("socket", channel, "closed: a second socket took the channel");

@@ -1,15 +1,17 @@
-//! Runs for the stage: in calm, with faults of every kind drawn from the seed, and with deaths alone.
+//! Runs for the stage: in calm, with faults of every kind drawn from the seed, and with one kind alone (deaths,
+//! outages, the brake, too little memory), so that it can be told all along what that allows.
 
 use std::time::Duration;
 
 use recwarden::audit::log::Rotation;
 use recwarden::sim::charter::Charter;
-use recwarden::sim::faults::{Faults, RetryAfter};
+use recwarden::sim::faults::{Faults, Outage, RetryAfter};
 use recwarden::sim::plan::Plan;
 use recwarden::sim::random::Chance;
-use recwarden::sim::stage::{Deaths, Mischief, Script, Stage, Telling};
+use recwarden::sim::stage::{Deaths, Judged, Mischief, Script, Stage, Telling};
 use recwarden::warden::plan::{Control, Means, StartFromNone, StopScope};
 use recwarden::warden::session::Redundancy;
+use recwarden::warden::sight::WhenBlind;
 use recwarden::warden::{Enforcement, Settings, allowance, directory};
 
 /// Requests a minute: above the platform's default since calls live faster than life here.
@@ -40,10 +42,7 @@ fn settings() -> Settings {
             discover_every: seconds(20),
         },
         resync_every: seconds(20),
-        sight: recwarden::warden::sight::Settings {
-            blind_after: seconds(30),
-            when_blind: recwarden::warden::sight::WhenBlind::Leave,
-        },
+        sight: recwarden::warden::sight::Settings { blind_after: seconds(30), when_blind: WhenBlind::Leave },
         memory: 512 << 20,
         directive_priority: 1000,
         max_changes_per_minute: 0,
@@ -66,6 +65,7 @@ fn script(seed: u64) -> Script {
         rough: Duration::ZERO,
         calm: seconds(120),
         settles: seconds(120),
+        judged: Judged::Settled,
         telling: Telling::Findings,
     }
 }
@@ -97,20 +97,101 @@ fn drawn(seed: u64) -> (Script, Chance) {
 
 /// No faults: what policies, callers and agents do, alone.
 pub(crate) fn calm(seed: u64) -> Script {
-    drawn(seed).0
+    Script { judged: Judged::Throughout, ..drawn(seed).0 }
 }
 
 /// Nothing goes wrong but the process, which dies again and again.
 pub(crate) fn deadly(seed: u64) -> Script {
     let (mut script, _) = drawn(seed);
+    script.judged = Judged::Throughout;
     script.mischief.deaths = Deaths::Throughout;
     script.mischief.crashes = 0.002;
     script.calm = seconds(180);
     script
 }
 
-/// Faults of a kind and strength that the seed says.
+/// Sockets, reads or everything is out of reach for a while, again and again.
+pub(crate) fn dark(seed: u64) -> Script {
+    let (mut script, mut chance) = drawn(seed);
+    darken(&mut script, &mut chance);
+    script.plan.faults.outage_every = Some(chance.span(seconds(20), seconds(25)));
+    // Calls that outlive an outage.
+    script.plan.pace = 3.0;
+    script.judged = Judged::Throughout;
+    script.rough = seconds(60);
+    script.calm = seconds(40);
+    script
+}
+
+/// Sight that is given up soon, and outages that bring it about.
+fn darken(script: &mut Script, chance: &mut Chance) {
+    script.settings.sight = recwarden::warden::sight::Settings {
+        blind_after: chance.span(seconds(2), seconds(5)),
+        when_blind: if chance.strikes(0.6) { WhenBlind::Stop } else { WhenBlind::Leave },
+    };
+    let faults = &mut script.plan.faults;
+    faults.outage_every = Some(chance.span(seconds(12), seconds(25)));
+    faults.outage_for = chance.span(seconds(4), seconds(25));
+    faults.outage = chance
+        .pick(&[Outage::Sockets, Outage::Reads, Outage::Reads, Outage::Everything])
+        .copied()
+        .unwrap_or_default();
+}
+
+/// The brake lets few changes go.
+pub(crate) fn braked(seed: u64) -> Script {
+    let (mut script, mut chance) = drawn(seed);
+    script.settings.max_changes_per_minute = 1 + u32::try_from(chance.below(3)).unwrap_or_default();
+    // Calls that outlive the brake's minute.
+    (script.plan.calls, script.plan.pace) = (6, 3.0);
+    script.judged = Judged::Throughout;
+    script.calm = seconds(200);
+    script
+}
+
+/// More calls, and bursts of their events, than the memory has room for.
+pub(crate) fn crowded(seed: u64) -> Script {
+    let (mut script, mut chance) = drawn(seed);
+    crowd(&mut script, &mut chance);
+    // In some runs nothing but what follows the shedding itself reads what was missed.
+    script.settings.resync_every = if chance.strikes(0.5) { seconds(300) } else { seconds(20) };
+    // What comes while the process waits for its disk has to wait too.
+    script.mischief.disk_every = Some(chance.span(seconds(8), seconds(15)));
+    (script.plan.calls, script.plan.pace) = (10, 2.5);
+    script.judged = Judged::Throughout;
+    script.rough = seconds(50);
+    script.calm = seconds(30);
+    script
+}
+
+fn crowd(script: &mut Script, chance: &mut Chance) {
+    script.settings.memory = (40 + chance.below(60) as u64) << 10;
+    script.plan.faults.event_burst_every = Some(chance.span(seconds(8), seconds(20)));
+}
+
+/// Bounds of the settings that are narrow enough to matter, each in a share of the runs, and what brings them about.
+fn strain(script: &mut Script, seed: u64) {
+    let mut chance = Chance::new(seed ^ 0x57a1_4000);
+    if chance.strikes(0.25) {
+        darken(script, &mut chance);
+    }
+    if chance.strikes(0.15) {
+        script.settings.max_changes_per_minute = 1 + u32::try_from(chance.below(4)).unwrap_or_default();
+    }
+    if chance.strikes(0.15) {
+        crowd(script, &mut chance);
+    }
+}
+
+/// Faults of a kind and strength that the seed says, and in some runs narrow bounds too.
 pub(crate) fn rough(seed: u64) -> Script {
+    let mut script = unstrained(seed);
+    strain(&mut script, seed);
+    script
+}
+
+/// Faults of a kind and strength that the seed says.
+fn unstrained(seed: u64) -> Script {
     let (mut script, mut chance) = drawn(seed);
     let mut every = |from: u64, to: u64| {
         let span = chance.span(seconds(from), seconds(to));
@@ -163,7 +244,15 @@ pub(crate) fn rough(seed: u64) -> Script {
 
 /// The same, short and with fewer calls: for many seeds in little time.
 pub(crate) fn brief(seed: u64) -> Script {
-    let mut script = rough(seed);
+    briefly(rough(seed))
+}
+
+/// The same with wide bounds, as seeds were played that once found something.
+fn plain(seed: u64) -> Script {
+    briefly(unstrained(seed))
+}
+
+fn briefly(mut script: Script) -> Script {
     script.plan.calls = 2;
     script.rough = seconds(30);
     script.settles = seconds(75);
@@ -178,6 +267,10 @@ pub(crate) enum Kind {
     Deadly,
     Rough,
     Brief,
+    Plain,
+    Dark,
+    Braked,
+    Crowded,
 }
 
 impl Kind {
@@ -187,6 +280,10 @@ impl Kind {
             Self::Deadly => deadly(seed),
             Self::Rough => rough(seed),
             Self::Brief => brief(seed),
+            Self::Plain => plain(seed),
+            Self::Dark => dark(seed),
+            Self::Braked => braked(seed),
+            Self::Crowded => crowded(seed),
         }
     }
 }

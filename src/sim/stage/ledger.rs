@@ -53,12 +53,14 @@ impl Stage {
             self.tell(|| format!("* {}", serde_json::to_string(record).unwrap_or_default()));
             self.log.append(wall, record);
         }
-        self.watch.written.extend(records);
+        let made = self.now;
+        self.watch.written.extend(records.into_iter().map(|record| (made, record)));
         if !self.make_durable() {
             if self.log.disk().is_dead() {
                 return self.crash();
             }
             self.count("fault: stalled on the log");
+            self.stands_still();
             self.stalled = Some(Stalled { retry: self.now.mono + RETRY, rest });
             return;
         }
@@ -79,8 +81,15 @@ impl Stage {
         } else if self.make_durable() {
             self.carry_out(rest.into_iter());
         } else {
+            self.stands_still();
             self.stalled = Some(Stalled { retry: self.now.mono + RETRY, rest });
         }
+    }
+
+    /// Until the log is tried again the process does nothing.
+    fn stands_still(&mut self) {
+        let now = self.now.wall;
+        self.blind.push((now, now + RETRY * 2));
     }
 
     fn death(&mut self, rest: usize) -> Dies {
@@ -104,9 +113,9 @@ impl Stage {
             return false;
         }
         self.busy_until = self.now.mono + self.chance.span(Duration::ZERO, SYNC_TAKES);
-        for record in std::mem::take(&mut self.watch.written) {
+        for (made, record) in std::mem::take(&mut self.watch.written) {
             self.count(record.kind());
-            self.watch_record(&record);
+            self.watch_record(&record, made);
         }
         true
     }
@@ -130,6 +139,8 @@ impl Stage {
         self.count(if death == Death::Killed { "fault: process killed" } else { "fault: power lost" });
         self.tell(|| format!("# the process dies: {death:?}"));
         self.blind_around_now();
+        self.judge_journaled();
+        self.empty_inlet();
         self.life += 1;
         self.stalled = None;
         for (_, there) in std::mem::take(&mut self.sockets) {
@@ -145,6 +156,7 @@ impl Stage {
             Ok((log, recovered)) => {
                 self.log = log;
                 self.judge_recovery();
+                self.recall_waiting();
                 self.begin_life(recovered.cut);
             }
             Err(error) => self.finding(format!("the log does not open after a crash: {error}")),
@@ -168,7 +180,7 @@ impl Stage {
             cut,
         });
         self.log.append(now.wall, &started);
-        self.watch.written.push(started);
+        self.watch.written.push((self.now, started));
         self.warden = Warden::new(settings, policy, seed, now, history.last());
         self.warden.recover(&history, now);
         for (id, facts) in &self.facts {

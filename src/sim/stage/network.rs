@@ -63,7 +63,7 @@ impl Stage {
                 continue;
             };
             let parcel = match out {
-                SocketOut::Text(text) => Parcel::Text(socket, text),
+                SocketOut::Text(text) => self.let_in(socket, text),
                 SocketOut::Close { .. } | SocketOut::Cut => Parcel::Lost(socket),
                 SocketOut::Freeze => continue,
             };
@@ -75,9 +75,13 @@ impl Stage {
     pub(super) fn unpack(&mut self, parcel: Parcel) -> Option<Input> {
         match parcel {
             Parcel::Opened(socket) => Some(Input::SocketOpened(socket)),
-            // A socket that was closed or lost hears nothing more.
-            Parcel::Text(socket, _) if !self.sockets.contains_key(&socket) => None,
+            Parcel::Shed(socket) => self.tell_shed(socket),
             Parcel::Text(socket, text) => {
+                self.free_room(&text);
+                // A socket that was closed or lost hears nothing more.
+                if !self.sockets.contains_key(&socket) {
+                    return None;
+                }
                 self.count_arrival(&text);
                 self.count("frames");
                 Some(Input::SocketText(socket, text))

@@ -1,29 +1,18 @@
-//! What is promised, checked: order, rate, deaths and noise while it runs, and at the end the chain, the open
-//! decisions and the truth of every call.
+//! What is promised, checked while it runs: order, rate, deaths and noise.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Deaths, Stage};
-use crate::audit::chain::Link;
-use crate::audit::history::History;
-use crate::audit::log::{Disk, in_order};
+use super::{Judged, Stage};
 use crate::audit::record::{self, Record};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::Action;
-use crate::model::time::Wall;
-use crate::policy::rule::OnRelease;
-use crate::sim::demand::{self, Case, Clocks, Governed, Pauses, Word};
-use crate::sim::disk::Trouble;
-use crate::warden::plan::{Control, StartFromNone};
+use crate::model::time::Now;
+use crate::policy::rule::WHEN_BLIND;
+use crate::sim::demand::Word;
 use crate::warden::{RequestId, Wakeup};
 use crate::wire::request::Request;
 
-/// In calm a recording is in a wrong state for no longer: the way of the event, of the call, and what the
-/// platform takes to apply it.
-const WRONG_AT_MOST: Duration = Duration::from_secs(10);
-/// Where an agent keeps undoing it, the warden waits for so long in the end (PRODUCT.md 2).
-const CONTEST_LONGEST: Duration = Duration::from_secs(30);
 /// The window of the rate limit.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Alerts about one thing in one conversation in one life of the process, at most.
@@ -54,8 +43,8 @@ pub(super) enum Goes {
 /// What is kept of the present life of the process, to check it by.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    /// Records on their way to the disk.
-    pub(super) written: Vec<Record>,
+    /// Records on their way to the disk, each with when it was made.
+    pub(super) written: Vec<(Now, Record)>,
     /// Wakeups since something came of one.
     pub(super) woken: u32,
     /// Whether it gets anywhere.
@@ -89,9 +78,22 @@ pub(super) enum Trace {
 
 impl Stage {
     /// Checks a record that has just become durable.
-    pub(super) fn watch_record(&mut self, record: &Record) {
+    pub(super) fn watch_record(&mut self, record: &Record, made: Now) {
+        self.watch_brake(record, made);
+        if let Record::Dropped(one) = record {
+            self.watch_dropped(one.events, &one.why);
+        }
         if let Record::Decision(one) = record {
+            if one.rule == WHEN_BLIND {
+                self.watch_blind_decision(one);
+            }
             self.watch.decided.insert(one.decision.clone());
+        }
+        if let Record::GapOpened(one) = record
+            && one.why.contains("without its event")
+            && self.script.judged == Judged::Throughout
+        {
+            self.finding("the subscription was taken for deaf, and no event was lost".to_owned());
         }
         if let Record::Attempt(one) = record {
             self.watch.armed.entry(one.conversation.clone()).or_default().push(one.decision.clone());
@@ -103,10 +105,11 @@ impl Stage {
             self.watch.alerts.remove(&("residual".to_owned(), Some(conversation.clone())));
         }
         if let Record::Alert(one) = record {
+            self.count(&format!("alert: {}", one.about));
             let times = self.watch.alerts.entry((one.about.clone(), one.conversation.clone())).or_default();
             *times += 1;
-            // The clock may be set as often as somebody likes, and each time is told.
-            if *times == ALERTS_AT_MOST + 1 && one.about != "clock" {
+            let times = *times;
+            if self.alerts_at_most(&one.about).is_some_and(|most| times == most + 1) {
                 self.finding(format!("a storm of alerts about {}: {}", one.about, one.message));
             }
         }
@@ -115,6 +118,30 @@ impl Stage {
             if !GOOD_REASONS.iter().any(|good| one.why.contains(good)) {
                 self.finding(format!("decision {} was abandoned: {}", one.decision, one.why));
             }
+        }
+    }
+
+    /// How many alerts about one thing there may have been by now; none where it is anybody's guess.
+    fn alerts_at_most(&self, about: &str) -> Option<u32> {
+        let lasted = self.now.mono.since_start();
+        let once_in = |span: Duration| u32::try_from(lasted.as_millis() / span.as_millis().max(1)).ok();
+        match about {
+            // The clock may be set as often as somebody likes, and each time is told.
+            "clock" => None,
+            // Each tells of what has lasted so long, or of its end.
+            "blind" | "sight" => once_in(self.script.settings.sight.blind_after).map(|times| times + 1),
+            "brake" => once_in(WINDOW).map(|times| times + 1),
+            _ => Some(ALERTS_AT_MOST),
+        }
+    }
+
+    fn watch_blind_decision(&mut self, one: &record::Decision) {
+        match one.action {
+            Action::Stop => {
+                self.count("blind stops");
+                self.watch_blind_stop(one.conversation.as_str());
+            }
+            Action::Start => self.count("blind stops given back"),
         }
     }
 
@@ -199,93 +226,6 @@ impl Stage {
         }
         lost.into_iter().for_each(|one| self.finding(one));
     }
-
-    /// Checks what must hold at the end of the calm that began at `calm_from`.
-    pub(super) fn judge_the_end(&mut self, calm_from: Wall) {
-        self.judge_chain();
-        let now = self.now.wall;
-        let blind_now = self.blind.iter().any(|(_, until)| *until > now);
-        let late: Vec<String> = self
-            .log
-            .history()
-            .open_decisions()
-            .filter(|open| !blind_now && self.seen().wall.since(open.at) > WRONG_AT_MOST + CONTEST_LONGEST)
-            .map(|open| format!("decision {} is open since {}", open.decision.decision, open.at))
-            .collect();
-        late.into_iter().for_each(|one| self.finding(one));
-        if !self.script.rough.is_zero() && self.script.mischief.deaths == Deaths::InRoughOnly {
-            self.blind.push((Wall::default(), calm_from + self.script.settles));
-        }
-        self.judge_calls(now);
-    }
-
-    fn judge_calls(&mut self, until: Wall) {
-        let settings = &self.script.settings;
-        let governed = match settings.means.control {
-            Control::RecordingState => {
-                Governed::Pauses { from_none: settings.means.start_from_none == StartFromNone::AdHoc }
-            }
-            Control::AdHoc => Governed::Adhoc,
-            Control::RecordingsAction => Governed::Gateway,
-        };
-        let keeps = |one: &crate::sim::charter::Clause| {
-            one.action == Action::Stop && one.on_release == Some(OnRelease::Keep)
-        };
-        let others = self.script.plan.agent_pauses > 0.0
-            || self.script.charters.iter().any(|charter| charter.clauses.iter().any(keeps));
-        let set = self.script.mischief.jump_by > Duration::ZERO;
-        let bound =
-            if self.script.plan.agent_pauses > 0.0 { WRONG_AT_MOST + CONTEST_LONGEST } else { WRONG_AT_MOST };
-        let stories: Vec<_> = self.platform.truth().collect();
-        let mut found = Vec::new();
-        for story in stories {
-            let case = Case {
-                org: self.platform.org(),
-                charters: &self.charters,
-                words: &self.words,
-                blind: &self.blind,
-                clocks: if set { Clocks::Set } else { Clocks::Steady },
-                governed,
-                pauses: if others { Pauses::OthersToo } else { Pauses::AllOurs },
-                until,
-            };
-            for wrong in demand::wrong_spans(&story, case) {
-                if wrong.until.since(wrong.from) > bound {
-                    let (id, from, until, what) = (&story.conversation, wrong.from, wrong.until, wrong.what);
-                    found.push(format!("{id} was in a wrong state from {from} until {until}: {what}"));
-                }
-            }
-        }
-        found.into_iter().for_each(|one| self.finding(one));
-    }
-
-    /// The whole log as an auditor reads it: the chain over all files, the promise of order, and that the last
-    /// file alone says what all of them say.
-    fn judge_chain(&mut self) {
-        let mut disk = self.log.disk().clone();
-        disk.trouble = Trouble::None;
-        let (mut link, mut history, mut files) = (Link::default(), History::default(), 0);
-        for name in in_order(disk.names().unwrap_or_default()) {
-            files += 1;
-            let bytes = disk.read(&name).unwrap_or_default();
-            for line in String::from_utf8_lossy(&bytes).lines() {
-                match link.follow(line) {
-                    Err(broken) => return self.finding(format!("the chain is broken in {name}: {broken}")),
-                    Ok(sealed) => {
-                        if let Some(finding) = history.take(sealed.time, &sealed.record) {
-                            self.finding(format!("{name}: {finding}"));
-                        }
-                    }
-                }
-            }
-        }
-        self.report.counts.insert("files of the log".to_owned(), files);
-        match crate::audit::log::Log::open(disk, self.script.rotation) {
-            Ok((_, alone)) if alone.history.carried() == history.carried() => {}
-            Ok(_) => self.finding("the last file alone says otherwise than all files".to_owned()),
-            Err(error) => self.finding(format!("the log does not open: {error}")),
-        }
-    }
 }
 
 /// The conversation whose recording a request changes.
@@ -294,4 +234,93 @@ fn ordered(request: &Request) -> Option<String> {
     let mut parts = path.split('/').skip_while(|part| *part != "conversations").skip(1);
     let id = parts.find(|part| part.len() == 36 && part.contains('-'))?;
     (request.method() != "GET").then(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::log::Rotation;
+    use crate::model::time::Mono;
+    use crate::sim::charter::Charter;
+    use crate::sim::plan::Plan;
+    use crate::sim::stage::{Mischief, Script, Telling};
+    use crate::warden::{Enforcement, Settings, Warden, allowance, directory, plan, session, sight};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn settings() -> Settings {
+        Settings {
+            means: plan::Means::default(),
+            confirm_within: Duration::from_secs(5),
+            give_up_after: MINUTE,
+            allowance: allowance::Settings {
+                requests_per_minute: 100_000,
+                action_share: 0.8,
+                max_in_flight: 8,
+            },
+            directory: directory::Settings {
+                queues: vec!["*".into()],
+                users: Vec::new(),
+                topics: Vec::new(),
+                redundancy: session::Redundancy::Single,
+                discover_every: MINUTE,
+            },
+            resync_every: MINUTE,
+            sight: sight::Settings::default(),
+            memory: 512 << 20,
+            directive_priority: 1000,
+            max_changes_per_minute: 0,
+            enforcement: Enforcement::Enforce,
+        }
+    }
+
+    fn stage() -> Stage {
+        let script = Script {
+            plan: Plan { calls: 0, requests_per_minute: 100_000, ..Plan::default() },
+            settings: settings(),
+            charters: vec![Charter::sample()],
+            mischief: Mischief::default(),
+            rotation: Rotation { every: MINUTE, size: 1 << 20 },
+            rough: Duration::ZERO,
+            calm: MINUTE,
+            settles: MINUTE,
+            judged: Judged::Settled,
+            telling: Telling::Findings,
+        };
+        Stage::new(script).expect("the policy compiles")
+    }
+
+    fn pass(stage: &mut Stage, span: Duration) {
+        stage.move_to(stage.now.mono + span);
+        stage.step();
+    }
+
+    #[test]
+    fn a_process_that_wakes_up_without_end_is_found_though_something_comes_of_it_each_time() {
+        let mut stage = stage();
+        let mut woken = 0;
+        while stage.watch.goes == Goes::On && woken < 10_000 {
+            woken += 1;
+            // What it did it forgets: it begins anew each time, and waits for no answer.
+            stage.warden = Warden::new(settings(), stage.policies[0].clone(), 1, stage.seen(), None);
+            (stage.requests, stage.on_their_way) = Default::default();
+            pass(&mut stage, Duration::from_micros(200));
+        }
+        let [found] = stage.report.findings.as_slice() else { panic!("{:?}", stage.report.findings) };
+        assert!(found.contains("more than 250 times within a second"), "{found}");
+        let now = stage.now.mono;
+        stage.run_until(now + MINUTE * 10);
+        assert!(stage.now.mono < now + MINUTE, "the run is over");
+    }
+
+    #[test]
+    fn a_process_that_wakes_up_for_nothing_is_found() {
+        let mut stage = stage();
+        stage.run_until(Mono::new(Duration::from_secs(10)));
+        assert_eq!((stage.report.findings.clone(), stage.watch.goes), (vec![], Goes::On));
+        (0..IDLE_WAKEUPS).for_each(|_| stage.watch_wakeups());
+        let [found] = stage.report.findings.as_slice() else { panic!("{:?}", stage.report.findings) };
+        assert!(found.contains("200 times for nothing"), "{found}");
+        assert_eq!(stage.watch.goes, Goes::InCircles);
+    }
 }

@@ -1,7 +1,10 @@
 //! What goes wrong at an interval, carried out.
 
 use super::{Item, World};
-use crate::sim::faults::{Faults, Misfortune};
+use std::time::Duration;
+
+use crate::model::time::Wall;
+use crate::sim::faults::{Faults, Misfortune, Outage};
 use crate::sim::life::Beat;
 use crate::sim::post::SocketOut;
 use crate::sim::world::odd;
@@ -9,7 +12,42 @@ use crate::sim::world::odd;
 /// How often each live call speaks in a burst of events.
 const BURST: usize = 10;
 
+/// An outage, told from the platform's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Out {
+    /// What was out of reach.
+    pub what: Outage,
+    /// Since when.
+    pub from: Wall,
+    /// Until when.
+    pub until: Wall,
+}
+
 impl World {
+    /// What is out of reach now.
+    pub fn outage(&self) -> Option<Outage> {
+        self.outages.last().filter(|out| out.until > self.now.wall).map(|out| out.what)
+    }
+
+    /// From now on nothing goes wrong any more.
+    pub fn calm(&mut self) {
+        self.plan.faults = Faults::default();
+        self.burst_until = None;
+        let now = self.now.wall;
+        if let Some(out) = self.outages.last_mut() {
+            out.until = out.until.min(now);
+        }
+    }
+
+    fn begin_outage(&mut self, what: Outage, lasts: Duration) {
+        self.strikes(what.name());
+        let from = self.now.wall;
+        self.outages.push(Out { what, from, until: from + lasts });
+        for socket in self.post.channels.sockets() {
+            self.post.end(socket, SocketOut::Cut);
+        }
+    }
+
     /// Puts every misfortune on the agenda, or the moment from which on they come.
     pub(super) fn begin_faults(&mut self) {
         if let Some(after) = self.plan.faults.begin_after.take() {
@@ -74,6 +112,7 @@ impl World {
             }
             Misfortune::OddFrame => self.send_odd_frame(),
             Misfortune::EventBurst => self.burst(),
+            Misfortune::Outage => self.begin_outage(self.plan.faults.outage, self.plan.faults.outage_for),
         }
     }
 

@@ -1,0 +1,148 @@
+//! What is promised, checked at the end: the chain, the open decisions, what was shed and what waited, and the truth
+//! of every call.
+
+use std::time::Duration;
+
+use super::dark::POLLED_LATE;
+use super::{Judged, Stage};
+use crate::audit::chain::Link;
+use crate::audit::history::History;
+use crate::audit::log::{Disk, in_order};
+use crate::model::recording::Action;
+use crate::model::time::Wall;
+use crate::policy::rule::OnRelease;
+use crate::sim::demand::{self, Case, Clocks, Governed, Pauses, Wrong};
+use crate::sim::disk::Trouble;
+use crate::sim::platform::TrueStory;
+use crate::warden::plan::{Control, StartFromNone};
+
+/// In calm a recording is in a wrong state for no longer: the way of the event, of the call, and what the
+/// platform takes to apply it.
+const WRONG_AT_MOST: Duration = Duration::from_secs(10);
+/// Where an agent keeps undoing it, the warden waits for so long in the end (PRODUCT.md 2).
+const CONTEST_LONGEST: Duration = Duration::from_secs(30);
+
+impl Stage {
+    /// Checks what must hold at the end of the calm that began at `calm_from`.
+    pub(super) fn judge_the_end(&mut self, calm_from: Wall) {
+        self.judge_chain();
+        self.judge_journaled();
+        self.end_all_waiting();
+        if !self.script.rough.is_zero() && self.script.judged == Judged::Settled {
+            self.blind.push((Wall::default(), calm_from + self.script.settles));
+        }
+        let (dark, dim) = self.darkness();
+        self.blind.extend(dark);
+        self.judge_open_decisions();
+        let stories: Vec<TrueStory> = self.platform.truth().collect();
+        self.judge_blind_stops(&stories);
+        self.judge_calls(&stories, &dim);
+    }
+
+    /// A decision that was tried comes to its end; one that was not waits for the brake (`restraint`).
+    fn judge_open_decisions(&mut self) {
+        let now = self.now.wall;
+        let blind_now = self.blind.iter().any(|(_, until)| *until > now);
+        let braked = self.script.settings.max_changes_per_minute > 0;
+        let late: Vec<String> = self
+            .log
+            .history()
+            .open_decisions()
+            .filter(|open| !blind_now && self.seen().wall.since(open.at) > WRONG_AT_MOST + CONTEST_LONGEST)
+            .filter(|open| !braked || open.attempts > 0)
+            .filter(|open| {
+                self.unread(open.decision.conversation.as_str()).iter().all(|(_, until)| *until <= now)
+            })
+            .map(|open| format!("decision {} is open since {}", open.decision.decision, open.at))
+            .collect();
+        late.into_iter().for_each(|one| self.finding(one));
+    }
+
+    fn judge_calls(&mut self, stories: &[TrueStory], dim: &[(Wall, Wall)]) {
+        let mut found = Vec::new();
+        for story in stories {
+            let (blind, waited) = (self.unseen_of(story), self.restraint.waited(&story.conversation));
+            let case = Case { blind: &blind, ..self.case(dim) };
+            for wrong in demand::wrong_spans(story, case) {
+                for wrong in demand::outside(wrong, waited) {
+                    if wrong.until.since(wrong.from) > self.bound_of(&wrong, dim) {
+                        let (id, from, until, what) =
+                            (&story.conversation, wrong.from, wrong.until, wrong.what);
+                        found.push(format!("{id} was in a wrong state from {from} until {until}: {what}"));
+                    }
+                }
+            }
+        }
+        found.into_iter().for_each(|one| self.finding(one));
+    }
+
+    /// When a call may not have been seen as it was.
+    fn unseen_of(&self, story: &TrueStory) -> Vec<(Wall, Wall)> {
+        self.blind.iter().copied().chain(self.unread(&story.conversation)).collect()
+    }
+
+    /// For how long a call may be in a wrong state.
+    fn bound_of(&self, wrong: &Wrong, dim: &[(Wall, Wall)]) -> Duration {
+        let contested = self.script.plan.agent_pauses > 0.0;
+        let late = dim.iter().any(|(from, until)| wrong.from < *until && *from < wrong.until);
+        WRONG_AT_MOST
+            + if contested { CONTEST_LONGEST } else { Duration::ZERO }
+            + if late { POLLED_LATE } else { Duration::ZERO }
+    }
+
+    fn case<'a>(&'a self, dim: &'a [(Wall, Wall)]) -> Case<'a> {
+        let settings = &self.script.settings;
+        let governed = match settings.means.control {
+            Control::RecordingState => {
+                Governed::Pauses { from_none: settings.means.start_from_none == StartFromNone::AdHoc }
+            }
+            Control::AdHoc => Governed::Adhoc,
+            Control::RecordingsAction => Governed::Gateway,
+        };
+        let keeps = |one: &crate::sim::charter::Clause| {
+            one.action == Action::Stop && one.on_release == Some(OnRelease::Keep)
+        };
+        let others = self.script.plan.agent_pauses > 0.0
+            || self.script.charters.iter().any(|charter| charter.clauses.iter().any(keeps));
+        let set = self.script.mischief.jump_by > Duration::ZERO;
+        Case {
+            org: self.platform.org(),
+            charters: &self.charters,
+            words: &self.words,
+            blind: &self.blind,
+            dim,
+            clocks: if set { Clocks::Set } else { Clocks::Steady },
+            governed,
+            pauses: if others { Pauses::OthersToo } else { Pauses::AllOurs },
+            until: self.now.wall,
+        }
+    }
+
+    /// The whole log as an auditor reads it: the chain over all files, the promise of order, and that the last
+    /// file alone says what all of them say.
+    fn judge_chain(&mut self) {
+        let mut disk = self.log.disk().clone();
+        disk.trouble = Trouble::None;
+        let (mut link, mut history, mut files) = (Link::default(), History::default(), 0);
+        for name in in_order(disk.names().unwrap_or_default()) {
+            files += 1;
+            let bytes = disk.read(&name).unwrap_or_default();
+            for line in String::from_utf8_lossy(&bytes).lines() {
+                match link.follow(line) {
+                    Err(broken) => return self.finding(format!("the chain is broken in {name}: {broken}")),
+                    Ok(sealed) => {
+                        if let Some(finding) = history.take(sealed.time, &sealed.record) {
+                            self.finding(format!("{name}: {finding}"));
+                        }
+                    }
+                }
+            }
+        }
+        self.report.counts.insert("files of the log".to_owned(), files);
+        match crate::audit::log::Log::open(disk, self.script.rotation) {
+            Ok((_, alone)) if alone.history.carried() == history.carried() => {}
+            Ok(_) => self.finding("the last file alone says otherwise than all files".to_owned()),
+            Err(error) => self.finding(format!("the log does not open: {error}")),
+        }
+    }
+}
