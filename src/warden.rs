@@ -38,6 +38,7 @@ mod sending;
 pub mod session;
 pub mod sight;
 mod subscribing;
+mod timers;
 pub mod survey;
 pub mod trial;
 mod view;

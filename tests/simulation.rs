@@ -160,3 +160,10 @@ fn what_narrow_bounds_once_brought_about_is_found_no_more() {
         assert_eq!(cast::run(kind.script(seed)).findings, [""; 0], "{kind:?} seed {seed}");
     }
 }
+
+/// The clock was set forward, the process was killed, and the next one took the changes of the last minute for old
+/// ones: it let more go than the brake allows.
+#[test]
+fn a_clock_that_is_set_lets_no_change_of_the_last_minute_be_forgotten() {
+    assert_eq!(cast::run(Kind::Rough.script(10_353)).findings, [""; 0]);
+}

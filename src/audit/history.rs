@@ -5,7 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::audit::record::{Decision, Directive, GapOpened, Hold, HoldEnd, HoldPhase, Record};
+use serde_json::Value;
+
+use crate::audit::record::{
+    Attempt, CLOCK_ALERT, Carried, Decision, Directive, GapOpened, Hold, HoldEnd, HoldPhase, Record,
+};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::Wall;
 use crate::policy::rule::DIRECTIVE;
@@ -28,12 +32,12 @@ const ENDED_REMEMBERED: usize = 200_000;
 const ATTEMPTS_REMEMBERED: Duration = Duration::from_secs(120);
 
 /// An attempt, for the rate that a daemon owes after a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tried {
     /// When it was journaled, right before its request went out.
     pub at: Wall,
-    /// Which attempt of its decision it was.
-    pub attempt: u32,
+    /// As it was journaled.
+    pub attempt: Attempt,
 }
 
 /// What is in force after the records read so far.
@@ -64,7 +68,7 @@ pub enum Stopped {
 impl History {
     /// Takes the next record in. Says how it breaks the promise of order, where it does.
     pub fn take(&mut self, at: Wall, record: &Record) -> Option<String> {
-        self.last = Some(at);
+        let before = self.last.replace(at);
         self.stopped = Stopped::No;
         match record {
             Record::Decision(one) => return self.open(one, at),
@@ -72,7 +76,7 @@ impl History {
                 Some(open) => {
                     open.attempts = open.attempts.max(one.attempt);
                     self.tried.retain(|tried| at.since(tried.at) < ATTEMPTS_REMEMBERED);
-                    self.tried.push_back(Tried { at, attempt: one.attempt });
+                    self.tried.push_back(Tried { at, attempt: one.clone() });
                 }
                 None => {
                     return Some(format!(
@@ -113,6 +117,8 @@ impl History {
             }
             Record::Carried(one) => return self.carry(at, &one.carried),
             Record::DaemonStopped(_) => self.stopped = Stopped::Cleanly,
+            Record::Alert(one) if one.about == CLOCK_ALERT => self.clock_was_set(before, at),
+            Record::Alert(_) => {}
             Record::DaemonStarted(_)
             | Record::PolicyLoaded(_)
             | Record::Outcome(_)
@@ -121,12 +127,20 @@ impl History {
             | Record::Contested(_)
             | Record::Residual(_)
             | Record::Dropped(_)
-            | Record::Alert(_)
             | Record::RuleFailed(_)
             | Record::Retired(_)
             | Record::Checkpoint(_) => {}
         }
         None
+    }
+
+    /// How long ago the attempts before it were, the clock no longer tells: they count as made now, which errs to
+    /// the safe side.
+    fn clock_was_set(&mut self, before: Option<Wall>, now: Wall) {
+        let recent =
+            |tried: &Tried| before.is_some_and(|before| before.since(tried.at) < ATTEMPTS_REMEMBERED);
+        self.tried.retain(recent);
+        self.tried.iter_mut().for_each(|tried| tried.at = now);
     }
 
     fn is_known(&self, decision: &DecisionId) -> bool {
@@ -162,9 +176,9 @@ impl History {
     }
 
     /// A record that was still in force when its file began. In the same log it is known already.
-    fn carry(&mut self, at: Wall, carried: &serde_json::Value) -> Option<String> {
-        let attempts = carried.get("attempts").and_then(serde_json::Value::as_u64);
-        let since = carried.get("at").and_then(serde_json::Value::as_str).and_then(Wall::parse).unwrap_or(at);
+    fn carry(&mut self, at: Wall, carried: &Value) -> Option<String> {
+        let attempts = carried.get("attempts").and_then(Value::as_u64);
+        let since = carried.get("at").and_then(Value::as_str).and_then(Wall::parse).unwrap_or(at);
         match serde_json::from_value::<Record>(carried.clone()) {
             Ok(Record::Decision(one)) => {
                 if !self.is_known(&one.decision) {
@@ -176,6 +190,12 @@ impl History {
                 }
                 None
             }
+            Ok(Record::Attempt(attempt)) => {
+                if !self.tried.iter().any(|tried| tried.attempt == attempt) {
+                    self.tried.push_back(Tried { at: since, attempt });
+                }
+                None
+            }
             Ok(record @ (Record::Hold(_) | Record::Directive(_) | Record::GapOpened(_))) => {
                 self.take(at, &record)
             }
@@ -183,22 +203,28 @@ impl History {
         }
     }
 
-    /// The `carried` records with which the next file begins.
+    /// The `carried` records with which the next file begins: all that is in force, and the attempts that still
+    /// count for the rate.
     pub fn carried(&self) -> Vec<Record> {
-        let written = |record: &Record| serde_json::to_value(record).unwrap_or_default();
+        let recent =
+            |tried: &&Tried| self.last.is_some_and(|last| last.since(tried.at) < ATTEMPTS_REMEMBERED);
+        let tried = self.tried.iter().filter(recent);
+        let tried = tried.map(|one| carried(dated(&Record::Attempt(one.attempt.clone()), one.at)));
+        self.in_force().into_iter().chain(tried).collect()
+    }
+
+    /// All that is in force, as `carried` records: open decisions, holds, directives and gaps.
+    pub fn in_force(&self) -> Vec<Record> {
         let mut all = Vec::new();
         for open in self.open.values() {
-            let mut value = written(&Record::Decision(open.decision.clone()));
-            if let Some(fields) = value.as_object_mut() {
-                fields.insert("attempts".into(), open.attempts.into());
-                fields.insert("at".into(), open.at.to_string().into());
-            }
+            let mut value = dated(&Record::Decision(open.decision.clone()), open.at);
+            value["attempts"] = open.attempts.into();
             all.push(value);
         }
         all.extend(self.holds.values().map(|one| written(&Record::Hold(one.clone()))));
         all.extend(self.directives.values().map(|one| written(&Record::Directive(one.clone()))));
         all.extend(self.gaps.values().map(|one| written(&Record::GapOpened(one.clone()))));
-        all.into_iter().map(|carried| Record::Carried(crate::audit::record::Carried { carried })).collect()
+        all.into_iter().map(carried).collect()
     }
 
     /// The open decisions.
@@ -222,8 +248,8 @@ impl History {
     }
 
     /// The attempts of the last two minutes, oldest first.
-    pub fn attempts(&self) -> impl Iterator<Item = Tried> {
-        self.tried.iter().copied()
+    pub fn attempts(&self) -> impl Iterator<Item = &Tried> {
+        self.tried.iter()
     }
 
     /// When the last record was written.
@@ -240,6 +266,21 @@ impl History {
     pub fn ended_count(&self) -> usize {
         self.ended_count
     }
+}
+
+fn written(record: &Record) -> Value {
+    serde_json::to_value(record).unwrap_or_default()
+}
+
+/// With the time at which it was journaled, since a carried record has that of its new file.
+fn dated(record: &Record, at: Wall) -> Value {
+    let mut value = written(record);
+    value["at"] = at.to_string().into();
+    value
+}
+
+fn carried(carried: Value) -> Record {
+    Record::Carried(Carried { carried })
 }
 
 #[cfg(test)]
@@ -286,5 +327,47 @@ mod tests {
         let closed = record::GapClosed { gap: 4, from: at(1), to: at(4), conversations: 0 };
         next.take(at(4), &Record::GapClosed(closed));
         assert_eq!(next.open_gaps().count(), 0);
+    }
+
+    #[test]
+    fn attempts_before_the_clock_was_set_count_as_made_then() {
+        let decision = DecisionId::new("d");
+        let mut history = History::default();
+        let made = record::Decision {
+            decision: decision.clone(),
+            conversation: ConversationId::new("c"),
+            action: Action::Stop,
+            rule: "r".into(),
+            reason: String::new(),
+            observed: crate::model::recording::Observed::Active,
+            topic: String::new(),
+            correlation: String::new(),
+            policy: String::new(),
+            epoch: 1,
+        };
+        history.take(at(0), &Record::Decision(made));
+        let attempt = |number: u32| {
+            Record::Attempt(record::Attempt {
+                decision: decision.clone(),
+                conversation: ConversationId::new("c"),
+                attempt: number,
+                method: "PUT".into(),
+                path: "/".into(),
+            })
+        };
+        history.take(at(1), &attempt(1));
+        history.take(at(500), &attempt(2));
+        let (about, message) = (CLOCK_ALERT.to_owned(), "set forward".to_owned());
+        history.take(at(4_000), &Record::Alert(record::Alert { about, message, conversation: None }));
+        history.take(at(4_001), &attempt(3));
+        let tried = |history: &History| {
+            history.attempts().map(|one| (one.at, one.attempt.attempt)).collect::<Vec<_>>()
+        };
+        assert_eq!(tried(&history), [(at(4_000), 2), (at(4_001), 3)], "the first is long over by any clock");
+        let mut next = History::default();
+        for record in history.carried() {
+            assert_eq!(next.take(at(4_002), &record), None);
+        }
+        assert_eq!(tried(&next), tried(&history), "the next file has them too");
     }
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::Warden;
-use crate::audit::record::{self, HoldPhase, Record};
+use crate::audit::record::{self, CLOCK_ALERT, HoldPhase, Record};
 use crate::model::ids::ConversationId;
 use crate::model::time::Now;
 
@@ -29,7 +29,7 @@ impl Warden {
             "the wall clock was set {way} by {by_text}: the times in the audit log jump, its order does not; where that \
              was not meant, look at the host's time synchronisation"
         );
-        self.alert("clock", text, None);
+        self.alert(CLOCK_ALERT, text, None);
         self.count("recwarden_clock_steps_total");
         for (_, call) in self.book.iter_mut() {
             if let Some(open) = call.pursuit.as_mut() {

@@ -258,10 +258,10 @@ impl Warden {
     /// Takes up all that a log says was in force when it ended.
     pub fn recover(&mut self, history: &History, now: Now) {
         if history.last().is_some() {
-            let attempts: Vec<Tried> = history.attempts().filter(|one| one.at <= now.wall).collect();
-            let ago = |one: &Tried| now.wall.since(one.at);
+            let attempts: Vec<&Tried> = history.attempts().filter(|one| one.at <= now.wall).collect();
+            let ago = |one: &&Tried| now.wall.since(one.at);
             self.allowance.recall(&attempts.iter().map(ago).collect::<Vec<_>>(), now.mono);
-            for first in attempts.iter().filter(|one| one.attempt == 1) {
+            for first in attempts.iter().filter(|one| one.attempt.attempt == 1) {
                 self.brake.recall(ago(first), now.mono);
             }
         }

@@ -338,37 +338,6 @@ impl Warden {
         self.count("recwarden_conversations_ended_total");
     }
 
-    fn rearm(&mut self, id: &ConversationId, now: Now) {
-        let Some(call) = self.book.get_mut(id) else { return };
-        if let Some(old) = call.timer.take() {
-            self.timers.remove(&(old, id.clone()));
-        }
-        let directive = call.directive.as_ref().and_then(|one| one.until);
-        // Holds that a log told of are settled by the first look; until then their time may be over unheeded.
-        let settled = call.seen.and_then(|_| call.latches.next_change(&self.policy));
-        let next = settled.into_iter().chain(directive).min();
-        let next = next.map(|at| now.mono + at.since(now.wall));
-        let unfinished = call.unfinished_until.filter(|until| now.mono < *until);
-        if let Some(timer) = next.into_iter().chain(unfinished).min() {
-            call.timer = Some(timer);
-            self.timers.insert((timer, id.clone()));
-        }
-    }
-
-    /// Each timer that is due fires once: one that is due again at once waits for the next call, where it can be
-    /// seen, and not for ever in this one.
-    pub(super) fn fire_timers(&mut self, now: Now) {
-        let due: Vec<_> = self.timers.iter().take_while(|(at, _)| *at <= now.mono).cloned().collect();
-        for (at, id) in due {
-            self.timers.remove(&(at, id.clone()));
-            if let Some(call) = self.book.get_mut(&id) {
-                call.timer = None;
-                call.cause = (String::new(), String::new());
-            }
-            self.judge(&id, ConfirmedBy::Event, now);
-        }
-    }
-
     /// What the observed state did between two looks: a change that no attempt of ours explains takes our
     /// claim away, and counts where it undid a confirmed verdict.
     pub(super) fn notice_change(&mut self, id: &ConversationId, now: Mono) {

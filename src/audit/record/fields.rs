@@ -297,6 +297,9 @@ pub struct Dropped {
     pub why: String,
 }
 
+/// What an alert is about that says that the wall clock was set.
+pub const CLOCK_ALERT: &str = "clock";
+
 /// `alert`: somebody was alerted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {

@@ -140,7 +140,7 @@ impl Stage {
         }
         self.report.counts.insert("files of the log".to_owned(), files);
         match crate::audit::log::Log::open(disk, self.script.rotation) {
-            Ok((_, alone)) if alone.history.carried() == history.carried() => {}
+            Ok((_, alone)) if alone.history.in_force() == history.in_force() => {}
             Ok(_) => self.finding("the last file alone says otherwise than all files".to_owned()),
             Err(error) => self.finding(format!("the log does not open: {error}")),
         }
