@@ -161,6 +161,15 @@ fn what_narrow_bounds_once_brought_about_is_found_no_more() {
     }
 }
 
+/// What the checks once blamed the warden for: a conversation that had no room, and a start that gave back, through a
+/// gateway, that nothing had been recorded.
+#[test]
+fn what_is_as_promised_is_no_finding() {
+    for seed in [10_040, 10_206] {
+        assert_eq!(cast::run(Kind::Crowded.script(seed)).findings, [""; 0], "crowded seed {seed}");
+    }
+}
+
 /// The clock was set forward, the process was killed, and the next one took the changes of the last minute for old
 /// ones: it let more go than the brake allows.
 #[test]

@@ -81,7 +81,7 @@ pub struct Case<'a> {
 pub enum Pauses {
     /// Nobody: every pause is ours.
     AllOurs,
-    /// Agents, or rules that keep what they did.
+    /// Agents, rules that keep what they did, or rules that give back that nothing was recorded.
     OthersToo,
 }
 

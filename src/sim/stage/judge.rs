@@ -10,7 +10,7 @@ use crate::audit::history::History;
 use crate::audit::log::{Disk, in_order};
 use crate::model::recording::Action;
 use crate::model::time::Wall;
-use crate::policy::rule::OnRelease;
+use crate::sim::charter::Clause;
 use crate::sim::demand::{self, Case, Clocks, Governed, Pauses, Wrong};
 use crate::sim::disk::Trouble;
 use crate::sim::platform::TrueStory;
@@ -99,11 +99,14 @@ impl Stage {
             Control::AdHoc => Governed::Adhoc,
             Control::RecordingsAction => Governed::Gateway,
         };
-        let keeps = |one: &crate::sim::charter::Clause| {
-            one.action == Action::Stop && one.on_release == Some(OnRelease::Keep)
+        // A start that found nothing recorded gives that back: through a gateway, also what the platform would have
+        // begun meanwhile (PRODUCT.md 2: "what was observed before the hold's first change").
+        let leaves = |one: &Clause| match one.action {
+            Action::Stop => !one.gives_back(),
+            Action::Start => one.gives_back() && governed == Governed::Gateway,
         };
         let others = self.script.plan.agent_pauses > 0.0
-            || self.script.charters.iter().any(|charter| charter.clauses.iter().any(keeps));
+            || self.script.charters.iter().any(|charter| charter.clauses.iter().any(leaves));
         let set = self.script.mischief.jump_by > Duration::ZERO;
         Case {
             org: self.platform.org(),
