@@ -31,7 +31,8 @@ fuzz_target!(|data: &[u8]| {
             assert!(!mistakes.is_empty(), "a refusal says why");
             for one in mistakes {
                 assert!(source.get(one.span.clone()).is_some(), "{one:?} is not in the text");
-                assert!(!one.message.contains("panicked"), "{one:?}");
+                let panicked = one.message.contains("panicked") && !source.contains("panicked");
+                assert!(!panicked, "{one:?}");
             }
             return;
         }
