@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::audit::record::{
-    Attempt, CLOCK_ALERT, Carried, Decision, Directive, GapOpened, Hold, HoldEnd, HoldPhase, Record,
+    Attempt, CLOCK_ALERT, Carried, Decision, Directive, GapOpened, Hold, HoldEnd, HoldPhase, REPLACED, Record,
 };
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::Wall;
@@ -102,9 +102,9 @@ impl History {
                     self.holds.remove(&key);
                 }
             }
-            Record::Directive(one) => {
-                self.directives.insert(one.directive.clone(), one.clone());
-            }
+            Record::Directive(one) => self.direct(one),
+            // It stands until the record of the one in its place: a crash between the two loses no order.
+            Record::DirectiveReleased(one) if one.why == REPLACED => {}
             Record::DirectiveReleased(one) => {
                 self.directives.remove(&one.directive);
                 self.holds.remove(&(one.conversation.clone(), DIRECTIVE.to_owned()));
@@ -154,6 +154,19 @@ impl History {
         let open = Open { decision: decision.clone(), at, attempts: 0 };
         self.open.insert(decision.decision.clone(), open);
         None
+    }
+
+    /// A directive stands in place of the one before it.
+    fn direct(&mut self, directive: &Directive) {
+        let other = |one: &Directive| {
+            one.conversation == directive.conversation && one.directive != directive.directive
+        };
+        let before = self.directives.len();
+        self.directives.retain(|_, one| !other(one));
+        if self.directives.len() < before {
+            self.holds.remove(&(directive.conversation.clone(), DIRECTIVE.to_owned()));
+        }
+        self.directives.insert(directive.directive.clone(), directive.clone());
     }
 
     fn end(&mut self, decision: &DecisionId) -> Option<String> {
@@ -369,5 +382,36 @@ mod tests {
             assert_eq!(next.take(at(4_002), &record), None);
         }
         assert_eq!(tried(&next), tried(&history), "the next file has them too");
+    }
+
+    #[test]
+    fn a_directive_stands_until_the_record_of_the_one_in_its_place() {
+        let directive = |id: &str, action: Action| {
+            Record::Directive(Directive {
+                directive: id.into(),
+                conversation: ConversationId::new("c"),
+                action,
+                by: "crm".into(),
+                reason: String::new(),
+                origin: record::DirectiveOrigin::Webhook,
+                until: None,
+                decision: None,
+            })
+        };
+        let released = |why: &str| {
+            let (directive, conversation) = ("one".to_owned(), ConversationId::new("c"));
+            Record::DirectiveReleased(record::DirectiveReleased { directive, conversation, why: why.into() })
+        };
+        let in_force =
+            |history: &History| history.directives().map(|one| one.directive.clone()).collect::<Vec<_>>();
+        let mut history = History::default();
+        history.take(at(1), &directive("one", Action::Stop));
+        history.take(at(2), &released(REPLACED));
+        assert_eq!(in_force(&history), ["one"], "a crash here loses no order");
+        history.take(at(2), &directive("two", Action::Start));
+        assert_eq!(in_force(&history), ["two"]);
+        history.take(at(3), &directive("one", Action::Stop));
+        history.take(at(4), &released("its time is over"));
+        assert_eq!(in_force(&history), [""; 0]);
     }
 }

@@ -107,7 +107,7 @@ impl Warden {
         let id = order.conversation.clone();
         match order.what {
             What::Set(action, lasts) => {
-                self.release_directive(&id, "replaced");
+                self.release_directive(&id, record::REPLACED);
                 let directive = Directive {
                     id: self.dice.decision_id(now.wall).to_string(),
                     action,

@@ -208,6 +208,9 @@ pub struct Directive {
     pub decision: Option<DecisionId>,
 }
 
+/// Why a directive is over in whose place the next record puts another.
+pub const REPLACED: &str = "replaced";
+
 /// `directive.released`: a directive is over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DirectiveReleased {

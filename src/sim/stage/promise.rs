@@ -220,7 +220,10 @@ impl Stage {
                 };
                 self.log.history().directives().any(same)
             };
-            if live.contains(id) && !kept(action) {
+            // Another one that was taken stands in its place, though nobody was told yet.
+            let replaced =
+                self.callers.values().any(|(other, word)| other == id && !matches!(word, Word::Fact(..)));
+            if live.contains(id) && !replaced && !kept(action) {
                 lost.push(format!("the directive {action} for {id} was answered, and is gone after a death"));
             }
         }
