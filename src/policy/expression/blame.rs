@@ -242,7 +242,7 @@ impl Search<'_> {
 
     /// The innermost part without a value.
     fn failure(&self, node: &Node) -> Blame {
-        let inner = parts(node).into_iter().find(|part| self.is_unknown(part));
+        let inner = node.parts().into_iter().find(|part| self.is_unknown(part));
         inner.map_or_else(|| self.told(node, self.value(node), "a value".into()), |part| self.failure(part))
     }
 }
@@ -276,41 +276,6 @@ fn balanced(source: &str, span: Range<usize>) -> Range<usize> {
     let begin = (0..unopened).filter_map(|_| begins.next()).last().map_or(span.start, |(at, _)| at);
     let end = (0..open).filter_map(|_| ends.next()).last().map_or(span.end, |(at, _)| span.end + at + 1);
     begin..end
-}
-
-/// The parts that a part is made of.
-fn parts(node: &Node) -> Vec<&Node> {
-    match &node.kind {
-        Kind::Constant(_) | Kind::Variable(_) | Kind::Local(_) => Vec::new(),
-        Kind::Field(of, _)
-        | Kind::Member(of, _)
-        | Kind::HasField(of, _)
-        | Kind::HasMember(of, _)
-        | Kind::Not(of)
-        | Kind::Negate(of)
-        | Kind::Matches(of, _) => vec![of],
-        Kind::Index(parts) | Kind::Arithmetic(_, parts) | Kind::Compare(_, parts) | Kind::In(parts) => {
-            parts.iter().collect()
-        }
-        Kind::And(parts) | Kind::Or(parts) | Kind::List(parts) | Kind::Call(_, parts) => {
-            parts.iter().collect()
-        }
-        Kind::Choose(parts) => parts.iter().collect(),
-        Kind::Map(entries) => entries.iter().flatten().collect(),
-        Kind::Each(each) => {
-            let mut all = vec![&each.over];
-            match &each.does {
-                Does::Exists(body) | Does::All(body) | Does::ExistsOne(body) | Does::Filter(body) => {
-                    all.push(body);
-                }
-                Does::Map { keep, give } => {
-                    all.extend(keep);
-                    all.push(give);
-                }
-            }
-            all
-        }
-    }
 }
 
 #[cfg(test)]
