@@ -171,13 +171,42 @@ pub struct Source {
     pub credentials: Credentials,
 }
 
+/// A configuration that cannot be used.
+#[derive(Debug)]
+pub struct Refused {
+    /// The main file.
+    main: PathBuf,
+    /// Its mistakes, in the order of the files.
+    found: Vec<Diagnostic>,
+    /// The files that hold rules, as far as they were read.
+    files: Vec<PolicyFile>,
+}
+
+impl Refused {
+    /// All mistakes, also those of the rule tests that show without the rules.
+    pub fn with_tests(self) -> Vec<Diagnostic> {
+        let mut found = self.found;
+        found.extend(suite::mistakes_of_form(&self.files));
+        in_order(&self.main, &mut found);
+        found
+    }
+}
+
+/// Puts mistakes in the order in which files are read; what is said of a whole file stands behind the rest of it.
+fn in_order(main: &Path, found: &mut [Diagnostic]) {
+    let main = main.display().to_string();
+    found.sort_by_cached_key(|one| {
+        (one.file != main, PathBuf::from(&one.file), one.source.is_none(), one.line, one.column)
+    });
+}
+
 impl Source {
     /// Reads everything, the rule tests too: what a daemon runs on is what `check` calls valid.
     ///
     /// # Errors
-    /// Every mistake, in the order of the files; those of tests where there are no others.
+    /// Every mistake, in the order of the files.
     pub fn load_with_tests(&self) -> Result<Loaded, Vec<Diagnostic>> {
-        let loaded = self.load()?;
+        let loaded = self.read().map_err(Refused::with_tests)?;
         let found = suite::mistakes(&loaded);
         if found.is_empty() { Ok(loaded) } else { Err(found) }
     }
@@ -187,8 +216,18 @@ impl Source {
     /// # Errors
     /// Every mistake, in the order of the files.
     pub fn load(&self) -> Result<Loaded, Vec<Diagnostic>> {
+        self.read().map_err(|refused| refused.found)
+    }
+
+    /// Reads everything but the rule tests, for who goes on to read those.
+    ///
+    /// # Errors
+    /// Every mistake, to which those of the tests can be added.
+    pub fn read(&self) -> Result<Loaded, Refused> {
+        let refused = |found, files| Refused { main: self.path.clone(), found, files };
         let name = self.path.display().to_string();
-        let text = files::text(&self.path).map_err(|one| vec![one.told(&name, Some(ANOTHER_FILE))])?;
+        let text = files::text(&self.path)
+            .map_err(|one| refused(vec![one.told(&name, Some(ANOTHER_FILE))], Vec::new()))?;
         let folder = self.path.parent().map(Path::to_path_buf).unwrap_or_default();
         let mut document = Document::new(&name, text.as_str());
         let mut compiler = Compiler::default();
@@ -200,7 +239,7 @@ impl Source {
             (read, policy, file::rules(root), named)
         });
         let Some((settings, policy, rules, (subscribed_queues, subscribed_users))) = read else {
-            return Err(document.into_found());
+            return Err(refused(document.into_found(), Vec::new()));
         };
         compiler.default_wish(policy.default.unwrap_or_default());
         compiler.add_rules(&mut document, rules);
@@ -231,7 +270,7 @@ impl Source {
                     files: read,
                 })
             }
-            Some(_) | None => Err(errors),
+            Some(_) | None => Err(refused(errors, read)),
         }
     }
 }

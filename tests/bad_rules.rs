@@ -195,15 +195,74 @@ fn ten_megabytes_of_rules_are_refused_and_of_many_mistakes_the_first_are_shown()
         text
     };
     let main = format!("{MAIN}[policy]\nfiles = [\"rules.toml\"]\n");
+    let ten = rules(10_000_000);
+    let (before, behind) = ten.split_at(4 * 1024 * 1024);
+    let (line, column) = (before.lines().count(), before.lines().last().unwrap_or_default().len() + 1);
+    let behind = behind.lines().next().unwrap_or_default();
     says(
-        &said_of(&[("main.toml", &main), ("rules.toml", &rules(10_000_000))]),
-        &["rules.toml:1:1: error: the file is larger than 4194304 bytes"],
+        &said_of(&[("main.toml", &main), ("rules.toml", &ten)]),
+        &[
+            &format!(
+                "rules.toml:{line}:{column}: error: the file is larger than 4194304 bytes: here they end\n"
+            ),
+            &format!("{behind}\n"),
+            "help: divide it into several files, or join rules",
+        ],
     );
     let wrong = rules(1_000_000).replace("\"stop\"", "\"stpo\"");
     says(
         &said_of(&[("main.toml", &main), ("rules.toml", &wrong)]),
         &["rules.toml:6:11: error: 'stpo' is not an action", "more mistakes, which are not shown"],
     );
+}
+
+#[test]
+fn the_limit_holds_for_all_files_together_and_the_place_where_it_is_passed_is_shown() {
+    let line = format!("# {}\n", "x".repeat(97));
+    let file = line.repeat(20_000);
+    let main =
+        format!("{MAIN}[policy]\nfiles = [\"rules/*.toml\"]\n# {}\n", "x".repeat(300 - MAIN.len() - 37));
+    assert_eq!(main.len(), 300);
+    let names: Vec<String> = (1..=5).map(|at| format!("rules/{at}.toml")).collect();
+    let mut files = vec![("main.toml", main.as_str())];
+    files.extend(names.iter().map(|name| (name.as_str(), file.as_str())));
+    // 8,388,608 bytes, of which 300 are the main file's and two million each of the first four.
+    says(
+        &said_of(&files),
+        &[
+            "rules/5.toml:3884:9: error: all files together are larger than 8388608 bytes: here they end",
+            "\n3884 | # xxx",
+            "help: join rules: one rule takes lists of queues and of values",
+        ],
+    );
+    let rules = |numbers: std::ops::Range<u32>| -> String {
+        numbers.map(|at| format!("[[rule]]\nname = \"r{at}\"\naction = \"stop\"\n")).collect()
+    };
+    let main = format!("{MAIN}[policy]\nfiles = [\"rules/*.toml\"]\n{}", rules(0..1));
+    says(
+        &said_of(&[
+            ("main.toml", &main),
+            ("rules/a.toml", &rules(1..10_000)),
+            ("rules/b.toml", &rules(10_000..21_000)),
+        ]),
+        &["rules/b.toml:30001:", "error: more than 20000 rules, all files together: this one is too many"],
+    );
+}
+
+#[test]
+fn a_file_that_is_no_text_is_pointed_at_and_nothing_of_it_reaches_the_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("main.toml"), b"# \x1b[31m\n# caf\xe9\n").expect("a file");
+    let command = Command::new(env!("CARGO_BIN_EXE_recwarden"))
+        .args(["check", "--config", "main.toml"])
+        .current_dir(folder.path())
+        .env_clear()
+        .output();
+    let output = command.expect("the program runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    says(&text, &["main.toml:2:6: error: the file is not UTF-8: see its byte 14", "help: save it as UTF-8"]);
+    assert!(!text.contains('\u{1b}'), "{text}");
 }
 
 #[test]
@@ -229,4 +288,32 @@ fn a_test_that_names_a_file_that_is_not_there_is_pointed_at() {
         let found = said_of(&[("main.toml", &text), ("secret", "s")]);
         says(&found, &["main.toml:7:21: error: ", said]);
     }
+}
+
+#[test]
+fn mistakes_in_rules_hide_none_in_tests_and_all_stand_in_the_order_of_the_files() {
+    let main = format!(
+        "{MAIN}[policy]\nfiles = [\"rules/*.toml\"]\n[[test]]\nname = \"a\"\nsteps = [{{ expct = \"stop\" }}]\n"
+    );
+    let first = "[[test]]\nname = \"b\"\ngiven = { queu = \"Payments\" }\nsteps = [{ event = \"gone.json\", expect = \"stop\" }]\n\
+                 [[rule]]\nname = \"card\"\nactoin = \"stop\"\n\
+                 [[test]]\nname = \"a\"\nsteps = [{ expect = \"stop\", rule = \"card\" }]\n";
+    let second = "[[rule]]\nname = \"flagged\"\nflagged = \"yes\"\naction = \"stop\"\n";
+    let found = said_of(&[("main.toml", &main), ("rules/1.toml", first), ("rules/2.toml", second)]);
+    let told: Vec<&str> = found.lines().filter(|line| line.contains(": error: ")).collect();
+    let expected = [
+        "main.toml:4:18: error: a secret does not belong into this file",
+        "main.toml:9:12: error: unknown key 'expct' in [[steps]]",
+        "rules/1.toml:3:11: error: unknown key 'queu' in [given]",
+        "rules/1.toml:4:21: error: rules/gone.json cannot be opened: No such file or directory",
+        "rules/1.toml:5:1: error: a rule without an action",
+        "rules/1.toml:7:1: error: unknown key 'actoin' in [[rule]]",
+        "rules/1.toml:9:9: error: a second test is called 'a'",
+        "rules/2.toml:3:12: error: 'flagged' must be true or false",
+    ];
+    for (line, expected) in told.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{expected}:\n{found}");
+    }
+    assert_eq!(told.len(), expected.len(), "{found}");
+    says(&found, &["recwarden: the configuration is invalid (8 mistakes)"]);
 }

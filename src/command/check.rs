@@ -32,7 +32,7 @@ pub struct Options {
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     let credentials = if options.online { Credentials::Needed } else { Credentials::Unneeded };
     let source = Source { path: options.config.clone(), environment: environment()?, credentials };
-    let loaded = source.load().map_err(Failure::Configuration)?;
+    let loaded = source.read().map_err(|refused| Failure::Configuration(refused.with_tests()))?;
     for warning in &loaded.warnings {
         writeln!(out, "{warning}")?;
     }

@@ -67,7 +67,7 @@ impl Results<'_> {
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     let credentials = Credentials::Unneeded;
     let source = Source { path: options.config.clone(), environment: environment()?, credentials };
-    let loaded = source.load().map_err(Failure::Configuration)?;
+    let loaded = source.read().map_err(|refused| Failure::Configuration(refused.with_tests()))?;
     let chosen = |name: &str| options.tests.is_empty() || options.tests.iter().any(|one| name.contains(one));
     let suite = suite::collect(&loaded, chosen).map_err(Failure::Tests)?;
     let policy = if options.enforcing { loaded.policy.enforcing() } else { loaded.policy };

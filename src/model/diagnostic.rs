@@ -31,10 +31,10 @@ impl Excerpt {
     /// Of a line, with `lead` characters in front of a place of `width` characters.
     pub fn new(line: &str, lead: usize, width: usize) -> Self {
         if line.len() <= SHOWN {
-            return Self { line: line.to_owned(), lead, width };
+            return Self { line: line.chars().map(harmless).collect(), lead, width };
         }
         let skipped = if lead < SHOWN * 3 / 4 { 0 } else { lead - SHOWN / 2 };
-        let shown: String = line.chars().skip(skipped).take(SHOWN).collect();
+        let shown: String = line.chars().skip(skipped).take(SHOWN).map(harmless).collect();
         let rest = line.chars().nth(skipped + SHOWN).is_some();
         let dots = if skipped > 0 { "..." } else { "" };
         let lead = lead - skipped + dots.len();
@@ -44,6 +44,11 @@ impl Excerpt {
             width: width.min((SHOWN + dots.len()).saturating_sub(lead)),
         }
     }
+}
+
+/// What a terminal would obey is not shown as it is.
+fn harmless(c: char) -> char {
+    if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }
 }
 
 /// One mistake, with its place. It prints as `FILE:LINE:COLUMN: error: ...`, then the source line with a
@@ -126,5 +131,11 @@ mod tests {
         assert_eq!(shown, "here");
         assert!(excerpt.line.len() <= SHOWN + 6, "{}", excerpt.line);
         assert_eq!(Excerpt::new(&line, 10, 1990).width, SHOWN - 10);
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_handed_on() {
+        assert_eq!(Excerpt::new("a\t\u{1b}[31mb", 0, 1).line, "a\t\u{fffd}[31mb");
+        assert!(!Excerpt::new(&"\u{1b}".repeat(1000), 500, 1).line.contains('\u{1b}'));
     }
 }

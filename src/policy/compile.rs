@@ -1,5 +1,7 @@
 //! Rules as written to rules as meant, or all mistakes with their places.
 
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use globset::{Glob, GlobMatcher};
@@ -16,16 +18,24 @@ use crate::policy::rule::{OnRelease, Terms};
 
 /// The longest name of a rule: it stands in every record.
 const LONGEST_NAME: usize = 100;
+/// The most rules, of all files: as many again as a large policy has, and still read in seconds.
+const MOST_RULES: usize = 20_000;
 
 /// Collects the rules of several files into one policy.
 #[derive(Debug, Default)]
 pub struct Compiler {
     default: Wish,
     rules: Vec<Candidate>,
-    names: std::collections::BTreeMap<String, String>,
+    /// How many rules were added, those with mistakes too.
+    written: usize,
+    names: BTreeMap<String, String>,
     hash: Sha256,
     queue_patterns: Vec<PlacedName>,
+    globs: Globs,
 }
+
+/// The globs that rules have used so far: many rules share the few of a centre, and each takes its time and room.
+type Globs = BTreeMap<String, GlobMatcher>;
 
 /// A name that stands for something on the platform, and where it is written: for `check --online`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +71,17 @@ impl Compiler {
     /// Adds rules that were read from a document; mistakes are noted there.
     pub fn add_rules(&mut self, document: &mut Document, rules: Vec<WrittenRule>) {
         for rule in rules {
-            self.add(document, rule);
+            match self.written.cmp(&MOST_RULES) {
+                Ordering::Less => self.add(document, rule),
+                Ordering::Equal => {
+                    let message =
+                        format!("more than {MOST_RULES} rules, all files together: this one is too many");
+                    let help = "join rules: one rule takes lists of queues and of values".to_owned();
+                    document.mistake(rule.place, message, Some(help));
+                }
+                Ordering::Greater => return,
+            }
+            self.written += 1;
         }
     }
 
@@ -70,15 +90,15 @@ impl Compiler {
             self.check_name(document, name);
         }
         let when = rule.when.as_ref().and_then(|when| condition(document, when));
-        let queue = rule
-            .queue
-            .as_ref()
-            .map(|texts| texts.iter().filter_map(|one| pattern(document, one)).collect::<Vec<Pattern>>());
+        let globs = &mut self.globs;
+        let queue = rule.queue.as_ref().map(|texts| {
+            texts.iter().filter_map(|one| pattern(document, globs, one)).collect::<Vec<Pattern>>()
+        });
         let attributes = rule
             .attributes
             .iter()
             .map(|((key, _), values)| {
-                (key.clone(), values.iter().filter_map(|one| pattern(document, one)).collect())
+                (key.clone(), values.iter().filter_map(|one| pattern(document, globs, one)).collect())
             })
             .collect();
         self.note_queues(document, &rule);
@@ -211,12 +231,18 @@ fn warn_of_attributes(document: &mut Document, rule: &WrittenRule) {
     }
 }
 
-fn pattern(document: &mut Document, (text, place): &file::Placed) -> Option<Pattern> {
+fn pattern(document: &mut Document, globs: &mut Globs, (text, place): &file::Placed) -> Option<Pattern> {
     if !text.contains(['*', '?', '[', '{', '\\']) {
         return Some(Pattern::Exact(text.clone()));
     }
+    if let Some(known) = globs.get(text) {
+        return Some(Pattern::Glob(known.clone()));
+    }
     match glob(text) {
-        Ok(matcher) => Some(Pattern::Glob(matcher)),
+        Ok(matcher) => {
+            globs.insert(text.clone(), matcher.clone());
+            Some(Pattern::Glob(matcher))
+        }
         Err(error) => {
             let help = "write * for any text, ? for one character, [ab] for one of these".to_owned();
             document.mistake(place.clone(), format!("'{text}' is not a glob: {}", error.kind()), Some(help));

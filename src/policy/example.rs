@@ -5,7 +5,7 @@
 
 mod scene;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -136,27 +136,31 @@ pub(crate) fn document(text: &str) -> Document {
     document
 }
 
-/// What is wrong with tests as a whole: rules that do not exist, and names given twice.
-pub fn check(examples: &[Example], policy: &Policy) -> Vec<Diagnostic> {
-    let rules = || policy.terms().iter().map(|one| one.name.as_str());
+/// Names that are given to several tests.
+pub fn named_twice<'e>(examples: impl Iterator<Item = &'e Example>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut names: BTreeMap<&str, &Diagnostic> = BTreeMap::new();
-    for example in examples {
-        let Pointed { text, place } = &example.name;
+    for Example { name: Pointed { text, place }, .. } in examples {
         if let Some(first) = names.insert(text, place) {
             let help = format!("the first one is at {}:{}:{}", first.file, first.line, first.column);
             let message = format!("a second test is called '{text}'");
             found.push(Diagnostic { message, help: Some(help), ..place.clone() });
         }
-        for named in example.steps.iter().flat_map(|step| [&step.rule, &step.would]).flatten() {
-            let known =
-                [DIRECTIVE, DEFAULT].contains(&named.text.as_str()) || rules().any(|one| one == named.text);
-            if !known {
-                let near = nearest(&named.text, rules().chain([DIRECTIVE, DEFAULT]));
-                let help = near.map(|near| format!("did you mean '{near}'?"));
-                let message = format!("there is no rule '{}'", named.text);
-                found.push(Diagnostic { message, help, ..named.place.clone() });
-            }
+    }
+    found
+}
+
+/// Rules that tests name and that do not exist.
+pub fn unknown_rules<'e>(examples: impl Iterator<Item = &'e Example>, policy: &Policy) -> Vec<Diagnostic> {
+    let rules: BTreeSet<&str> = policy.terms().iter().map(|one| one.name.as_str()).collect();
+    let known = || rules.iter().copied().chain([DIRECTIVE, DEFAULT]);
+    let mut found = Vec::new();
+    for named in examples.flat_map(|one| &one.steps).flat_map(|step| [&step.rule, &step.would]).flatten() {
+        let name = named.text.as_str();
+        if !rules.contains(name) && ![DIRECTIVE, DEFAULT].contains(&name) {
+            let help = nearest(name, known()).map(|near| format!("did you mean '{near}'?"));
+            let message = format!("there is no rule '{name}'");
+            found.push(Diagnostic { message, help, ..named.place.clone() });
         }
     }
     found
@@ -382,8 +386,9 @@ mod tests {
         let text = "[[test]]\nname = 'a'\nsteps = [{ expect = 'stop', rule = 'cart' }, { expect = 'leave', rule = 'default' }]\n\
                     [[test]]\nname = 'a'\nsteps = [{ expect = 'leave' }]\n";
         let (examples, _) = read("t", text);
-        let found: Vec<String> =
-            check(&examples, &compiler.finish()).iter().map(ToString::to_string).collect();
+        let mut found = unknown_rules(examples.iter(), &compiler.finish());
+        found.extend(named_twice(examples.iter()));
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(
             found[0].starts_with("t:3:37: error: there is no rule 'cart'") && found[0].ends_with("'card'?"),

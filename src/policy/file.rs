@@ -15,6 +15,8 @@ pub type Placed = (String, Range<usize>);
 /// One rule as written.
 #[derive(Clone, Debug)]
 pub struct WrittenRule {
+    /// Where it stands.
+    pub place: Range<usize>,
     /// Its name, and where that stands; none where that was a mistake.
     pub name: Option<Placed>,
     /// Queue names, globs or ids.
@@ -108,13 +110,11 @@ fn rule(table: &mut Table<'_, '_>) -> Option<WrittenRule> {
     }
     if action.is_none() && table.raw("action").is_none() {
         let message = "a rule without an action";
-        table.document().mistake(
-            whole,
-            message,
-            Some("write action = \"stop\" or action = \"start\"".into()),
-        );
+        let help = Some("write action = \"stop\" or action = \"start\"".into());
+        table.document().mistake(whole.clone(), message, help);
     }
     Some(WrittenRule {
+        place: whole,
         name,
         queue,
         attributes,

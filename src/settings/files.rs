@@ -10,10 +10,12 @@ use globset::{GlobBuilder, GlobMatcher};
 use crate::model::document::{Diagnostic, Document};
 use crate::policy::file;
 
-/// The largest file in bytes: some ten thousand rules, read in a second or two.
-const LARGEST_FILE: u64 = 4 * 1024 * 1024;
-/// The largest configuration in bytes, all files together.
-const LARGEST_IN_ALL: usize = 16 * 1024 * 1024;
+/// The largest file in bytes: some ten thousand rules.
+const LARGEST_FILE: usize = 4 * 1024 * 1024;
+/// The largest configuration in bytes, all files together: ten thousand rules with their tests.
+const LARGEST_IN_ALL: usize = 8 * 1024 * 1024;
+/// Bytes that are read behind the largest file's end, so that the line in which it ends can be shown.
+const BEHIND: usize = 4 * 1024;
 /// The most files.
 const MOST_FILES: usize = 1_000;
 
@@ -23,25 +25,26 @@ pub(super) enum Unusable {
     /// It is not there, or no file at all.
     Missing(String),
     /// It is there.
-    Unfit(String, &'static str),
+    Unfit(Box<Diagnostic>),
 }
 
 impl Unusable {
     /// What happened.
     pub(super) fn why(self) -> String {
         match self {
-            Self::Missing(why) | Self::Unfit(why, _) => why,
+            Self::Missing(why) => why,
+            Self::Unfit(found) => found.message,
         }
     }
 
     /// The same of the file of this name, with what to do.
     pub(super) fn told(self, name: &str, if_missing: Option<&str>) -> Diagnostic {
-        let help = match &self {
-            Self::Missing(_) => if_missing,
-            Self::Unfit(_, help) => Some(*help),
-        };
-        let help = help.map(str::to_owned);
-        Diagnostic { help, ..Diagnostic::of_file(name, self.why()) }
+        match self {
+            Self::Missing(why) => {
+                Diagnostic { help: if_missing.map(str::to_owned), ..Diagnostic::of_file(name, why) }
+            }
+            Self::Unfit(found) => *found,
+        }
     }
 }
 
@@ -50,25 +53,40 @@ impl Unusable {
 /// # Errors
 /// Why it cannot be used.
 pub(super) fn text(path: &Path) -> Result<String, Unusable> {
+    let name = path.display().to_string();
     let read = |error: std::io::Error| {
         let why = format!("the file cannot be read: {error}");
         if error.kind() == ErrorKind::PermissionDenied {
-            Unusable::Unfit(why, "let the user that recwarden runs as read it")
+            let help = Some("let the user that recwarden runs as read it".to_owned());
+            Unusable::Unfit(Box::new(Diagnostic { help, ..Diagnostic::of_file(&name, why) }))
         } else {
             Unusable::Missing(why)
         }
     };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(read)?;
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(read)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        let why = format!("the file is larger than {LARGEST_FILE} bytes");
-        return Err(Unusable::Unfit(why, "divide it, or join its rules"));
+    file.take((LARGEST_FILE + BEHIND) as u64).read_to_end(&mut bytes).map_err(read)?;
+    if bytes.len() > LARGEST_FILE {
+        let why = format!("the file is larger than {LARGEST_FILE} bytes: here they end");
+        return Err(Unusable::Unfit(Box::new(at(&name, &bytes, LARGEST_FILE, why, DIVIDE))));
     }
     String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to() + 1;
-        Unusable::Unfit(format!("the file is not UTF-8: see its byte {at}"), "save it as UTF-8")
+        let place = error.utf8_error().valid_up_to();
+        let why = format!("the file is not UTF-8: see its byte {}", place + 1);
+        Unusable::Unfit(Box::new(at(&name, error.as_bytes(), place, why, "save it as UTF-8")))
     })
+}
+
+const DIVIDE: &str =
+    "divide it into several files, or join rules: one rule takes lists of queues and of values";
+const JOIN: &str = "join rules: one rule takes lists of queues and of values";
+
+/// A mistake at a byte of a text that may be none.
+fn at(name: &str, bytes: &[u8], place: usize, message: String, help: &str) -> Diagnostic {
+    let before = String::from_utf8_lossy(&bytes[..place]).len();
+    let document = Document::new(name, String::from_utf8_lossy(bytes));
+    let help = Some(help.to_owned());
+    Diagnostic { message, help, ..document.pointer(before..before) }
 }
 
 /// The same, of a file that has to be one: a pipe that a glob matches would be waited for.
@@ -90,13 +108,15 @@ pub(super) fn texts(
         let name = path.display().to_string();
         match text_of_rules(&path) {
             Ok(text) => {
-                size += text.len();
-                if size > LARGEST_IN_ALL {
-                    let message =
-                        format!("the configuration is larger than {LARGEST_IN_ALL} bytes from here on");
-                    found.push(Diagnostic::of_file(name, message));
+                let room = LARGEST_IN_ALL.saturating_sub(size);
+                if text.len() > room {
+                    let message = format!(
+                        "all files together are larger than {LARGEST_IN_ALL} bytes: here they end, and no more is read"
+                    );
+                    found.push(at(&name, text.as_bytes(), room, message, JOIN));
                     break;
                 }
+                size += text.len();
                 texts.push((path, text));
             }
             Err(unusable) => found.push(unusable.told(&name, None)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Loaded;
+use super::{Loaded, PolicyFile, in_order};
 use crate::io::events::EventFiles;
 use crate::model::document::Diagnostic;
 use crate::policy::example::{self, Example, Pointed};
@@ -33,43 +33,71 @@ pub fn mistakes(loaded: &Loaded) -> Vec<Diagnostic> {
     collect(loaded, |_| true).err().unwrap_or_default()
 }
 
+/// What shows to be wrong with tests before the rules are known.
+pub(super) fn mistakes_of_form(files: &[PolicyFile]) -> Vec<Diagnostic> {
+    let mut written = Written::of(files);
+    written.found.extend(example::named_twice(written.examples.iter().map(|(_, one)| one)));
+    for (folder, example) in written.examples {
+        events(&folder, &example, &mut written.found);
+    }
+    written.found
+}
+
 /// The tests whose names are chosen.
 ///
 /// # Errors
 /// Every mistake in any test, and every event that cannot be read of those chosen.
 pub fn collect(loaded: &Loaded, chosen: impl Fn(&str) -> bool) -> Result<Suite, Vec<Diagnostic>> {
-    let (mut examples, mut found) = (Vec::new(), Vec::new());
-    for file in &loaded.files {
-        let (read, mistakes) = example::read(&file.path.display().to_string(), &file.text);
-        let folder = file.path.parent().map(Path::to_path_buf).unwrap_or_default();
-        examples.extend(read.into_iter().map(|one| (folder.clone(), one)));
-        found.extend(mistakes);
-    }
-    let all: Vec<Example> = examples.iter().map(|(_, one)| one.clone()).collect();
-    found.extend(example::check(&all, &loaded.policy));
+    let Written { examples, mut found } = Written::of(&loaded.files);
+    let all = || examples.iter().map(|(_, one)| one);
+    found.extend(example::named_twice(all()));
+    found.extend(example::unknown_rules(all(), &loaded.policy));
     let total = examples.len();
     let mut tests = Vec::new();
     for (folder, example) in examples.into_iter().filter(|(_, one)| chosen(&one.name.text)) {
-        let mut events = BTreeMap::new();
-        for (number, step) in example.steps.iter().enumerate() {
-            match step.event.as_ref().map(|event| (event, the_event(&folder.join(&event.text)))) {
-                Some((_, Ok(event))) => {
-                    events.insert(number, event);
-                }
-                Some((Pointed { place, .. }, Err(message))) => {
-                    let help = Some("a file is named relative to the one that holds the test".to_owned());
-                    found.push(Diagnostic { message, help, ..place.clone() });
-                }
-                None => {}
-            }
-        }
+        let events = events(&folder, &example, &mut found);
         tests.push(Test { example, events });
     }
     let filtered = total - tests.len();
-    found.sort_by(|one, other| {
-        (&one.file, one.line, one.column).cmp(&(&other.file, other.line, other.column))
-    });
+    if let Some(main) = loaded.files.first() {
+        in_order(&main.path, &mut found);
+    }
     if found.is_empty() { Ok(Suite { tests, filtered }) } else { Err(found) }
+}
+
+/// Tests as they are written, each with the folder of its file.
+struct Written {
+    examples: Vec<(PathBuf, Example)>,
+    found: Vec<Diagnostic>,
+}
+
+impl Written {
+    fn of(files: &[PolicyFile]) -> Self {
+        let (mut examples, mut found) = (Vec::new(), Vec::new());
+        for file in files {
+            let (read, mistakes) = example::read(&file.path.display().to_string(), &file.text);
+            let folder = file.path.parent().map(Path::to_path_buf).unwrap_or_default();
+            examples.extend(read.into_iter().map(|one| (folder.clone(), one)));
+            found.extend(mistakes);
+        }
+        Self { examples, found }
+    }
+}
+
+/// The events that the steps of a test name, by the number of the step.
+fn events(folder: &Path, example: &Example, found: &mut Vec<Diagnostic>) -> BTreeMap<usize, Event> {
+    let mut events = BTreeMap::new();
+    for (number, step) in example.steps.iter().enumerate() {
+        let Some(Pointed { text, place }) = &step.event else { continue };
+        match the_event(&folder.join(text)) {
+            Ok(event) => drop(events.insert(number, event)),
+            Err(message) => {
+                let help = Some("a file is named relative to the one that holds the test".to_owned());
+                found.push(Diagnostic { message, help, ..place.clone() });
+            }
+        }
+    }
+    events
 }
 
 /// The one conversation event in a file.

@@ -30,7 +30,7 @@ impl Source {
     /// whether they exist or not. Where the main file is no TOML, it alone.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut all = vec![self.path.clone()];
-        let Ok(text) = std::fs::read_to_string(&self.path) else { return all };
+        let Ok(text) = files::text(&self.path) else { return all };
         let mut document = Document::new(self.path.display().to_string(), text.as_str());
         let globs = document.read(|root| {
             root.accept_all();

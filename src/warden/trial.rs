@@ -346,7 +346,7 @@ mode = "observe"
         let policy = compiler.finish();
         let (examples, found) = example::read("tests.toml", tests);
         assert_eq!((examples.len(), &found), (1, &Vec::new()));
-        assert_eq!(example::check(&examples, &policy), []);
+        assert_eq!(example::unknown_rules(examples.iter(), &policy), []);
         let ground = Ground { policy: &policy, means: Means::default(), directive_priority: 1000 };
         run(&examples[0], events, ground)
     }

@@ -9,18 +9,30 @@ const SECRETS: [&str; 2] = ["secret", "password"];
 /// The line, cut off behind the first key that names a secret.
 pub(super) fn without_secrets(line: &str) -> Cow<'_, str> {
     let small = line.to_ascii_lowercase();
-    let ends = SECRETS.iter().flat_map(|word| small.match_indices(word).map(|(at, word)| at + word.len()));
-    let values = ends.filter_map(|end| {
-        let rest = &small[end..];
-        let key = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')?;
-        let behind = rest[key..].trim_start_matches(['"', '\'', ' ', '\t']);
-        let is_value = behind.starts_with('=') && !rest[..key].ends_with("_file");
-        is_value.then(|| small.len() - behind.len() + 1)
-    });
-    match values.min() {
+    let value = SECRETS.iter().filter_map(|word| value_behind(&small, word)).min();
+    match value {
         Some(value) => Cow::Owned(format!("{} (not shown)", &line[..value])),
         None => Cow::Borrowed(line),
     }
+}
+
+/// Where the value begins that stands behind the first key with this word in it.
+fn value_behind(line: &str, word: &str) -> Option<usize> {
+    // The key that a match stands in is looked at once, however often the word stands in it.
+    let mut looked = 0;
+    line.match_indices(word).find_map(|(at, word)| {
+        let end = at + word.len();
+        if end <= looked {
+            return None;
+        }
+        let rest = &line[end..];
+        let key =
+            rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(rest.len());
+        looked = end + key;
+        let behind = rest[key..].trim_start_matches(['"', '\'', ' ', '\t']);
+        let is_value = behind.starts_with('=') && !rest[..key].ends_with("_file");
+        is_value.then(|| line.len() - behind.len() + 1)
+    })
 }
 
 #[cfg(test)]
@@ -37,6 +49,7 @@ mod tests {
             ("client_secret_file = \"client-secret\"", "client_secret_file = \"client-secret\""),
             ("description = \"keeps a secret\"", "description = \"keeps a secret\""),
             ("secret", "secret"),
+            ("secret secretsecret = 1", "secret secretsecret = (not shown)"),
         ] {
             assert_eq!(without_secrets(line), shown);
         }
