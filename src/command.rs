@@ -9,6 +9,7 @@ pub mod doors;
 pub mod drill;
 pub mod explain;
 pub mod man;
+mod output;
 pub mod replay;
 pub mod run;
 pub mod schema;
@@ -28,6 +29,7 @@ use crate::io::token::chain;
 use crate::model::document::Diagnostic;
 use crate::model::recording::Action;
 use control::Wanted;
+use output::{Output, WhenUnread};
 use run::LogFormat;
 
 /// Where the configuration is looked for.
@@ -106,6 +108,8 @@ pub enum Failure {
     Failed(String),
     /// It was called wrongly: 2.
     Usage(String),
+    /// Nobody reads what it prints any more, and that is all there is to it: 0.
+    Unread,
 }
 
 impl Failure {
@@ -120,6 +124,7 @@ impl Failure {
             Self::Configuration(_) | Self::Warned(_) => EXIT_CONFIGURATION,
             Self::Failed(_) | Self::Tests(_) => 1,
             Self::Usage(_) => 2,
+            Self::Unread => 0,
         }
     }
 }
@@ -128,6 +133,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(message) | Self::Usage(message) => write!(f, "recwarden: {message}"),
+            Self::Unread => write!(f, "recwarden: nobody reads the output any more"),
             Self::Warned(count) => {
                 let s = if *count == 1 { "" } else { "s" };
                 write!(
@@ -155,13 +161,46 @@ impl fmt::Display for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::Unread;
+        }
         Self::Failed(format!("the output cannot be written: {error}"))
+    }
+}
+
+impl Command {
+    /// A command that says something by its exit code says it to the shell, read or not.
+    fn when_unread(&self) -> WhenUnread {
+        match self {
+            Self::Demo(_) | Self::Simulate(_) => WhenUnread::End,
+            Self::Replay(options) if !options.is_gate() => WhenUnread::End,
+            Self::Drill(options) if options.at_most.is_none() => WhenUnread::End,
+            Self::Audit(options) if options.what.is_for_reading() => WhenUnread::End,
+            Self::Replay(_)
+            | Self::Drill(_)
+            | Self::Audit(_)
+            | Self::Run(_)
+            | Self::Check(_)
+            | Self::Test(_)
+            | Self::Capture(_)
+            | Self::Explain(_)
+            | Self::Start(_)
+            | Self::Stop(_)
+            | Self::Status(_)
+            | Self::Control(_)
+            | Self::Schema(_)
+            | Self::Man(_)
+            | Self::Completions { .. } => WhenUnread::GoOn,
+        }
     }
 }
 
 /// Reads the command line and runs what it says.
 pub fn main(out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let out: &mut dyn Write = &mut Output::new(out, command.when_unread());
+    let complaints: &mut dyn Write = &mut Output::new(complaints, WhenUnread::GoOn);
+    let done = match command {
         Command::Demo(options) => demo::run(&options, out),
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::run(&options, out),
@@ -186,7 +225,7 @@ pub fn main(out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
         }
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) | Err(Failure::Unread) => ExitCode::SUCCESS,
         Err(failure) => {
             // Where even this cannot be written, the exit code still tells.
             writeln!(complaints, "{failure}").ok();

@@ -16,7 +16,7 @@ pub use watch::Sight;
 
 pub use read::bytes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use globset::Glob;
 use crate::audit::redact::Pattern;
 use crate::http;
 use crate::io::token::Secret;
-use crate::model::document::{Diagnostic, Document, Severity, Table, nearest};
+use crate::model::document::{Diagnostic, Document, Severity, Table, instead};
 use crate::model::ids::QueueId;
 use crate::policy::analysis::Candidate;
 use crate::policy::compile::{Compiler, PlacedName};
@@ -302,21 +302,10 @@ pub fn unknown_queue(named: &PlacedName, queues: &BTreeMap<QueueId, String>) -> 
     (!known && !queues.is_empty()).then(|| unknown(named, "queue", queues.values()))
 }
 
-/// Names that are shown where none is near.
-const NAMES_SHOWN: usize = 10;
-
 /// A name that is none of the known, with the nearest, or some.
 pub fn unknown<'n>(named: &PlacedName, what: &str, known: impl Iterator<Item = &'n String>) -> Diagnostic {
     let text = &named.text;
-    let known: BTreeSet<&str> = known.map(String::as_str).collect();
-    let help = match nearest(text, known.iter().copied()) {
-        Some(near) => format!("did you mean '{near}'?"),
-        None => {
-            let some: Vec<&str> = known.iter().copied().take(NAMES_SHOWN).collect();
-            let more = if known.len() > some.len() { ", ..." } else { "" };
-            format!("there are: {}{more}", some.join(", "))
-        }
-    };
+    let help = instead(text, known.map(String::as_str));
     let message = format!("there is no {what} '{text}' on the platform");
-    Diagnostic { message, help: Some(help), ..named.place.clone() }
+    Diagnostic { message, help, ..named.place.clone() }
 }

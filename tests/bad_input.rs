@@ -114,6 +114,42 @@ fn a_configuration_that_is_not_there_or_no_toml_is_78() {
     refused(folder("a = [").path(), &["run"], INVALID, &["recwarden.toml:1:", "error: not TOML"]);
 }
 
+#[test]
+fn two_doors_at_one_port_are_told_before_anything_opens() {
+    let secret = "secret_file = \"secret\"\n";
+    for (http, webhook, place, help) in [
+        ("127.0.0.1:9000", "127.0.0.1:9000", ":6:11", "http.listen is at recwarden.toml:4:11"),
+        ("0.0.0.0:9000", "127.0.0.1:9000", ":6:11", "http.listen is at recwarden.toml:4:11"),
+        ("127.0.0.1:9000", "[::]:9000", ":6:11", "http.listen is at recwarden.toml:4:11"),
+        ("", "127.0.0.1:8844", ":5:11", "http.listen is 127.0.0.1:8844 where it is not written"),
+        ("127.0.0.1:8845", "", ":4:11", "webhook.listen is 127.0.0.1:8845 where it is not written"),
+    ] {
+        let listen = |address: &str| {
+            if address.is_empty() { String::new() } else { format!("listen = \"{address}\"\n") }
+        };
+        let text = format!("{NOWHERE}[http]\n{}[webhook]\n{}{secret}", listen(http), listen(webhook));
+        let folder = folder(&text);
+        for command in ["check", "run"] {
+            refused(
+                folder.path(),
+                &[command],
+                INVALID,
+                &[&format!("recwarden.toml{place}: error: webhook.listen"), "cannot both have port", help],
+            );
+        }
+    }
+    for (http, webhook) in [
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("127.0.0.1:9000", "127.0.0.2:9000"),
+        ("127.0.0.1:9000", "127.0.0.1:9001"),
+    ] {
+        let folder =
+            folder(&format!("[http]\nlisten = \"{http}\"\n[webhook]\nlisten = \"{webhook}\"\n{secret}"));
+        let output = recwarden(folder.path(), &["check", "--config", "recwarden.toml"], &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+}
+
 fn quiet() -> Simulator {
     Simulator::start(&["--calls", "1"])
 }
@@ -447,5 +483,64 @@ fn every_command_says_what_it_does_with_examples() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = recwarden(folder.path(), &["completions", shell], &[]);
         assert!(output.status.success() && said(&output).contains("recwarden"), "{shell}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure_and_changes_no_exit_code() {
+    let rules = "[[rule]]\nname = \"card\"\nattribute = { pci = \"on\" }\naction = \"stop\"\n\
+                 [[test]]\nname = \"wrong\"\nsteps = [{ expect = \"stop\" }]\n\
+                 [[test]]\nname = \"right\"\nsteps = [{ expect = \"leave\" }]\n";
+    let folder = folder(rules);
+    let call = r#"{"id":"5c5a3b1e-8f0d-4a5e-9d5c-1f2e3d4c5b6a","recordingState":"active","participants":[
+        {"id":"c","purpose":"customer","state":"connected","attributes":{"pci":"on"}}]}"#;
+    std::fs::write(folder.path().join("call.json"), call).expect("written");
+    std::fs::write(folder.path().join("none.toml"), "").expect("written");
+    std::fs::write(folder.path().join("audit-2026-01-05-1.jsonl"), "{\"kind\":\"alert\"}\n")
+        .expect("written");
+    let failed = "recwarden: 1 of 2 rule tests failed\n";
+    let changed = "recwarden: 1 of 1 conversations change (100.00 %), and --max-change allows 0.00 %\n";
+    let broken = "recwarden: the log does not verify: 2 findings\n";
+    for (arguments, code, said) in [
+        ("check", 0, ""),
+        ("test right", 0, ""),
+        ("test", 1, failed),
+        ("test --format junit", 1, failed),
+        ("test --format json", 1, failed),
+        ("explain call.json", 0, ""),
+        ("replay call.json", 0, ""),
+        ("replay call.json --against none.toml", 0, ""),
+        ("replay call.json --against none.toml --max-change 0%", 1, changed),
+        ("drill --fault none --calls 1", 0, ""),
+        ("audit show --directory .", 0, ""),
+        ("audit tail --follow --directory .", 0, ""),
+        ("audit verify --directory .", 1, broken),
+        ("schema", 0, ""),
+        ("man", 0, ""),
+        ("completions zsh", 0, ""),
+        ("demo", 0, ""),
+        ("--help", 0, ""),
+        ("check --help", 0, ""),
+    ] {
+        let (reader, unread) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = std::process::Command::new(players::PROGRAM);
+        command
+            .args(arguments.split(' '))
+            .current_dir(folder.path())
+            .env_clear()
+            .env("RECWARDEN_CONFIG", "recwarden.toml");
+        let both = unread.try_clone().expect("a pipe");
+        let output = command.stdout(unread).output().expect("it runs");
+        assert_eq!(
+            (output.status.code(), &*String::from_utf8_lossy(&output.stderr)),
+            (Some(code), said),
+            "{arguments}"
+        );
+        if arguments != "demo" {
+            let twice = both.try_clone().expect("a pipe");
+            let status = command.stdout(both).stderr(twice).status().expect("it runs");
+            assert_eq!(status.code(), Some(code), "{arguments}, with both streams unread");
+        }
     }
 }

@@ -122,6 +122,11 @@ fn what_cannot_be_explained_is_told_with_what_to_do() {
     let (code, text) = explain(&folder, &["call.jsonl", "--rule", "carb"]);
     assert_eq!(code, Some(2), "{text}");
     contains(&text, &["the policy has no rule 'carb'; did you mean 'card'?"]);
+    let (code, text) = explain(&folder, &["call.jsonl", "--rule", "re"]);
+    assert_eq!(code, Some(2), "{text}");
+    contains(&text, &["the policy has no rule 're'; did you mean 'refused'?"]);
+    let (_, text) = explain(&folder, &["call.jsonl", "--rule", "pause-while-card-is-read"]);
+    contains(&text, &["no rule 'pause-while-card-is-read'; there are: card, refused"]);
     let (code, text) = explain(&folder, &["nowhere.jsonl"]);
     assert_eq!(code, Some(1), "{text}");
     contains(&text, &["nowhere.jsonl cannot be opened"]);

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::control::{self as by_hand, Format};
 use super::{Failure, environment};
 use crate::http::{control, order};
-use crate::model::document::nearest;
+use crate::model::document::instead;
 use crate::model::ids::ConversationId;
 use crate::model::time::Wall;
 use crate::settings::{Credentials, Loaded, Source};
@@ -144,8 +144,8 @@ fn check_rule(options: &Options, loaded: &Loaded) -> Result<(), Failure> {
     if names().any(|name| name == wanted) {
         return Ok(());
     }
-    let near = nearest(wanted, names()).map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
-    Err(Failure::Usage(format!("the policy has no rule '{wanted}'{near}")))
+    let instead = instead(wanted, names()).map(|one| format!("; {one}")).unwrap_or_default();
+    Err(Failure::Usage(format!("the policy has no rule '{wanted}'{instead}")))
 }
 
 /// What became of asking the daemon.

@@ -55,6 +55,13 @@ pub struct Options {
     pub format: Format,
 }
 
+impl Options {
+    /// Whether it is run for its exit code.
+    pub fn is_gate(&self) -> bool {
+        self.max_change.is_some()
+    }
+}
+
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {

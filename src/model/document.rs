@@ -17,7 +17,7 @@ use crate::model::diagnostic::Excerpt;
 pub use crate::model::diagnostic::{Diagnostic, Severity};
 use crate::model::lookalike;
 use words::did_you_mean;
-pub use words::nearest;
+pub use words::{instead, nearest};
 
 /// The longest line in bytes; one that holds the longest expression or thousands of ids is shorter.
 const LONGEST_LINE: usize = 256 * 1024;

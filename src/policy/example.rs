@@ -12,7 +12,7 @@ use std::time::Duration;
 use toml_span::Value;
 
 use crate::model::conversation::{Direction, Media};
-use crate::model::document::{Diagnostic, Document, Table, nearest};
+use crate::model::document::{Diagnostic, Document, Table, instead};
 use crate::model::recording::{Action, Observed, Wish};
 use crate::policy::decide::Policy;
 use crate::policy::rule::{DEFAULT, DIRECTIVE};
@@ -158,7 +158,7 @@ pub fn unknown_rules<'e>(examples: impl Iterator<Item = &'e Example>, policy: &P
     for named in examples.flat_map(|one| &one.steps).flat_map(|step| [&step.rule, &step.would]).flatten() {
         let name = named.text.as_str();
         if !rules.contains(name) && ![DIRECTIVE, DEFAULT].contains(&name) {
-            let help = nearest(name, known()).map(|near| format!("did you mean '{near}'?"));
+            let help = instead(name, known());
             let message = format!("there is no rule '{name}'");
             found.push(Diagnostic { message, help, ..named.place.clone() });
         }

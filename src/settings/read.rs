@@ -1,5 +1,7 @@
 //! Reads each table of the configuration, with its defaults.
 
+use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +15,10 @@ use crate::warden::sight::{self, WhenBlind};
 use crate::warden::{self, allowance, directory};
 use crate::wire::topic::Topic;
 
+/// Where health, metrics and the page are.
+const HTTP_LISTEN: &str = "127.0.0.1:8844";
+/// Where directives come in, if `[webhook]` is written.
+const WEBHOOK_LISTEN: &str = "127.0.0.1:8845";
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -32,8 +38,9 @@ pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Pat
         root.table("limits", limits).unwrap_or_else(|| (default_allowance(), MINUTE * 15, DEFAULT_MEMORY));
     let (sight, max_changes_per_minute) = root.table("safety", safety).unwrap_or_default();
     let audit = audit(root, source, folder);
-    let http_listen = root.table("http", |table| listen(table, "127.0.0.1:8844"));
-    let webhook = root.table("webhook", |table| webhook(table, source, folder));
+    let http = root.table("http", |table| door(table, HTTP_LISTEN));
+    let http = http.unwrap_or_else(|| Door { listen: HTTP_LISTEN.to_owned(), place: None });
+    let webhook = root.table("webhook", |table| webhook(table, &http, source, folder));
     let alert = root.table("alert", alert).unwrap_or_default();
     let (webhook, directive_priority) = match webhook {
         None => (None, 1000),
@@ -56,7 +63,7 @@ pub(super) fn everything(root: &mut Table<'_, '_>, source: &Source, folder: &Pat
         },
         state_directory: state_directory(source, &audit),
         audit,
-        http_listen: http_listen.unwrap_or_else(|| "127.0.0.1:8844".into()),
+        http_listen: http.listen,
         webhook,
         alert,
         named_queues: Vec::new(),
@@ -75,8 +82,7 @@ fn default_directory() -> directory::Settings {
 
 fn subscribe(table: &mut Table<'_, '_>) -> (directory::Settings, Duration) {
     let defaults = default_directory();
-    let texts =
-        |list: Vec<(String, std::ops::Range<usize>)>| list.into_iter().map(|(text, _)| text).collect();
+    let texts = |list: Vec<(String, Range<usize>)>| list.into_iter().map(|(text, _)| text).collect();
     let queues = table.list("queues");
     for (pattern, place) in queues.iter().flatten() {
         if let Err(error) = globset::Glob::new(pattern) {
@@ -176,9 +182,8 @@ fn audit(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Audit {
         witness: Vec::new(),
     };
     root.table("audit", |table| {
-        let texts = |list: Vec<(String, std::ops::Range<usize>)>| {
-            list.into_iter().map(|(text, _)| text).collect::<Vec<_>>()
-        };
+        let texts =
+            |list: Vec<(String, Range<usize>)>| list.into_iter().map(|(text, _)| text).collect::<Vec<_>>();
         if let Some(directory) = table.string("directory") {
             audit.directory = folder.join(directory);
         }
@@ -271,18 +276,63 @@ pub fn bytes(text: &str) -> Option<u64> {
     bytes.filter(|bytes| *bytes > 0)
 }
 
-fn listen(table: &mut Table<'_, '_>, default: &str) -> String {
-    let Some((text, place)) = table.text("listen") else { return default.to_owned() };
-    if !text.is_empty() && text.parse::<std::net::SocketAddr>().is_err() {
+/// Where something listens, and where that is written, if it is.
+struct Door {
+    listen: String,
+    place: Option<Range<usize>>,
+}
+
+fn door(table: &mut Table<'_, '_>, default: &str) -> Door {
+    let Some((listen, place)) = table.text("listen") else {
+        return Door { listen: default.to_owned(), place: None };
+    };
+    if !listen.is_empty() && listen.parse::<SocketAddr>().is_err() {
         let help = Some("write it as \"127.0.0.1:8844\"".to_owned());
-        table.document().mistake(place, format!("'{text}' is not an address and port"), help);
+        table.document().mistake(place.clone(), format!("'{listen}' is not an address and port"), help);
     }
-    text
+    Door { listen, place: Some(place) }
+}
+
+/// Of two doors at one port only the first would open.
+fn tell_apart(table: &mut Table<'_, '_>, http: &Door, webhook: &Door) {
+    let parsed = |door: &Door| door.listen.parse::<SocketAddr>().ok();
+    let (Some(one), Some(other)) = (parsed(http), parsed(webhook)) else { return };
+    // With port 0 each gets one of its own.
+    if one.port() == 0 || one.port() != other.port() || !(covers(one, other) || covers(other, one)) {
+        return;
+    }
+    let help = match (&http.place, &webhook.place) {
+        (Some(first), Some(_)) => {
+            format!(
+                "choose another port for one of them; http.listen is at {}",
+                table.document().place_text(first.clone())
+            )
+        }
+        (None, _) => format!("choose another port: http.listen is {HTTP_LISTEN} where it is not written"),
+        (_, None) => {
+            format!("choose another port: webhook.listen is {WEBHOOK_LISTEN} where it is not written")
+        }
+    };
+    let place = webhook.place.clone().or_else(|| http.place.clone()).unwrap_or_else(|| table.place());
+    let message =
+        format!("webhook.listen ({other}) and http.listen ({one}) cannot both have port {}", one.port());
+    table.document().mistake(place, message, Some(help));
+}
+
+/// Whether who listens at one address leaves no room at another one of the same port.
+fn covers(one: SocketAddr, other: SocketAddr) -> bool {
+    one.ip() == other.ip() || (one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4()))
 }
 
 /// Where it listens, unless secrets were not asked for, and the priority of directives; none with a mistake noted.
-fn webhook(table: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Option<(Option<Webhook>, i64)> {
-    let listen = listen(table, "127.0.0.1:8845");
+fn webhook(
+    table: &mut Table<'_, '_>,
+    http: &Door,
+    source: &Source,
+    folder: &Path,
+) -> Option<(Option<Webhook>, i64)> {
+    let door = door(table, WEBHOOK_LISTEN);
+    tell_apart(table, http, &door);
     let priority = table.integer("priority", -1_000_000, 1_000_000).unwrap_or(1000);
     let written = table.text("secret_file").map(|(name, place)| (folder.join(name), place));
     let file = written.as_ref().map(|(path, _)| path.as_path());
@@ -296,7 +346,7 @@ fn webhook(table: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Option<
     }
     let found = secrets::find("webhook secret", "webhook-secret", file, &variables, environment);
     match found.and_then(|text| Secret::new(text.expose()).map_err(|error| error.to_string())) {
-        Ok(secret) => Some((Some(Webhook { listen, secret }), priority)),
+        Ok(secret) => Some((Some(Webhook { listen: door.listen, secret }), priority)),
         Err(message) => {
             let whole = table.place();
             let (place, help) = match &written {
