@@ -52,7 +52,7 @@ impl Link {
         let inner = fields.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(inner);
         let body = format!("{{\"seq\":{},\"time\":\"{time}\",{inner},\"prev\":\"{}\"", self.seq, self.prev);
         let hash = hash_of(&body);
-        let line = format!("{body}{HASH_KEY}{hash}\"}}");
+        let line = body + &sealing(&hash);
         self.seq += 1;
         self.prev = hash;
         Ok(line)
@@ -63,9 +63,11 @@ impl Link {
     /// # Errors
     /// What is wrong with it.
     pub fn follow(&mut self, line: &str) -> Result<Sealed, Break> {
-        let body = line.rfind(HASH_KEY).map(|at| &line[..at]).ok_or(Break::NotARecord)?;
+        let (body, end) = line.rfind(HASH_KEY).map(|at| line.split_at(at)).ok_or(Break::NotARecord)?;
         let sealed: Sealed = serde_json::from_str(line).map_err(|_| Break::NotARecord)?;
-        if hash_of(body) != sealed.hash {
+        // What stands behind the hash is in no hash: nothing may.
+        let hash = hash_of(body);
+        if hash != sealed.hash || end != sealing(&hash) {
             return Err(Break::Changed { seq: sealed.seq });
         }
         if sealed.seq != self.seq {
@@ -87,6 +89,11 @@ impl Link {
         let sealed: Sealed = serde_json::from_str(line).map_err(|_| Break::NotARecord)?;
         Ok(Self { seq: sealed.seq, prev: sealed.prev })
     }
+}
+
+/// How a line ends: with the hash of what stands before it.
+fn sealing(hash: &str) -> String {
+    format!("{HASH_KEY}{hash}\"}}")
 }
 
 fn hash_of(body: &str) -> String {
@@ -180,5 +187,19 @@ mod tests {
         let mut forged = Link { seq: 2, prev: NO_HASH.into() };
         assert_eq!(forged.follow(&lines[1]), Err(Break::Unlinked { seq: 2 }));
         assert_eq!(Link::default().follow("{\"torn"), Err(Break::NotARecord));
+    }
+
+    #[test]
+    fn nothing_may_stand_behind_the_hash() {
+        for line in lines() {
+            let open = line.strip_suffix('}').expect("an object");
+            let late = [format!("{open},\"message\":\"forged\"}}"), format!("{open} }}"), format!("{line} ")];
+            for forged in late {
+                let mut link = Link::before(&line).expect("a record");
+                let seq = link.seq;
+                assert_eq!(link.follow(&forged), Err(Break::Changed { seq }), "{forged}");
+                link.follow(&line).expect("the line as it was written");
+            }
+        }
     }
 }
