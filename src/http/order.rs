@@ -167,14 +167,25 @@ impl Fields {
                 "\"action\" is missing: \"start\" or \"stop\", or \"release\": true to end a directive",
             ),
             None | Some(Value::Bool(false)) => action.map(|action| Order::Set { action, lasts }),
-            Some(Value::Bool(true)) if self.get("for").is_some() => {
-                self.wrong("\"for\" and \"release\" contradict each other: a release is at once")
-            }
-            Some(Value::Bool(true)) => Some(Order::Release),
+            Some(Value::Bool(true)) => self.release(),
             Some(other) => {
                 self.wrong(format!("\"release\" must be true or false, not {}", shortened(&other)))
             }
         }
+    }
+
+    fn release(&mut self) -> Option<Order> {
+        let both = "contradict each other";
+        if self.get("action").is_some() {
+            self.wrong::<Order>(format!(
+                "\"action\" and \"release\" {both}: send \"release\": true alone to end the directive, or \"action\" \
+                 alone to order a start or a stop"
+            ));
+        }
+        if self.get("for").is_some() {
+            self.wrong::<Order>(format!("\"for\" and \"release\" {both}: a release is at once"));
+        }
+        self.mistakes.is_empty().then_some(Order::Release)
     }
 
     fn lasts(&mut self) -> Option<Duration> {
@@ -255,6 +266,19 @@ mod tests {
     fn a_release_takes_no_duration() {
         let told = read(json!({"conversation_id": CONVERSATION, "release": true, "for": "5m"})).unwrap_err();
         assert!(told.contains("contradict"), "{told}");
+    }
+
+    #[test]
+    fn a_release_that_also_orders_something_is_refused() {
+        for action in ["start", "stop"] {
+            let body = json!({"conversation_id": CONVERSATION, "action": action, "release": true});
+            let told = read(body).unwrap_err();
+            assert!(told.contains("\"action\" and \"release\" contradict each other"), "{told}");
+        }
+        let body = json!({"conversation_id": CONVERSATION, "action": "stop", "release": false});
+        assert_eq!(read(body).map(|read| read.order), Ok(Order::Set { action: Action::Stop, lasts: None }));
+        let body = json!({"conversation_id": CONVERSATION, "action": null, "release": true});
+        assert_eq!(read(body).map(|read| read.order), Ok(Order::Release));
     }
 
     #[test]
