@@ -62,6 +62,7 @@
 //! | | `warden::session` * | channel to socket to subscribed to lost, with a deadline for each wait; rotation |
 //! | | `warden::directory` * | which queues and users the subscription covers |
 //! | | `warden::latch` * | `until`, `after`, `at_most` |
+//! | | `warden::unseen` * | orders that were sent and not seen in effect yet |
 //! | | `warden::book` * | every live conversation as it stands, with what holds on it |
 //! | | `warden::survey` * | the resync, and the gaps it closes |
 //! | | `warden::sight` * | whether anything is seen, and what follows where it is not |

@@ -41,6 +41,7 @@ mod subscribing;
 mod timers;
 pub mod survey;
 pub mod trial;
+pub mod unseen;
 mod view;
 pub mod worklist;
 
@@ -326,11 +327,7 @@ impl Warden {
             Input::Order(ticket, order) => self.take_order(ticket, order, now),
             Input::Facts(ticket, id, facts) => self.take_facts(ticket, &id, facts, now),
             Input::Policy(policy) => self.take_policy(policy, now),
-            Input::Reload(reload) => {
-                let (settings, policy) = *reload;
-                self.take_settings(settings, now);
-                self.take_policy(policy, now);
-            }
+            Input::Reload(reload) => self.take_reload(*reload, now),
             Input::Drain => {
                 self.phase = Phase::Draining;
                 self.session.close();

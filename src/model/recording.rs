@@ -61,7 +61,8 @@ pub enum Observed {
     Suspended,
     /// Nothing is recorded.
     None,
-    /// Nothing is known yet: a directive came before the conversation was read.
+    /// Nobody has told: a directive came before the conversation was read, or what was seen last is overtaken by
+    /// an order of ours whose effect was not seen yet.
     Unknown,
 }
 

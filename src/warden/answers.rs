@@ -9,6 +9,7 @@ use crate::model::time::{Mono, Now};
 use crate::warden::backoff::News;
 use crate::warden::book::{Busy, Intake, Stage};
 use crate::warden::plan::{self, Step};
+use crate::warden::unseen::Word;
 use crate::wire::conversation;
 use crate::wire::reply::{self, Fault, RawAnswer};
 use crate::wire::request::Request;
@@ -50,7 +51,7 @@ impl Warden {
                     fault.as_ref(),
                     now.mono.since(sent),
                 );
-                self.settle_attempt(&conversation, &decision, fault, now);
+                self.settle_attempt(&conversation, &decision, &request, fault, now);
             }
             Purpose::Confirm { conversation, version } => {
                 self.settle_read(&conversation, version, answer, fault, now);
@@ -106,6 +107,7 @@ impl Warden {
         &mut self,
         id: &ConversationId,
         decision: &DecisionId,
+        request: &Request,
         fault: Option<Fault>,
         now: Now,
     ) {
@@ -116,16 +118,21 @@ impl Warden {
         let confirm_within = self.settings.confirm_within;
         let Some(call) = self.book.get_mut(id) else { return };
         call.busy = Busy::Idle;
+        call.unseen.answer(request, word_of(fault.as_ref()));
         let Some(open) = call.pursuit.as_mut() else { return };
         let (action, opened) = (open.action, open.opened.mono);
         if open.decision != *decision {
-            // The decision it belonged to was superseded meanwhile; the one in its place may go now.
-            return self.worklist.put(id, action, opened, now.mono);
+            // The decision it belonged to was superseded meanwhile; the one in its place may go now, unless it was
+            // made against an order that came to nothing.
+            self.worklist.put(id, action, opened, now.mono);
+            return self.judge(id, ConfirmedBy::Event, now);
         }
         let due = match fault {
             None => {
                 open.backoff.reset();
-                let more = plan::next_step(&means, action, &call.conversation, &open.asked);
+                let then = call.unseen.against(action, &call.conversation);
+                let expected = then.as_ref().unwrap_or(&call.conversation);
+                let more = plan::next_step(&means, action, expected, &open.asked);
                 let more = !open.asked.is_empty() && matches!(more, Step::Send(..));
                 open.stage = if more { Stage::Due } else { Stage::AwaitWord };
                 if more { now.mono } else { now.mono + confirm_within }
@@ -301,6 +308,23 @@ impl Warden {
         if self.survey.query_failed(&why, now.mono + wait, now.mono) == News::Yes {
             self.note(level, format!("live conversations could not be queried, tried again: {why}"));
         }
+    }
+}
+
+/// Whether an order that was answered like this may come true.
+fn word_of(fault: Option<&Fault>) -> Word {
+    match fault {
+        None => Word::Accepted,
+        Some(Fault::Transient { .. }) => Word::Unclear,
+        Some(
+            Fault::Limited { .. }
+            | Fault::TokenStale
+            | Fault::Forbidden { .. }
+            | Fault::Gone { .. }
+            | Fault::Conflict { .. }
+            | Fault::Refused { .. }
+            | Fault::Invalid { .. },
+        ) => Word::Refused,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::policy::rule::OnRelease;
 use crate::policy::subject::Facts;
 use crate::warden::backoff::Backoff;
 use crate::warden::latch::Latches;
+use crate::warden::unseen::Unseen;
 
 /// An order from outside that stands until it is replaced, released, over, or the conversation ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +143,8 @@ pub struct Call {
     pub directive: Option<Directive>,
     /// Until when something that was sent and not confirmed may come true yet.
     pub unfinished_until: Option<Mono>,
+    /// What was sent and not seen in effect yet.
+    pub unseen: Unseen,
     /// What would be given back.
     pub claim: Option<Claim>,
     /// The open decision.

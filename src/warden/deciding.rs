@@ -12,6 +12,7 @@ use crate::policy::decide::Policy;
 use crate::warden::backoff::Backoff;
 use crate::warden::book::{Call, Claim, LetGo, Pursuit, Stage};
 use crate::warden::plan::{self, DEFAULT, Step, Verdict};
+use crate::warden::unseen::UNFINISHED_FOR;
 
 /// The epoch of a single host (ARCHITECTURE.md, rule 13).
 pub(super) const EPOCH: u64 = 1;
@@ -19,9 +20,6 @@ pub(super) const EPOCH: u64 = 1;
 const CONTEST_TIMES: usize = 3;
 /// See [`CONTEST_TIMES`].
 const CONTEST_WINDOW: Duration = Duration::from_secs(60);
-/// What was sent for a decision that ended unconfirmed can come true for so long: the longest wait for an
-/// answer, and what the platform takes to apply it.
-const UNFINISHED_FOR: Duration = Duration::from_secs(30);
 /// The first wait in a contest; it doubles up to [`CONTEST_LONGEST`] (PRODUCT.md 2).
 const CONTEST_FIRST: Duration = Duration::from_secs(2);
 /// An alert tells of a contest that goes on no more often.
@@ -35,10 +33,17 @@ impl Warden {
         let means = self.settings.means;
         let known = call.seen.is_some();
         let observed = if known { plan::observed(&means, &call.conversation) } else { Observed::Unknown };
-        let step = plan::next_step(&means, action, &call.conversation, &std::collections::BTreeSet::new());
+        let then = call.unseen.against(action, &call.conversation);
+        let expected = then.as_ref().unwrap_or(&call.conversation);
+        let step = plan::next_step(&means, action, expected, &std::collections::BTreeSet::new());
+        // What our own order makes of it is what is given back later.
+        let before = if known { plan::observed(&means, expected) } else { Observed::Unknown };
         if call.given_up == Some((action, observed)) || (known && matches!(step, Step::Wait | Step::Asked)) {
             return;
         }
+        // As wanted when it was seen, and not any more by what we have ordered since: how it is nobody has told.
+        let overtaken = known && plan::is_satisfied(&means, action, &call.conversation);
+        let reported = if overtaken { Observed::Unknown } else { observed };
         let wait = contest_wait(call, action, now.mono);
         let told = call.contest_told.is_some_and(|at| now.mono.since(at) < CONTEST_TOLD_EVERY);
         if wait.is_some() && !told {
@@ -52,7 +57,7 @@ impl Warden {
             decision: decision.clone(),
             action,
             rule: verdict.rule.clone(),
-            observed,
+            observed: before,
             opened: now,
             attempts: 0,
             first_sent: None,
@@ -67,7 +72,7 @@ impl Warden {
             action,
             rule: verdict.rule.clone(),
             reason: verdict.reason.clone(),
-            observed,
+            observed: reported,
             topic,
             correlation,
             policy: self.policy.sha256().to_owned(),

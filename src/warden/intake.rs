@@ -162,7 +162,7 @@ impl Warden {
                 format!("the directive stands, but rule '{rule}' outranks it and says {said}")
             }
             (_, Some(_)) => format!("{action} is under way"),
-            (_, None) if plan::is_satisfied(&self.settings.means, action, &call.conversation) => {
+            (_, None) if plan::is_as_wanted(&self.settings.means, action, call) => {
                 let observed = plan::observed(&self.settings.means, &call.conversation);
                 format!("the conversation already is as wanted: {observed}")
             }
@@ -200,8 +200,13 @@ impl Warden {
         self.judge_all(now);
     }
 
+    pub(super) fn take_reload(&mut self, (settings, policy): (Settings, Policy), now: Now) {
+        self.take_settings(settings, now);
+        self.take_policy(policy, now);
+    }
+
     /// What is known is judged by them with the policy that follows.
-    pub(super) fn take_settings(&mut self, settings: Settings, now: Now) {
+    fn take_settings(&mut self, settings: Settings, now: Now) {
         self.allowance.resettle(settings.allowance);
         self.survey.resettle(settings.resync_every);
         if self.settings.directory != settings.directory {

@@ -11,7 +11,7 @@ use crate::model::time::{Mono, Now};
 use crate::policy::decide::RuleFailure;
 use crate::policy::rule::{OnRelease, WHEN_BLIND};
 use crate::policy::subject::Subject;
-use crate::warden::book::{Busy, Call, LetGo, Outlook};
+use crate::warden::book::{Busy, Call, LetGo, Outlook, Pursuit};
 use crate::warden::latch::Change;
 use crate::warden::plan::{self, DIRECTIVE, Source, Verdict};
 
@@ -273,12 +273,11 @@ impl Warden {
     fn pursue(&mut self, id: &ConversationId, verdict: &Verdict, by: ConfirmedBy, now: Now) {
         let Some(call) = self.book.get_mut(id) else { return };
         let means = self.settings.means;
-        let satisfied = |call: &Call, action| {
-            call.seen.is_some() && plan::is_satisfied(&means, action, &call.conversation)
-        };
         if let Some(open) = &call.pursuit {
             let action = open.action;
-            match (verdict.action == Some(action), satisfied(call, action)) {
+            // Once tried, it is the platform's word after that which counts.
+            let told = open.attempts == 0 || !call.unseen.includes(action);
+            match (verdict.action == Some(action), told && plan::is_as_wanted(&means, action, call)) {
                 (true, false) => {
                     let (action, opened) = (action, open.opened.mono);
                     if super::sending::passes_brake(call, action) && self.brake.forget(id) {
@@ -293,7 +292,7 @@ impl Warden {
         }
         let Some(call) = self.book.get_mut(id) else { return };
         let Some(action) = verdict.action else { return };
-        if satisfied(call, action) {
+        if plan::is_as_wanted(&means, action, call) {
             call.given_up = None;
             call.unfinished_until = call.unfinished_until.filter(|until| now.mono < *until);
             if verdict.source == Source::GivingBack && call.unfinished_until.is_none() {
@@ -344,12 +343,14 @@ impl Warden {
         let means = self.settings.means;
         let Some(call) = self.book.get_mut(id) else { return };
         let new = plan::observed(&means, &call.conversation);
+        let shows = |action| plan::is_satisfied(&means, action, &call.conversation);
+        let awaited = call.unseen.see(shows, now);
         let Some(old) = call.observed.replace(new) else { return };
         if old == new {
             return;
         }
-        let ours =
-            call.pursuit.as_ref().is_some_and(|open| open.attempts > 0 && open.action.is_satisfied_by(new));
+        let tried = |open: &Pursuit| open.attempts > 0 && open.action.is_satisfied_by(new);
+        let ours = awaited || call.pursuit.as_ref().is_some_and(tried);
         let undid = |action: Action| action.is_satisfied_by(old) && !action.is_satisfied_by(new);
         if !ours && call.claim.as_ref().is_some_and(|claim| undid(claim.action)) {
             call.claim = None;
@@ -380,7 +381,7 @@ mod tests {
     use crate::audit::history::History;
     use crate::audit::record::DirectiveOrigin;
     use crate::model::recording::RecorderState;
-    use crate::warden::bench::{Bench, PCI, id, settings};
+    use crate::warden::bench::{Bench, PCI, Way, id, settings};
     use crate::warden::{Input, Order, Ticket, What};
 
     #[test]
@@ -425,6 +426,68 @@ mod tests {
         assert_eq!(bench.state(0), RecorderState::Paused);
         bench.pass(Duration::from_secs(20));
         assert_eq!(bench.state(0), RecorderState::Active);
+    }
+
+    /// Nothing is heard or read from here on, but orders get through.
+    fn go_dark(bench: &mut Bench) {
+        (bench.sockets, bench.reads) = (Way::Shut, Way::Shut);
+        bench.lose_socket();
+    }
+
+    #[test]
+    fn a_stop_in_the_dark_is_sent_where_our_own_start_was_not_seen_yet() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        order(&mut bench, 1, Action::Stop, None);
+        go_dark(&mut bench);
+        for (ticket, action, state) in [
+            (2, Action::Start, RecorderState::Active),
+            (3, Action::Stop, RecorderState::Paused),
+            (4, Action::Start, RecorderState::Active),
+            (5, Action::Stop, RecorderState::Paused),
+        ] {
+            order(&mut bench, ticket, action, None);
+            assert_eq!(bench.state(0), state, "order {ticket}");
+        }
+        assert_eq!(bench.kinds("confirmed"), 1, "nothing was seen of the later ones");
+        let observed = bench.records.iter().filter_map(|record| match record {
+            Record::Decision(one) => Some(one.observed),
+            _ => None,
+        });
+        use Observed::{Active, Paused, Unknown};
+        assert_eq!(observed.collect::<Vec<_>>(), [Active, Paused, Unknown, Paused, Unknown]);
+        (bench.sockets, bench.reads) = (Way::Open, Way::Open);
+        bench.pass(Duration::from_secs(120));
+        assert_eq!((bench.state(0), bench.kinds("confirmed")), (RecorderState::Paused, 2));
+        let release = Order {
+            conversation: id(0),
+            what: What::Release,
+            by: "ada".into(),
+            reason: String::new(),
+            origin: DirectiveOrigin::Manual,
+        };
+        bench.feed(Input::Order(Ticket(6), release));
+        bench.pass(Duration::from_secs(10));
+        assert_eq!(bench.state(0), RecorderState::Active, "what the start had made of it is given back");
+    }
+
+    #[test]
+    fn a_stop_in_the_dark_is_sent_only_where_a_start_may_have_been_carried_out() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        order(&mut bench, 1, Action::Stop, None);
+        go_dark(&mut bench);
+        order(&mut bench, 2, Action::Stop, None);
+        assert_eq!(bench.kinds("attempt"), 1, "as it was seen last, and nothing was sent since");
+        bench.api = Way::Shut;
+        order(&mut bench, 3, Action::Start, None);
+        let attempts = bench.kinds("attempt");
+        assert!(attempts > 1, "nobody knows whether these were carried out");
+        bench.api = Way::Open;
+        order(&mut bench, 4, Action::Stop, None);
+        assert_eq!((bench.kinds("attempt"), bench.state(0)), (attempts + 1, RecorderState::Paused));
     }
 
     /// The deadline of a hold that a log told of was over, nothing settles a hold before the first look, and the

@@ -9,7 +9,7 @@ use crate::model::recording::{Action, Observed, RecorderState};
 use crate::policy::decide::Policy;
 pub use crate::policy::rule::{DEFAULT, DIRECTIVE};
 use crate::policy::rule::{Mode, OnRelease, Terms, WHEN_BLIND};
-use crate::warden::book::{Claim, Directive};
+use crate::warden::book::{Call, Claim, Directive};
 use crate::warden::latch::Latches;
 use crate::wire::request::{Request, SnippetKind, Switch};
 
@@ -204,6 +204,14 @@ pub fn is_satisfied(means: &Means, action: Action, conversation: &Conversation) 
         }
         Action::Start | Action::Stop => governed,
     }
+}
+
+/// Whether `call` is as `action` wants it: seen so, and nothing that we have ordered since then undoes it.
+pub fn is_as_wanted(means: &Means, action: Action, call: &Call) -> bool {
+    let then = call.unseen.against(action, &call.conversation);
+    call.seen.is_some()
+        && is_satisfied(means, action, &call.conversation)
+        && then.is_none_or(|then| is_satisfied(means, action, &then))
 }
 
 /// The recorders that a complete stop must not leave running (PRODUCT.md 2), by name.

@@ -277,7 +277,7 @@ impl Rehearsal {
         for _ in 0..MOST_CALLS {
             let prepared = self.warden.prepare_attempt(id, self.now);
             let Some((Purpose::Attempt { decision, .. }, request)) = prepared else { break };
-            self.warden.settle_attempt(id, &decision, None, self.now);
+            self.warden.settle_attempt(id, &decision, &request, None, self.now);
             let (Some(part), Some(call)) = (self.parts.get_mut(id), self.warden.book.get_mut(id)) else {
                 break;
             };

@@ -147,7 +147,8 @@ impl Warden {
         let call = self.book.get_mut(id)?;
         let open = call.pursuit.as_mut()?;
         let (action, opened) = (open.action, open.opened.mono);
-        match plan::next_step(&means, action, &call.conversation, &open.asked) {
+        let then = call.unseen.against(action, &call.conversation);
+        match plan::next_step(&means, action, then.as_ref().unwrap_or(&call.conversation), &open.asked) {
             Step::Send(request, leg) => {
                 // Asked only once there is something to send: the brake counts whom it lets go.
                 if let Some(at) = self.held_back_until(id, now.mono) {
@@ -187,6 +188,7 @@ impl Warden {
         open.asked.extend(leg);
         open.stage = Stage::InFlight;
         call.busy = Busy::Sending;
+        call.unseen.send(open.action, request.clone(), now);
         let (decision, attempt) = (open.decision.clone(), open.attempts);
         self.worklist.remove(id);
         self.record(Record::Attempt(record::Attempt {
