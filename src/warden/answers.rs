@@ -383,6 +383,21 @@ mod tests {
     }
 
     #[test]
+    fn a_conversation_that_no_read_found_is_judged_from_its_first_event() {
+        let mut bench = Bench::new(settings(), PCI);
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        order(&mut bench);
+        bench.pass(Duration::from_secs(1));
+        assert_eq!((bench.kinds("decision"), bench.kinds("abandoned")), (1, 1), "it does not exist yet");
+        bench.begin(0);
+        bench.set(0, "on");
+        bench.tell(0);
+        bench.pass(Duration::from_secs(1));
+        assert_eq!(bench.state(0), crate::model::recording::RecorderState::Paused);
+    }
+
+    #[test]
     fn an_order_for_a_conversation_that_lives_again_is_carried_out() {
         let mut bench = bench_with_an_ended_call();
         bench.ended.clear();

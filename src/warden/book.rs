@@ -3,6 +3,8 @@
 //! A snapshot that is older than what is known (a participant gone again, an ended leg that lives again)
 //! is refused, since neither the order nor the arrival of events is promised (PRODUCT.md 2).
 
+mod ended;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::audit::record::DirectiveOrigin;
@@ -15,6 +17,8 @@ use crate::policy::subject::Facts;
 use crate::warden::backoff::Backoff;
 use crate::warden::latch::Latches;
 use crate::warden::unseen::Unseen;
+pub use ended::ENDED_REMEMBERED;
+use ended::Endings;
 
 /// An order from outside that stands until it is replaced, released, over, or the conversation ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,22 +215,19 @@ pub enum Outlook {
 pub enum Intake {
     /// It is what is known now.
     Taken,
+    /// The same, of a conversation that was taken for ended.
+    Returned,
     /// It is older than what is known, and was dropped.
     Stale,
     /// It is of a conversation that is not in the book, and there is no room for one more.
     NoRoom,
 }
 
-/// How many ended conversations are remembered, so that a late event can't revive one: an hour of a
-/// centre with 10,000 calls an hour.
-pub const ENDED_REMEMBERED: usize = 10_000;
-
 /// Every conversation that is live, or that something is held on.
 #[derive(Clone, Debug)]
 pub struct Book {
     calls: BTreeMap<ConversationId, Call>,
-    ended: BTreeSet<ConversationId>,
-    ended_order: VecDeque<ConversationId>,
+    ended: Endings,
     queue_names: BTreeMap<QueueId, String>,
     /// What the conversations take in bytes, and what they may take before no new one is entered by an event.
     bytes: usize,
@@ -238,8 +239,7 @@ impl Book {
     pub fn within(memory: u64) -> Self {
         let mut book = Self {
             calls: BTreeMap::new(),
-            ended: BTreeSet::new(),
-            ended_order: VecDeque::new(),
+            ended: Endings::default(),
             queue_names: BTreeMap::new(),
             bytes: 0,
             bound: 0,
@@ -265,7 +265,7 @@ impl Book {
 
     /// Takes a snapshot in, unless it is older than what is known.
     pub fn take(&mut self, mut snapshot: Conversation, now: Now) -> Intake {
-        if self.ended.contains(&snapshot.id) {
+        if self.ended.outdates(&snapshot) {
             return Intake::Stale;
         }
         for one in &mut snapshot.participants {
@@ -286,12 +286,13 @@ impl Book {
         if snapshot.external_tag.is_none() {
             snapshot.external_tag = call.conversation.external_tag.take();
         }
+        let returned = call.seen.is_none() && self.ended.forget(&snapshot.id);
         self.bytes = self.bytes + bytes - call.bytes;
         call.bytes = bytes;
         call.conversation = snapshot;
         call.seen = Some(now);
         call.version += 1;
-        Intake::Taken
+        if returned { Intake::Returned } else { Intake::Taken }
     }
 
     /// The conversation, where it is in the book.
@@ -318,22 +319,13 @@ impl Book {
 
     /// Somebody asks for a conversation that is known to have ended: what the platform says of it counts again.
     pub fn forget_end(&mut self, id: &ConversationId) {
-        if self.ended.remove(id) {
-            self.ended_order.retain(|one| one != id);
-        }
+        self.ended.forget(id);
     }
 
     /// Takes an ended conversation out and remembers that it ended.
     pub fn close(&mut self, id: &ConversationId) -> Option<Call> {
-        if self.ended.insert(id.clone()) {
-            self.ended_order.push_back(id.clone());
-        }
-        if self.ended_order.len() > ENDED_REMEMBERED
-            && let Some(oldest) = self.ended_order.pop_front()
-        {
-            self.ended.remove(&oldest);
-        }
         let closed = self.calls.remove(id);
+        self.ended.remember(id, closed.as_ref().map(|call| &call.conversation));
         self.bytes -= closed.as_ref().map_or(0, |call| call.bytes);
         closed
     }

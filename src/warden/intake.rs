@@ -41,7 +41,7 @@ impl Warden {
                 let cause = (event.topic.as_str().to_owned(), event.correlation.clone());
                 let begun = event.decoded.conversation.start_time;
                 match self.take_snapshot(event.decoded.conversation, cause, now) {
-                    Intake::Taken => {
+                    Intake::Taken | Intake::Returned => {
                         self.sight.looked(now.mono);
                         self.survey.heard(&id, begun, now);
                     }
@@ -86,6 +86,11 @@ impl Warden {
         let intake = self.book.take(snapshot, now);
         match intake {
             Intake::Taken => {}
+            Intake::Returned => {
+                let message =
+                    format!("{id} was taken for ended, and somebody is there again: it is judged as before");
+                self.note(Level::Info, message);
+            }
             Intake::Stale => {
                 self.count("recwarden_snapshots_stale_total");
                 return intake;
