@@ -29,6 +29,7 @@ mod facts;
 mod intake;
 mod judging;
 pub mod latch;
+mod orders;
 mod output;
 mod overload;
 pub mod plan;
@@ -51,12 +52,12 @@ use std::time::Duration;
 pub use counters::COUNTERS;
 pub use explaining::Explained;
 pub use facts::Keeping;
+pub use orders::{Order, What};
 pub use output::{Level, Note, Output, Reply, SocketOrder};
 pub use view::{CallView, DecisionView, Ended, LatestDecision, View};
 
-use crate::audit::record::{DirectiveOrigin, Record};
+use crate::audit::record::Record;
 use crate::model::ids::{ConversationId, DecisionId};
-use crate::model::recording::Action;
 use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::subject::Facts;
@@ -80,30 +81,6 @@ pub struct RequestId(pub u64);
 /// One caller that waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
-
-/// An order from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// For which conversation.
-    pub conversation: ConversationId,
-    /// What to do.
-    pub what: What,
-    /// Who asks.
-    pub by: String,
-    /// Why.
-    pub reason: String,
-    /// Which way it came.
-    pub origin: DirectiveOrigin,
-}
-
-/// What an order asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// From now on, for so long where a span is given.
-    Set(Action, Option<Duration>),
-    /// What was ordered before is over.
-    Release,
-}
 
 /// What goes in.
 #[derive(Debug)]
@@ -263,6 +240,7 @@ pub struct Warden {
     load: overload::Load,
     complaint: overload::Complaint,
     failures: BTreeMap<String, (Mono, u64)>,
+    answered: orders::Answered,
     shortfall: Shortfall,
     ended: Ended,
     counters: BTreeMap<&'static str, u64>,
@@ -298,6 +276,7 @@ impl Warden {
             permitted_at: None,
             forbidden: None,
             failures: BTreeMap::new(),
+            answered: orders::Answered::default(),
             shortfall: Shortfall::default(),
             ended: Ended::default(),
             counters: BTreeMap::new(),

@@ -2,6 +2,8 @@
 //! whether it kept its promise of order (PRODUCT.md 6): a decision before its attempts, each decision ended
 //! exactly once.
 
+mod messages;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use crate::audit::record::{
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::Wall;
 use crate::policy::rule::DIRECTIVE;
+use messages::Messages;
+pub use messages::{MESSAGES_REMEMBERED_FOR, Message};
 
 /// An open decision.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +55,7 @@ pub struct History {
     holds: BTreeMap<(ConversationId, String), Hold>,
     directives: BTreeMap<String, Directive>,
     gaps: BTreeMap<u64, GapOpened>,
+    messages: Messages,
     last: Option<Wall>,
     stopped: Stopped,
 }
@@ -70,6 +75,7 @@ impl History {
     pub fn take(&mut self, at: Wall, record: &Record) -> Option<String> {
         let before = self.last.replace(at);
         self.stopped = Stopped::No;
+        self.messages.take(at, record);
         match record {
             Record::Decision(one) => return self.open(one, at),
             Record::Attempt(one) => match self.open.get_mut(&one.decision) {
@@ -210,20 +216,28 @@ impl History {
                 None
             }
             Ok(record @ (Record::Hold(_) | Record::Directive(_) | Record::GapOpened(_))) => {
-                self.take(at, &record)
+                let finding = self.take(at, &record);
+                self.messages.expect_no_decision();
+                finding
+            }
+            Ok(Record::DirectiveReleased(one)) => {
+                self.messages.carry(since, &one, carried);
+                None
             }
             Ok(_) | Err(_) => Some("a carried record of a kind that is never carried".into()),
         }
     }
 
-    /// The `carried` records with which the next file begins: all that is in force, and the attempts that still
-    /// count for the rate.
+    /// The `carried` records with which the next file begins: all that is in force, the attempts that still count
+    /// for the rate, and the messages of webhooks that may come again.
     pub fn carried(&self) -> Vec<Record> {
         let recent =
             |tried: &&Tried| self.last.is_some_and(|last| last.since(tried.at) < ATTEMPTS_REMEMBERED);
         let tried = self.tried.iter().filter(recent);
         let tried = tried.map(|one| carried(dated(&Record::Attempt(one.attempt.clone()), one.at)));
-        self.in_force().into_iter().chain(tried).collect()
+        let in_force = |id: &str| self.directives.values().any(|one| one.webhook_id.as_deref() == Some(id));
+        let messages = self.messages.carried(self.last, in_force);
+        self.in_force().into_iter().chain(tried).chain(messages).collect()
     }
 
     /// All that is in force, as `carried` records: open decisions, holds, directives and gaps.
@@ -235,7 +249,10 @@ impl History {
             all.push(value);
         }
         all.extend(self.holds.values().map(|one| written(&Record::Hold(one.clone()))));
-        all.extend(self.directives.values().map(|one| written(&Record::Directive(one.clone()))));
+        all.extend(self.directives.values().map(|one| {
+            let led_to = one.webhook_id.as_ref().and_then(|id| self.messages.decision_of(id));
+            written(&Record::Directive(Directive { decision: led_to, ..one.clone() }))
+        }));
         all.extend(self.gaps.values().map(|one| written(&Record::GapOpened(one.clone()))));
         all.into_iter().map(carried).collect()
     }
@@ -253,6 +270,11 @@ impl History {
     /// The directives in force.
     pub fn directives(&self) -> impl Iterator<Item = &Directive> {
         self.directives.values()
+    }
+
+    /// The messages of webhooks that gave or ended an order, by their ids.
+    pub fn messages(&self) -> impl Iterator<Item = (&str, &Message)> {
+        self.messages.iter()
     }
 
     /// The gaps that are open.
@@ -396,11 +418,17 @@ mod tests {
                 origin: record::DirectiveOrigin::Webhook,
                 until: None,
                 decision: None,
+                webhook_id: None,
             })
         };
         let released = |why: &str| {
             let (directive, conversation) = ("one".to_owned(), ConversationId::new("c"));
-            Record::DirectiveReleased(record::DirectiveReleased { directive, conversation, why: why.into() })
+            Record::DirectiveReleased(record::DirectiveReleased {
+                directive,
+                conversation,
+                why: why.into(),
+                webhook_id: None,
+            })
         };
         let in_force =
             |history: &History| history.directives().map(|one| one.directive.clone()).collect::<Vec<_>>();

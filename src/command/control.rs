@@ -116,7 +116,14 @@ fn directive(conversation: ConversationId, action: Action, options: &Options) ->
     let by =
         std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "manual".into());
     let order = Order::Set { action, lasts: None };
-    DirectiveOrder { conversation, order, by, reason: options.reason.clone(), origin: Origin::Manual }
+    DirectiveOrder {
+        conversation,
+        order,
+        by,
+        reason: options.reason.clone(),
+        origin: Origin::Manual,
+        webhook_id: None,
+    }
 }
 
 pub(super) async fn call(socket: &Path, path: &str, body: Option<Value>) -> Result<Value, Failure> {

@@ -30,6 +30,7 @@ pub(super) fn order(from: ask::DirectiveOrder) -> Order {
             ask::Origin::Webhook => DirectiveOrigin::Webhook,
             ask::Origin::Manual => DirectiveOrigin::Manual,
         },
+        webhook_id: from.webhook_id,
     }
 }
 

@@ -84,6 +84,9 @@ pub struct DirectiveOrder {
     pub reason: String,
     /// The way it came.
     pub origin: Origin,
+    /// The `webhook-id` of its message, where it has one.
+    #[serde(default)]
+    pub webhook_id: Option<String>,
 }
 
 /// What a directive does.

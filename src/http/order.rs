@@ -31,6 +31,7 @@ pub fn directive(body: &[u8], origin: Origin) -> Result<DirectiveOrder, Malforme
             by: by.unwrap_or_else(|| origin.as_str().to_owned()),
             reason: reason.unwrap_or_default(),
             origin,
+            webhook_id: None,
         }),
         (Some(_) | None, Some(_) | None) => Err(Malformed(fields.mistakes)),
     }
@@ -230,6 +231,7 @@ mod tests {
                 by: "jo".to_owned(),
                 reason: "customer asked".to_owned(),
                 origin: Origin::Manual,
+                webhook_id: None,
             };
             let body = written(&meant).to_string();
             assert_eq!(directive(body.as_bytes(), Origin::Manual), Ok(meant));

@@ -7,17 +7,21 @@ use axum::Json;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use crate::http::ask::{Answer, Asks, Origin};
+use crate::http::ask::{Answer, Asks, DirectiveOrder, Origin};
 use crate::http::order;
 use crate::http::refusal::{self, Refusal};
 use crate::http::secret::{Secret, Signature};
 use crate::http::seen::Seen;
 use crate::model::time::Wall;
+
+/// A longer `webhook-id` stands in the log as its digest.
+const LONGEST_ID: usize = 128;
 
 /// What reads the clock for a signature's timestamp.
 pub type WallClock = Arc<dyn Fn() -> Wall + Send + Sync>;
@@ -84,8 +88,20 @@ async fn recording_control(
     body: Body,
 ) -> Result<Json<Value>, Refusal> {
     let body = refusal::read_body(body).await?;
-    let work = async || Ok(door.asks.direct(order::directive(&body, Origin::Webhook)?).await?);
+    let webhook_id = headers.get("webhook-id").map(written_id);
+    let work = async || {
+        let order = DirectiveOrder { webhook_id, ..order::directive(&body, Origin::Webhook)? };
+        Ok(door.asks.direct(order).await?)
+    };
     door.answer("recording-control", &headers, &body, work).await
+}
+
+/// An id as the log has it: as its sender wrote it, or a digest of what is too long or no text.
+fn written_id(id: &HeaderValue) -> String {
+    match id.to_str() {
+        Ok(text) if text.len() <= LONGEST_ID => text.to_owned(),
+        Ok(_) | Err(_) => format!("sha256:{}", hex::encode(Sha256::digest(id.as_bytes()))),
+    }
 }
 
 async fn facts(
@@ -192,6 +208,18 @@ mod tests {
         let first = post(&url, Some("hunter2-hunter2"), Some("m1"), stop()).await;
         let again = post(&url, Some("hunter2-hunter2"), Some("m1"), stop()).await;
         assert_eq!((first, heard.directives().len()), (again, 1));
+    }
+
+    #[tokio::test]
+    async fn an_order_says_by_which_message_it_came() {
+        let (url, heard) = door().await;
+        let long = "m".repeat(LONGEST_ID + 1);
+        for id in [None, Some("m1"), Some(long.as_str())] {
+            assert_eq!(post(&url, Some("hunter2-hunter2"), id, stop()).await.0, 200);
+        }
+        let told: Vec<Option<String>> = heard.directives().into_iter().map(|one| one.webhook_id).collect();
+        assert_eq!(told[..2], [None, Some("m1".to_owned())]);
+        assert!(told[2].as_ref().is_some_and(|one| one.starts_with("sha256:") && one.len() < 80), "{told:?}");
     }
 
     #[tokio::test]

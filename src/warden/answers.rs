@@ -365,7 +365,14 @@ mod tests {
     fn order(bench: &mut Bench) {
         let (by, reason) = ("ada".to_owned(), String::new());
         let what = What::Set(Action::Stop, None);
-        let order = Order { conversation: id(0), what, by, reason, origin: DirectiveOrigin::Manual };
+        let order = Order {
+            conversation: id(0),
+            what,
+            by,
+            reason,
+            origin: DirectiveOrigin::Manual,
+            webhook_id: None,
+        };
         bench.feed(Input::Order(Ticket(1), order));
     }
 

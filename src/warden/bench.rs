@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::*;
-use crate::model::recording::RecorderState;
+use crate::model::recording::{Action, RecorderState};
 use crate::policy::compile::Compiler;
 use crate::wire::reply::{RateHeaders, Transport};
 
@@ -30,6 +30,7 @@ pub(super) struct Bench {
     pub(super) now: Now,
     pub(super) records: Vec<Record>,
     pub(super) notes: Vec<Note>,
+    pub(super) replies: Vec<Reply>,
     pub(super) sent: Vec<(Mono, Request)>,
     pub(super) calls: BTreeMap<ConversationId, There>,
     pub(super) unreadable: BTreeSet<ConversationId>,
@@ -90,6 +91,7 @@ impl Bench {
             now,
             records: Vec::new(),
             notes: Vec::new(),
+            replies: Vec::new(),
             sent: Vec::new(),
             calls: BTreeMap::new(),
             unreadable: BTreeSet::new(),
@@ -204,7 +206,8 @@ impl Bench {
             match output {
                 Output::Record(record) => self.records.push(record),
                 Output::Note(note) => self.notes.push(note),
-                Output::Reply(..) | Output::Facts(_) => {}
+                Output::Reply(_, reply) => self.replies.push(reply),
+                Output::Facts(_) => {}
                 Output::Request(id, request) => {
                     self.sent.push((self.now.mono, request.clone()));
                     let answer = self.answer(&request);

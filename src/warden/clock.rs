@@ -80,6 +80,7 @@ impl Warden {
                     origin: directive.origin,
                     until: directive.until,
                     decision: None,
+                    webhook_id: None,
                 }));
             }
             records.into_iter().for_each(|one| self.record(one));

@@ -1,11 +1,11 @@
-//! What comes in from outside: socket texts, snapshots, orders, facts, a new policy, and what the log says
+//! What comes in from outside: socket texts, snapshots, a new policy, and what the log says
 //! was still in force when the daemon last stopped.
 
-use super::{Enforcement, Level, Order, Output, Reply, SocketOrder, Ticket, Warden, What};
+use super::{Level, Output, SocketOrder, Warden};
 use crate::audit::history::{History, Tried};
 use crate::audit::record::{self, ConfirmedBy, Record};
 use crate::model::conversation::Conversation;
-use crate::model::ids::{ConversationId, DecisionId};
+use crate::model::ids::ConversationId;
 use crate::model::recording::Action;
 use crate::model::time::{Now, Wall};
 use crate::policy::decide::Policy;
@@ -13,7 +13,8 @@ use crate::policy::rule::WHEN_BLIND;
 use crate::warden::Settings;
 use crate::warden::book::{Directive, Intake, LetGo, Outlook, Pursuit, Stage};
 use crate::warden::latch::Hold;
-use crate::warden::plan::{self, DIRECTIVE};
+use crate::warden::orders::Answered;
+use crate::warden::plan;
 use crate::warden::session::{Effect, Novelty, SocketId};
 use crate::warden::survey::Gap;
 use crate::wire::frame::{self, Frame};
@@ -107,90 +108,6 @@ impl Warden {
         intake
     }
 
-    pub(super) fn take_order(&mut self, ticket: Ticket, order: Order, now: Now) {
-        self.count("recwarden_directives_total");
-        let id = order.conversation.clone();
-        match order.what {
-            What::Set(action, lasts) => {
-                self.release_directive(&id, record::REPLACED);
-                let directive = Directive {
-                    id: self.dice.decision_id(now.wall).to_string(),
-                    action,
-                    by: order.by,
-                    reason: order.reason,
-                    origin: order.origin,
-                    until: lasts.map(|span| now.wall + span),
-                };
-                let call = self.book.enter(&id);
-                call.directive = Some(directive.clone());
-                call.given_up = None;
-                call.cause = (String::new(), String::new());
-                self.record(Record::Directive(record::Directive {
-                    directive: directive.id,
-                    conversation: id.clone(),
-                    action,
-                    by: directive.by,
-                    reason: directive.reason,
-                    origin: directive.origin,
-                    until: directive.until,
-                    decision: None,
-                }));
-                self.judge(&id, ConfirmedBy::Event, now);
-                let reply = self.reply_to(&id, action);
-                self.outputs.push_back(Output::Reply(ticket, reply));
-            }
-            What::Release => {
-                let released = self.release_directive(&id, "released");
-                self.judge(&id, ConfirmedBy::Event, now);
-                let decision = self.open_decision_of(&id);
-                let message = match (released, &decision) {
-                    (false, _) => "no directive was in force".to_owned(),
-                    (true, None) => "the directive is released; nothing is to be given back".to_owned(),
-                    (true, Some(_)) => "the directive is released; what it changed is given back".to_owned(),
-                };
-                self.outputs.push_back(Output::Reply(ticket, Reply { decision, message }));
-            }
-        }
-    }
-
-    pub(super) fn open_decision_of(&self, id: &ConversationId) -> Option<DecisionId> {
-        self.book.get(id).and_then(|call| call.pursuit.as_ref()).map(|open| open.decision.clone())
-    }
-
-    fn reply_to(&self, id: &ConversationId, action: Action) -> Reply {
-        let Some(call) = self.book.get(id) else {
-            return Reply { decision: None, message: "the conversation is over".into() };
-        };
-        let open = call.pursuit.as_ref().filter(|open| open.action == action);
-        let message = match (&call.verdict, open) {
-            ((Some(said), rule), _) if *said != action => {
-                format!("the directive stands, but rule '{rule}' outranks it and says {said}")
-            }
-            (_, Some(_)) => format!("{action} is under way"),
-            (_, None) if plan::is_as_wanted(&self.settings.means, action, call) => {
-                let observed = plan::observed(&self.settings.means, &call.conversation);
-                format!("the conversation already is as wanted: {observed}")
-            }
-            (_, None) if self.settings.enforcement == Enforcement::DryRun => {
-                "the directive stands, but this is a dry run, in which nothing is sent".into()
-            }
-            (_, None) => "the directive stands; nothing can be sent for it yet".into(),
-        };
-        Reply { decision: open.map(|open| open.decision.clone()), message }
-    }
-
-    /// Whether there was one.
-    fn release_directive(&mut self, id: &ConversationId, why: &str) -> bool {
-        let Some(call) = self.book.get_mut(id) else { return false };
-        let Some(directive) = call.directive.take() else { return false };
-        if let Some(claim) = call.claim.as_mut().filter(|claim| claim.rule == DIRECTIVE) {
-            claim.ended = LetGo::Released;
-        }
-        let (directive, conversation, why) = (directive.id, id.clone(), why.to_owned());
-        self.record(Record::DirectiveReleased(record::DirectiveReleased { directive, conversation, why }));
-        true
-    }
-
     pub(super) fn take_policy(&mut self, policy: Policy, now: Now) {
         let changes = policy.changes_from(&self.policy);
         self.policy = policy;
@@ -281,6 +198,7 @@ impl Warden {
         for hold in history.holds() {
             self.recover_hold(hold.clone());
         }
+        self.answered = Answered::of(history, now.wall);
         for directive in history.directives() {
             self.recover_directive(directive.clone());
         }

@@ -82,8 +82,12 @@ impl Warden {
             && let Some(over) = call.directive.take()
         {
             let (directive, conversation) = (over.id, id.clone());
-            let released =
-                record::DirectiveReleased { directive, conversation, why: "its time is over".into() };
+            let released = record::DirectiveReleased {
+                directive,
+                conversation,
+                why: "its time is over".into(),
+                webhook_id: None,
+            };
             records.push(Record::DirectiveReleased(released));
             let_go(call, DIRECTIVE, LetGo::Expired);
         }
@@ -328,10 +332,12 @@ impl Warden {
         }
         if let Some(directive) = call.directive {
             let (directive, conversation, why) = (directive.id, id.clone(), why.to_owned());
+            let webhook_id = None;
             self.record(Record::DirectiveReleased(record::DirectiveReleased {
                 directive,
                 conversation,
                 why,
+                webhook_id,
             }));
         }
         self.count("recwarden_conversations_ended_total");
@@ -406,6 +412,7 @@ mod tests {
             by: "ada".into(),
             reason: "card".into(),
             origin: DirectiveOrigin::Manual,
+            webhook_id: None,
         };
         bench.feed(Input::Order(Ticket(ticket), order));
         bench.pass(Duration::from_secs(10));
@@ -466,6 +473,7 @@ mod tests {
             by: "ada".into(),
             reason: String::new(),
             origin: DirectiveOrigin::Manual,
+            webhook_id: None,
         };
         bench.feed(Input::Order(Ticket(6), release));
         bench.pass(Duration::from_secs(10));
@@ -512,6 +520,7 @@ mod tests {
             by: "ada".into(),
             reason: "card".into(),
             origin: DirectiveOrigin::Manual,
+            webhook_id: None,
         };
         bench.feed(Input::Order(Ticket(1), order));
         assert_eq!(bench.kinds("hold.ended"), 0);

@@ -341,6 +341,7 @@ mod tests {
             by: "ada".into(),
             reason: "court order".into(),
             origin: record::DirectiveOrigin::Webhook,
+            webhook_id: None,
         };
         bench.feed(super::super::Input::Order(super::super::Ticket(1), order));
         (bench.sockets, bench.api) = (Way::Shut, Way::Shut);

@@ -326,6 +326,7 @@ mod tests {
             by: "ada".into(),
             reason: "card".into(),
             origin: DirectiveOrigin::Manual,
+            webhook_id: None,
         };
         bench.feed(Input::Order(Ticket(1), order));
         bench.pass(SECOND);
@@ -345,6 +346,7 @@ mod tests {
             by: "ada".into(),
             reason: "card".into(),
             origin: DirectiveOrigin::Manual,
+            webhook_id: None,
         };
         bench.feed(Input::Order(Ticket(1), order));
         bench.pass(SECOND * 10);

@@ -142,7 +142,7 @@ impl Play {
             };
             let (conversation, origin) = (self.id.clone(), DirectiveOrigin::Manual);
             let (by, reason) = ("rule test".to_owned(), String::new());
-            self.rehearsal.order(Order { conversation, what, by, reason, origin });
+            self.rehearsal.order(Order { conversation, what, by, reason, origin, webhook_id: None });
             got = self.listen();
         }
         got.unwrap_or_else(|| self.standing())

@@ -206,6 +206,9 @@ pub struct Directive {
     /// The decision it opened, where that is known here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionId>,
+    /// The `webhook-id` of the message that it came by, so that one that comes again is known after a restart too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_id: Option<String>,
 }
 
 /// Why a directive is over in whose place the next record puts another.
@@ -220,6 +223,9 @@ pub struct DirectiveReleased {
     pub conversation: ConversationId,
     /// Why.
     pub why: String,
+    /// The `webhook-id` of the message that released it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_id: Option<String>,
 }
 
 /// `facts`: facts that another system pushed.

@@ -191,7 +191,7 @@ impl Stage {
         };
         let origin = crate::audit::record::DirectiveOrigin::Webhook;
         let (by, reason) = ("crm".to_owned(), "a caller's wish".to_owned());
-        Input::Order(ticket, Order { conversation: id, what, by, reason, origin })
+        Input::Order(ticket, Order { conversation: id, what, by, reason, origin, webhook_id: None })
     }
 
     pub(super) fn take_reply(&mut self, ticket: Ticket, reply: &Reply) {
