@@ -45,11 +45,6 @@ impl Warden {
         let overtaken = known && plan::is_satisfied(&means, action, &call.conversation);
         let reported = if overtaken { Observed::Unknown } else { observed };
         let wait = contest_wait(call, action, now.mono);
-        let told = call.contest_told.is_some_and(|at| now.mono.since(at) < CONTEST_TOLD_EVERY);
-        if wait.is_some() && !told {
-            call.contest_told = Some(now.mono);
-        }
-        let times = u32::try_from(call.undone.len()).unwrap_or(u32::MAX);
         let decision = self.dice.decision_id(now.wall);
         let (topic, correlation) = call.cause.clone();
         call.given_up = None;
@@ -67,7 +62,7 @@ impl Warden {
         });
         self.count("recwarden_decisions_total");
         self.record(Record::Decision(record::Decision {
-            decision: decision.clone(),
+            decision,
             conversation: id.clone(),
             action,
             rule: verdict.rule.clone(),
@@ -79,29 +74,34 @@ impl Warden {
             epoch: EPOCH,
         }));
         if let Some(wait) = wait {
-            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            let (conversation, rule) = (id.clone(), verdict.rule.clone());
-            let decision = Some(decision);
-            self.record(Record::Contested(record::Contested {
-                conversation,
-                decision,
-                rule,
-                times,
-                wait_ms,
-            }));
-            let message = format!(
-                "somebody keeps undoing '{action}' of rule '{}' on {id} ({times} times within a minute)",
-                verdict.rule
-            );
-            if !told {
-                self.alert("contested", message, Some(id));
-            }
+            self.tell_contest(id, wait, now.mono);
         }
         match step {
             Step::Refuse(why) if known => self.abandon(id, why, now.mono),
             Step::Refuse(_) | Step::Send(..) | Step::Wait | Step::Asked => {
                 self.worklist.put(id, action, now.mono, now.mono + wait.unwrap_or_default());
             }
+        }
+    }
+
+    /// Somebody keeps undoing what the decision that was just made wants.
+    fn tell_contest(&mut self, id: &ConversationId, wait: Duration, now: Mono) {
+        let Some(call) = self.book.get_mut(id) else { return };
+        let Some(open) = &call.pursuit else { return };
+        let (decision, action, rule) = (Some(open.decision.clone()), open.action, open.rule.clone());
+        let times = u32::try_from(call.undone.len()).unwrap_or(u32::MAX);
+        let untold = call.contest_told.is_none_or(|at| now.since(at) >= CONTEST_TOLD_EVERY);
+        if untold {
+            call.contest_told = Some(now);
+        }
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let message = format!(
+            "somebody keeps undoing '{action}' of rule '{rule}' on {id} ({times} times within a minute)"
+        );
+        let conversation = id.clone();
+        self.record(Record::Contested(record::Contested { conversation, decision, rule, times, wait_ms }));
+        if untold {
+            self.alert("contested", message, Some(id));
         }
     }
 

@@ -458,12 +458,14 @@ mod tests {
             assert_eq!(bench.state(0), state, "order {ticket}");
         }
         assert_eq!(bench.kinds("confirmed"), 1, "nothing was seen of the later ones");
-        let observed = bench.records.iter().filter_map(|record| match record {
-            Record::Decision(one) => Some(one.observed),
-            _ => None,
-        });
+        let mut observed = Vec::new();
+        for record in &bench.records {
+            if let Record::Decision(one) = record {
+                observed.push(one.observed);
+            }
+        }
         use Observed::{Active, Paused, Unknown};
-        assert_eq!(observed.collect::<Vec<_>>(), [Active, Paused, Unknown, Paused, Unknown]);
+        assert_eq!(observed, [Active, Paused, Unknown, Paused, Unknown]);
         (bench.sockets, bench.reads) = (Way::Open, Way::Open);
         bench.pass(Duration::from_secs(120));
         assert_eq!((bench.state(0), bench.kinds("confirmed")), (RecorderState::Paused, 2));
