@@ -107,6 +107,37 @@ fn against_another_policy_it_tells_where_they_part_and_in_how_many_seconds() {
 }
 
 #[test]
+fn a_rule_in_observe_mode_passes_no_gate_unsaid_and_is_tried_when_asked() {
+    let folder = folder();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+    write("none.toml", "");
+    let other = "[[rule]]\nname = \"elsewhere\"\nqueue = \"Paymnts\"\naction = \"stop\"\n";
+    write("watched.toml", &format!("{OLD}mode = \"observe\"\n{other}"));
+    let gate = [
+        "--config",
+        "none.toml",
+        "--against",
+        "watched.toml",
+        "--summary",
+        "--max-change",
+        "5%",
+        "day.jsonl",
+    ];
+    let output = replay(folder.path(), &gate);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        complaints(&output),
+        "recwarden: watched.toml: rules in observe mode change nothing here (--enforcing tries them as if they were \
+         in force): card\nrecwarden: watched.toml: rules that matched none of the conversations (are their queues \
+         and values written as the platform has them?): elsewhere\n"
+    );
+    let output = replay(folder.path(), &[&gate[..], &["--enforcing"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complaints(&output).contains("1 of 2 conversations change"), "{}", complaints(&output));
+    assert!(!complaints(&output).contains("observe"), "{}", complaints(&output));
+}
+
+#[test]
 fn more_change_than_is_allowed_fails() {
     let folder = folder();
     let gate = |most: &str| {
@@ -203,7 +234,7 @@ fn queues_that_are_known_by_id_alone_are_told_and_can_be_named() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_success() {
+fn a_reader_that_goes_away_ends_it_at_once_and_quietly() {
     let folder = folder();
     let many: String =
         (0..20_000).map(|n| frame(n / 10, &format!("c{n}"), "on", "connected") + "\n").collect();
@@ -221,10 +252,5 @@ fn a_reader_that_goes_away_is_no_success() {
         .expect("it runs");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        complaints(&output).contains("the output cannot be written: Broken pipe"),
-        "{}",
-        complaints(&output)
-    );
+    assert_eq!((output.status.code(), complaints(&output)), (Some(0), String::new()));
 }

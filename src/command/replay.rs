@@ -13,11 +13,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{Failure, environment};
 use crate::io::events::{EntryError, EventFiles, EventsError, Place};
 use crate::settings::{Credentials, Loaded, Source};
-use crate::warden::backtest::{Backtest, Entrant, Mark, Summary};
+use crate::warden::backtest::{Backtest, Entrant, Mark, RuleLine, Summary};
 use crate::wire::captured::{Captured, Contents};
 
 /// Entries that cannot be read and are named; the others are counted.
 const NAMED: u64 = 5;
+/// Rules that are named where there is something to say about them.
+const RULES_NAMED: usize = 10;
 /// So many entries pass between two movements of the progress bar.
 const MOVED_EVERY: u64 = 1024;
 
@@ -28,7 +30,7 @@ const MOVED_EVERY: u64 = 1024;
     file with one frame, one conversation or an array of them, or - for the standard input. Frames without\n\
     a time count as one second apart. Calls succeed at once.\n\n\
     Examples:\n  recwarden replay --config recwarden.toml monday.jsonl.zst --summary --format text\n  \
-    recwarden replay --config now.toml --against new.toml monday.jsonl.zst --max-change 5%\n  \
+    recwarden replay --config now.toml --against new.toml --enforcing monday.jsonl.zst --max-change 5%\n  \
     zcat monday.jsonl.gz | recwarden replay --config recwarden.toml -"
 )]
 pub struct Options {
@@ -47,6 +49,9 @@ pub struct Options {
     /// Fail when the two differ on more than this share of the conversations, as in 5%
     #[arg(long, value_name = "SHARE", requires = "against", value_parser = percent)]
     pub max_change: Option<f64>,
+    /// Try rules in observe mode as if they were in force: those of OTHER, or where there is none, of FILE
+    #[arg(long)]
+    pub enforcing: bool,
     /// Names of queues, as a JSON object of ids and names, where the events hold ids only
     #[arg(long, value_name = "FILE")]
     pub queues: Option<PathBuf>,
@@ -93,7 +98,12 @@ impl From<EventsError> for Failure {
 pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -> Result<(), Failure> {
     let one = load(&options.config)?;
     let other = options.against.as_deref().map(load).transpose()?;
-    let mut backtest = Backtest::new(entrant(&one), other.as_ref().map(entrant));
+    let (mut first, mut second) = (entrant(&one), other.as_ref().map(entrant));
+    if options.enforcing {
+        let tried = second.as_mut().unwrap_or(&mut first);
+        tried.policy = tried.policy.clone().enforcing();
+    }
+    let mut backtest = Backtest::new(first, second);
     if let Some(path) = &options.queues {
         backtest.take(queues(path)?, Mark::default());
     }
@@ -136,6 +146,7 @@ pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -
         )?;
     }
     advise(&summary, &one, complaints)?;
+    advise_of_rules(&summary, options, complaints)?;
     style.summary(&summary, options, &mut out)?;
     out.flush()?;
     verdict(options, &summary)
@@ -183,6 +194,37 @@ fn advise(summary: &Summary, loaded: &Loaded, complaints: &mut dyn Write) -> std
         )?;
     }
     Ok(())
+}
+
+/// Names the rules of the policy that is tried which could change nothing: a gate that they pass says nothing.
+fn advise_of_rules(summary: &Summary, options: &Options, complaints: &mut dyn Write) -> std::io::Result<()> {
+    let rules = summary.against.as_ref().unwrap_or(&summary.rules);
+    let file = options.against.as_ref().unwrap_or(&options.config).display();
+    let mut tell = |which: Vec<&str>, why: &str| {
+        if which.is_empty() {
+            return Ok(());
+        }
+        let shown = which.iter().take(RULES_NAMED).copied().collect::<Vec<_>>().join(", ");
+        let more = match which.len().saturating_sub(RULES_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        writeln!(complaints, "recwarden: {file}: {why}: {shown}{more}")
+    };
+    let named = |fits: fn(&RuleLine) -> bool| {
+        rules.iter().filter(|one| fits(one)).map(|one| one.rule.as_str()).collect::<Vec<_>>()
+    };
+    tell(
+        named(|one| one.mode == "observe"),
+        "rules in observe mode change nothing here (--enforcing tries them as if they were in force)",
+    )?;
+    if summary.conversations == 0 {
+        return Ok(());
+    }
+    tell(
+        named(|one| one.conversations == 0),
+        "rules that matched none of the conversations (are their queues and values written as the platform has them?)",
+    )
 }
 
 fn verdict(options: &Options, summary: &Summary) -> Result<(), Failure> {

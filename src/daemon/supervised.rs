@@ -40,7 +40,11 @@ impl Daemon {
     }
 
     fn take_over(&mut self, loaded: Loaded) -> Input {
-        info!("the configuration was read again");
+        info!(
+            rules = loaded.policy.terms().len(),
+            policy = loaded.policy.sha256(),
+            "the configuration was read again"
+        );
         for warning in &loaded.warnings {
             warn!("{warning}");
         }

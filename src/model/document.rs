@@ -5,17 +5,17 @@
 //! mistakes too, with the nearest known key.
 
 mod hidden;
+mod syntax;
 mod words;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use toml_span::{ErrorKind, Value};
+use toml_span::Value;
 
 use crate::model::diagnostic::Excerpt;
 pub use crate::model::diagnostic::{Diagnostic, Severity};
-use crate::model::lookalike;
 use words::did_you_mean;
 pub use words::{instead, nearest};
 
@@ -161,26 +161,6 @@ impl Document {
         table.finish();
         Some(result)
     }
-
-    /// Notes why the text is no TOML, in the parser's own words; the place we say ourselves.
-    fn no_toml(&mut self, error: toml_span::Error) {
-        let place = Range::<usize>::from(error.span);
-        let line = self.text[self.text.floor_char_boundary(place.start)..].lines().next().unwrap_or_default();
-        let help = lookalike::find(line).map(|one| one.to_string());
-        let error = toml_span::Error { line_info: None, ..error };
-        let message = if matches!(error.kind, ErrorKind::UnexpectedEof) {
-            "not TOML: the file ends before what was begun is closed".to_owned()
-        } else {
-            format!("not TOML: {error}")
-        };
-        self.mistake(place, message, help);
-        if let ErrorKind::DuplicateKey { first, .. } | ErrorKind::DuplicateTable { first, .. } = &error.kind {
-            let first = self.pointer((*first).into()).saying(Severity::Note, "it is written here already");
-            if let Some(found) = self.found.last_mut() {
-                found.related.push(first);
-            }
-        }
-    }
 }
 
 /// One table that is being read.
@@ -225,7 +205,8 @@ impl<'d, 'v> Table<'d, 'v> {
 
     /// Notes that `value` should be `wanted`.
     pub fn wanted(&mut self, value: &Value<'_>, key: &str, wanted: &str) {
-        self.document.mistake(value.span.into(), format!("'{key}' must be {wanted}"), None);
+        let help = words::about_quotes(value, wanted);
+        self.document.mistake(value.span.into(), format!("'{key}' must be {wanted}"), help);
     }
 
     /// A text, with its place.
@@ -277,12 +258,22 @@ impl<'d, 'v> Table<'d, 'v> {
 
     /// A span of time as people write it.
     pub fn duration(&mut self, key: &'static str) -> Option<Duration> {
-        let (text, place) = self.text(key)?;
+        let value = self.raw(key)?;
+        let Some(text) = value.as_str() else {
+            self.wanted(value, key, "a span of time in quotes, as \"2s\" or \"15m\"");
+            return None;
+        };
+        let (text, place) = (text.to_owned(), Range::<usize>::from(value.span));
         match humantime::parse_duration(&text) {
             Ok(span) => Some(span),
             Err(error) => {
                 let help = Some("write it as \"250ms\", \"2s\", \"15m\", \"1h 30m\" or \"400d\"".to_owned());
-                self.document.mistake(place, format!("'{text}' is not a span of time: {error}"), help);
+                let why = if let humantime::DurationError::UnknownUnit { unit, .. } = &error {
+                    format!("there is no unit '{unit}'")
+                } else {
+                    error.to_string()
+                };
+                self.document.mistake(place, format!("'{text}' is not a span of time: {why}"), help);
                 None
             }
         }
@@ -379,7 +370,7 @@ impl<'d, 'v> Table<'d, 'v> {
         }
         for (key, value) in self.value.as_table().into_iter().flatten() {
             if !self.asked.contains(&&*key.name) && !self.asked.contains(&ANY) {
-                let help = did_you_mean(&key.name, self.asked.iter().copied());
+                let help = words::other_key(&key.name, &self.asked);
                 let place: Range<usize> =
                     if key.span.is_empty() { value.span.into() } else { key.span.into() };
                 self.document.mistake(place, format!("unknown key '{}' in {}", key.name, self.name), help);
@@ -430,7 +421,7 @@ mod tests {
             ("a = [\n", "x.toml:2:1: error: not TOML: the file ends before what was begun is closed"),
             (
                 "a = soon\n",
-                "x.toml:1:5: error: not TOML: invalid TOML value, did you mean to use a quoted string?",
+                "x.toml:1:5: error: not TOML: this is neither a text in quotes nor another value\n1 | a = soon\n",
             ),
             (
                 "a = 1\na = 2\n",

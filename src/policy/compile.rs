@@ -166,9 +166,9 @@ impl Compiler {
                 at = within(&document.text(), place, name, span);
                 message = format!("{message}: {lookalike}");
             }
-            let help =
-                "use lower-case letters a to z, digits and single hyphens, at most 100 of them".to_owned();
-            document.mistake(at, message, Some(help));
+            let help = "use lower-case letters a to z, digits and single hyphens, at most 100 of them";
+            let other = kebab_of(name).map(|other| format!(", as in '{other}'")).unwrap_or_default();
+            document.mistake(at, message, Some(format!("{help}{other}")));
         }
         if [crate::policy::rule::DIRECTIVE, crate::policy::rule::DEFAULT].contains(&name.as_str()) {
             let message = format!("'{name}' stands for something else in records");
@@ -210,6 +210,13 @@ impl Compiler {
         let rules = self.rules.into_iter().map(|one| (one.terms, one.conditions)).collect();
         Policy::new(self.default, rules, hex::encode(self.hash.finalize())).written(written)
     }
+}
+
+/// The name that is nearest to another text; none where little is left of that.
+fn kebab_of(text: &str) -> Option<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let name = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
+    (text.is_ascii() && !name.is_empty() && name.len() <= LONGEST_NAME).then_some(name)
 }
 
 /// A name on the platform may be written in any alphabet; one that mixes them in a word is seldom meant.

@@ -192,7 +192,12 @@ fn plain_miss(conditions: &Conditions, subject: Subject<'_>) -> Option<Miss> {
             Some(queue) => {
                 let fits = |one: &Pattern| one.is_match(&queue.name) || one.is_match(queue.id.as_str());
                 if !wanted.iter().any(fits) {
-                    return miss("queue", format!("{:?} (id {})", queue.name, queue.id), any_of(wanted));
+                    let id = if queue.id.as_str() == queue.name {
+                        String::new()
+                    } else {
+                        format!(" (id {})", queue.id)
+                    };
+                    return miss("queue", format!("{:?}{id}", queue.name), any_of(wanted));
                 }
             }
         }

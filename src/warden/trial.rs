@@ -277,7 +277,9 @@ fn stands(one: &Explanation, got: &Said) -> String {
         Fit::Failed { first } => format!("rule '{rule}' cannot be evaluated: {first}{hold}"),
         Fit::Matched if *rule == got.rule => format!("rule '{rule}' ({}) matches{hold}", one.action),
         Fit::Matched if one.mode == Carried::Observe => {
-            format!("rule '{rule}' matches, but is in observe mode: it decides nothing{hold}")
+            format!(
+                "rule '{rule}' matches, but is in observe mode: it decides nothing (--enforcing tries it in force){hold}"
+            )
         }
         Fit::Matched => {
             format!(

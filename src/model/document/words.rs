@@ -2,10 +2,71 @@
 
 use std::collections::BTreeSet;
 
+use toml_span::Value;
+
 use crate::model::lookalike;
 
 /// Names that are shown where several may be meant.
 const SHOWN: usize = 10;
+
+/// What people write who do not know the words yet, and the word for it, wherever that is one of the known.
+const SYNONYMS: [(&str, &str); 30] = [
+    ("pause", "stop"),
+    ("suspend", "stop"),
+    ("resume", "start"),
+    ("record", "start"),
+    ("none", "leave"),
+    ("nothing", "leave"),
+    ("incoming", "inbound"),
+    ("outgoing", "outbound"),
+    ("phone", "call"),
+    ("voice", "call"),
+    ("telephony", "call"),
+    ("forever", "end"),
+    ("always", "end"),
+    ("disabled", "observe"),
+    ("dry-run", "observe"),
+    ("watch", "observe"),
+    ("resume", "restore"),
+    ("on", "active"),
+    ("recording", "active"),
+    ("stopped", "paused"),
+    ("off", "none"),
+    ("ringing", "alerting"),
+    ("talking", "connected"),
+    ("left", "gone"),
+    ("after", "advance"),
+    ("wait", "advance"),
+    ("wait", "after"),
+    ("if", "when"),
+    ("condition", "when"),
+    ("timeout", "at_most"),
+];
+
+/// What to do about the quotes of a value that should be another one.
+pub(super) fn about_quotes(value: &Value<'_>, wanted: &str) -> Option<String> {
+    let bare = value.as_bool().is_some() || value.as_integer().is_some() || value.as_float().is_some();
+    let held = |text: &str| text.parse::<bool>().is_ok() || text.parse::<f64>().is_ok();
+    match (wanted.contains("text"), bare) {
+        (true, true) => Some("write it in quotes".to_owned()),
+        (false, false) if value.as_str().is_some_and(held) => Some("write it without quotes".to_owned()),
+        (true | false, true | false) => None,
+    }
+}
+
+/// What to write instead of a key that is not known: the nearest one, or all that there are.
+pub(super) fn other_key(key: &str, known: &[&'static str]) -> Option<String> {
+    did_you_mean(key, known.iter().copied()).or_else(|| {
+        // A secret is asked for only to be refused.
+        let mut keys: Vec<&str> = Vec::new();
+        for key in known.iter().copied().filter(|key| !key.ends_with("secret")) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        (!keys.is_empty()).then(|| format!("the keys are: {}", keys.join(", ")))
+    })
+}
 
 /// The help that names the nearest known word, and the character that only looks like one of it.
 pub(super) fn did_you_mean<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
@@ -16,17 +77,21 @@ pub(super) fn did_you_mean<'w>(word: &str, known: impl IntoIterator<Item = &'w s
 
 /// The known word nearest to one that is not known, where it is near enough to be meant.
 ///
-/// Near is a slip of the pen, or the beginning of one word alone.
+/// Near is a slip of the pen, another word for the same, or the beginning of one word alone.
 pub fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let known: Vec<&str> = known.into_iter().collect();
-    slip(word, &known).or_else(|| {
+    let meant = || SYNONYMS.iter().filter(|(other, _)| *other == word).map(|(_, meant)| *meant);
+    let same = known.iter().copied().find(|one| meant().any(|meant| meant == *one));
+    same.or_else(|| slip(word, &known)).or_else(|| {
         let mut begun = known.into_iter().filter(|one| word.len() > 1 && one.starts_with(word));
         begun.next().filter(|_| begun.next().is_none())
     })
 }
 
 fn slip<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
-    let bound = (word.chars().count() / 3).max(1) + 1;
+    let length = word.chars().count();
+    // Of a word of two letters one must stay.
+    let bound = ((length / 3).max(1) + 1).min(length.saturating_sub(1));
     known
         .iter()
         .copied()
@@ -60,6 +125,22 @@ fn some<'w>(names: impl IntoIterator<Item = &'w str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_word_for_the_same_is_understood_where_the_word_is_known() {
+        assert_eq!(nearest("pause", ["start", "stop"]), Some("stop"));
+        assert_eq!(nearest("resume", ["restore", "keep"]), Some("restore"));
+        assert_eq!(nearest("resume", ["start", "stop"]), Some("start"));
+        assert_eq!(nearest("on", ["active", "none"]), Some("active"));
+        assert_eq!(nearest("in", ["inbound", "outbound"]), Some("inbound"));
+        assert_eq!(nearest("on", ["none", "one"]), Some("one"));
+        assert_eq!(nearest("pause", ["leave"]), None);
+        assert_eq!(
+            other_key("x", &["name", "client_secret", "when", "name"]).as_deref(),
+            Some("the keys are: name, when")
+        );
+        assert_eq!(other_key("condition", &["name", "when"]).as_deref(), Some("did you mean 'when'?"));
+    }
 
     #[test]
     fn a_part_of_a_name_finds_those_that_have_it() {

@@ -115,7 +115,8 @@ impl Checker<'_> {
         let mut help = did_you_mean(name, known.chain(macros.iter().copied()));
         let elsewhere = ELSEWHERE.iter().find(|(known, _)| *known == name);
         help = help.or_else(|| elsewhere.map(|(_, here)| format!("here it is called `{here}`")));
-        let meant_macro = nearest(name, macros.iter().copied()).is_some();
+        let meant_macro = nearest(name, macros.iter().copied()).is_some()
+            || elsewhere.is_some_and(|(_, here)| here.starts_with("exists"));
         if macros::NAMES.contains(&name) {
             help = Some(format!("write `list.{name}(x, ...)`"));
         } else if !meant_macro {
