@@ -61,7 +61,7 @@ use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::subject::Facts;
-use crate::warden::allowance::Allowance;
+use crate::warden::allowance::{Allowance, Class};
 use crate::warden::book::Book;
 use crate::warden::brake::Brake;
 use crate::warden::dice::Dice;
@@ -234,7 +234,8 @@ pub struct Warden {
     timers: std::collections::BTreeSet<(Mono, ConversationId)>,
     under_way: BTreeMap<RequestId, UnderWay>,
     next_request: u64,
-    permitted_at: Option<Mono>,
+    /// When each class that was refused may go, as of the last dispatch.
+    permitted_at: BTreeMap<Class, Mono>,
     forbidden: Option<Forbidden>,
     brake: Brake,
     load: overload::Load,
@@ -273,7 +274,7 @@ impl Warden {
             timers: std::collections::BTreeSet::new(),
             under_way: BTreeMap::new(),
             next_request: 0,
-            permitted_at: None,
+            permitted_at: BTreeMap::new(),
             forbidden: None,
             failures: BTreeMap::new(),
             answered: orders::Answered::default(),
@@ -336,25 +337,30 @@ impl Warden {
         if self.phase == Phase::Draining {
             return None;
         }
-        let permitted = self.permitted_at.unwrap_or_default();
+        let refused = |class| self.permitted_at.get(&class).copied();
+        let permitted = |class| refused(class).unwrap_or_default();
         // Until a round may begin it is not worth a call.
         let begins = |_: &Mono| self.may_survey() || self.survey.progress().is_some();
         let surveyed = self.survey.next_wakeup().filter(begins);
-        let waiting =
-            self.worklist.has_ready() || self.session.wants_request(now.mono) || self.survey.wants(now.mono);
+        let housekeeping = permitted(Class::Housekeeping);
         [
             (self.worklist.next_due(), Wakeup::Worklist),
-            (self.permitted_at.filter(|_| waiting), Wakeup::Allowance),
+            (refused(Class::Control).filter(|_| self.worklist.has_ready()), Wakeup::Allowance),
+            (
+                refused(Class::Housekeeping).filter(|_| self.session.wants_request(now.mono)),
+                Wakeup::Allowance,
+            ),
+            (refused(Class::Resync).filter(|_| self.survey.wants(now.mono)), Wakeup::Allowance),
             (self.survey.event_overdue_at(), Wakeup::Survey),
             (self.sight.next_wakeup(), Wakeup::Sight),
             (self.load_due_at(), Wakeup::Load),
             (self.timers.first().map(|(at, _)| *at), Wakeup::Latch),
             (
-                self.session.next_wakeup().map(|at| if at <= now.mono { at.max(permitted) } else { at }),
+                self.session.next_wakeup().map(|at| if at <= now.mono { at.max(housekeeping) } else { at }),
                 Wakeup::Session,
             ),
-            (self.directory.next_wakeup().map(|at| at.max(permitted)), Wakeup::Directory),
-            (surveyed.map(|at| at.max(permitted)), Wakeup::Survey),
+            (self.directory.next_wakeup().map(|at| at.max(housekeeping)), Wakeup::Directory),
+            (surveyed.map(|at| at.max(permitted(Class::Resync))), Wakeup::Survey),
         ]
         .into_iter()
         .filter_map(|(at, why)| at.map(|at| (at, why)))

@@ -22,7 +22,7 @@ pub const TOKEN_AWAY: Duration = Duration::from_secs(61);
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// What a request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// Starts, stops, and the reads that confirm them.
     Control,
@@ -167,6 +167,8 @@ impl Allowance {
         let Some(allowed) = allowed.filter(|allowed| *allowed > 0) else { return };
         self.platform_limit = Some(allowed);
         let Some(count) = count else { return };
+        // Its window is a minute: a longer word is a mistake, and must not silence the daemon for hours.
+        let reset = reset.map(|reset| reset.min(WINDOW));
         if count >= allowed {
             self.silence(reset.unwrap_or(Duration::from_secs(1)), now);
         }
@@ -246,6 +248,16 @@ mod tests {
         let kept = (0..10).filter(|_| allowance.take(Class::Housekeeping, at(0)).is_ok()).count();
         assert!(kept <= 2, "{kept}");
         assert!(allowance.take(Class::Control, at(0)).is_ok());
+    }
+
+    #[test]
+    fn no_window_of_the_platform_is_believed_to_be_longer_than_a_minute() {
+        for count in [1, 10] {
+            let mut allowance = bucket();
+            allowance.heed(Some(count), Some(10), Some(Duration::from_secs(86_400)), at(0));
+            let went = (0..10).filter(|_| allowance.take(Class::Control, at(62)).is_ok()).count();
+            assert_eq!(went, 10, "the platform had counted {count}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::audit::record::{self, ConfirmedBy, OutcomeResult, Record};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::{Mono, Now};
 use crate::warden::backoff::News;
-use crate::warden::book::{Busy, Intake, Stage};
+use crate::warden::book::{Begun, Busy, Intake, Stage};
 use crate::warden::plan::{self, Step};
 use crate::warden::unseen::Word;
 use crate::wire::conversation;
@@ -38,6 +38,8 @@ impl Warden {
         let looks = matches!(purpose, Purpose::Confirm { .. } | Purpose::Survey { .. } | Purpose::Activity);
         match fault {
             None | Some(Fault::Gone { .. }) if looks => self.sight.looked(now.mono),
+            // The platform is there, and wants to be asked later.
+            Some(Fault::Limited { .. }) => {}
             Some(_) if looks => self.sight.failed(sent),
             Some(_) | None => {}
         }
@@ -124,7 +126,7 @@ impl Warden {
         if open.decision != *decision {
             // The decision it belonged to was superseded meanwhile; the one in its place may go now, unless it was
             // made against an order that came to nothing.
-            self.worklist.put(id, action, opened, now.mono);
+            self.worklist.put_no_sooner(id, action, opened, now.mono);
             return self.judge(id, ConfirmedBy::Event, now);
         }
         let due = match fault {
@@ -134,11 +136,24 @@ impl Warden {
                 let expected = then.as_ref().unwrap_or(&call.conversation);
                 let more = plan::next_step(&means, action, expected, &open.asked);
                 let more = !open.asked.is_empty() && matches!(more, Step::Send(..));
-                open.stage = if more { Stage::Due } else { Stage::AwaitWord };
-                if more { now.mono } else { now.mono + confirm_within }
+                if more {
+                    open.stage = Stage::Due;
+                    now.mono
+                } else {
+                    // Should none of it come true, every leg is asked again.
+                    open.asked.clear();
+                    open.stage = Stage::AwaitWord;
+                    now.mono + confirm_within
+                }
             }
-            Some(Fault::Limited { .. }) => {
+            Some(Fault::Limited { wait }) => {
+                // No attempt is counted, nor is the time in which none may go.
                 open.attempts -= 1;
+                if open.attempts == 0 {
+                    open.begun = Begun::Admitted;
+                } else {
+                    open.silenced += wait;
+                }
                 open.asked.clear();
                 open.stage = Stage::Due;
                 now.mono
@@ -218,7 +233,7 @@ impl Warden {
                 && open.stage != Stage::InFlight
             {
                 let due = if open.stage == Stage::AwaitWord { now.mono + confirm_within } else { now.mono };
-                self.worklist.put(id, open.action, open.opened.mono, due);
+                self.worklist.put_no_sooner(id, open.action, open.opened.mono, due);
             }
             return;
         };
@@ -350,7 +365,7 @@ mod tests {
     use crate::audit::record::DirectiveOrigin;
     use crate::model::recording::Action;
     use crate::warden::bench::{Bench, PCI, id, settings};
-    use crate::warden::{Input, Order, Ticket, What};
+    use crate::warden::{Input, Order, Settings, Ticket, What};
 
     fn bench_with_an_ended_call() -> Bench {
         let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
@@ -412,5 +427,96 @@ mod tests {
         bench.pass(Duration::from_secs(1));
         assert_eq!((bench.kinds("decision"), bench.kinds("abandoned")), (1, 0));
         assert_eq!(bench.state(0), crate::model::recording::RecorderState::Paused);
+    }
+
+    fn sent_orders(bench: &Bench) -> Vec<Mono> {
+        let orders = |request: &Request| {
+            matches!(request, Request::SetRecordingState { .. } | Request::Snippet { .. })
+        };
+        bench.sent.iter().filter(|(_, request)| orders(request)).map(|(at, _)| *at).collect()
+    }
+
+    fn limit_orders(bench: &mut Bench) {
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((429, "{}")));
+    }
+
+    #[test]
+    fn time_in_which_the_platform_wants_nothing_sent_is_no_time_that_a_decision_failed() {
+        let minute = Duration::from_secs(60);
+        let mut bench =
+            Bench::new(Settings { max_changes_per_minute: 1, ..settings() }, PCI).with_calls(1, "on");
+        limit_orders(&mut bench);
+        bench.feed(Input::Timeout);
+        bench.pass(minute * 20);
+        bench.refuses = Box::new(|_| None);
+        bench.pass(minute);
+        assert_eq!((bench.kinds("abandoned"), bench.kinds("confirmed")), (0, 1));
+        assert_eq!(bench.alerts("brake").len(), 0, "it is one change, however often it was sent back");
+    }
+
+    #[test]
+    fn a_decision_that_failed_before_a_429_is_given_up_no_sooner_for_it() {
+        let minute = Duration::from_secs(60);
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "on");
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(1));
+        assert!(bench.kinds("attempt") > 0);
+        limit_orders(&mut bench);
+        bench.pass(minute * 20);
+        assert_eq!(bench.kinds("abandoned"), 0);
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
+        bench.pass(minute * 16);
+        assert_eq!(bench.kinds("abandoned"), 1);
+    }
+
+    #[test]
+    fn an_ad_hoc_order_that_did_not_come_true_is_sent_again_after_one_read() {
+        let rules = "[[rule]]\nname = \"must\"\nattribute = { pci = \"off\" }\naction = \"start\"\n";
+        let means = plan::Means { control: plan::Control::AdHoc, ..plan::Means::default() };
+        let mut bench = Bench::new(Settings { means, ..settings() }, rules).with_calls(1, "off");
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::Snippet { .. }).then_some((200, "\"ACTIVE\"")));
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(8));
+        let sent = sent_orders(&bench);
+        assert!(sent.len() >= 2 && sent[1].since(sent[0]) < Duration::from_secs(6), "{sent:?}");
+    }
+
+    #[test]
+    fn the_answer_to_a_superseded_order_does_not_shorten_the_wait_of_a_contest() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "on");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(1));
+        let undo = |bench: &mut Bench| {
+            if let Some(there) = bench.calls.get_mut(&id(0)) {
+                there.state = crate::model::recording::RecorderState::Active;
+            }
+            bench.tell(0);
+        };
+        for _ in 0..3 {
+            bench.pass(Duration::from_secs(6));
+            undo(&mut bench);
+        }
+        assert_eq!(bench.kinds("contested"), 1);
+        // The next order is not carried out, and replaced while it is under way.
+        bench.answers_after = Duration::from_millis(500);
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((202, "{}")));
+        bench.pass(Duration::from_millis(2_100));
+        let orders = sent_orders(&bench).len();
+        for pci in ["off", "on"] {
+            bench.set(0, pci);
+            bench.tell(0);
+        }
+        assert_eq!(bench.kinds("contested"), 2, "a new decision, which waits");
+        let made = bench.now.mono;
+        bench.answers_after = Duration::ZERO;
+        bench.pass(Duration::from_secs(10));
+        let next = sent_orders(&bench)[orders];
+        assert!(next.since(made) >= Duration::from_secs(2), "{:?}", next.since(made));
     }
 }

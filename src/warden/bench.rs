@@ -8,6 +8,7 @@ use super::*;
 use crate::model::recording::{Action, RecorderState};
 use crate::policy::compile::Compiler;
 use crate::wire::reply::{RateHeaders, Transport};
+use crate::wire::request::Switch;
 
 /// Whether something gets through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,21 @@ pub(super) struct There {
     pub(super) attributes: BTreeMap<String, String>,
     /// When it began, where the platform says so.
     pub(super) begun: Option<Wall>,
+    /// Its divisions.
+    pub(super) divisions: Vec<String>,
+    /// Its agents by leg, with the ad-hoc recorder of each.
+    pub(super) agents: BTreeMap<String, RecorderState>,
 }
+
+impl There {
+    fn with(attributes: BTreeMap<String, String>, begun: Option<Wall>) -> Self {
+        let agents = BTreeMap::from([("agent".to_owned(), RecorderState::None)]);
+        Self { state: RecorderState::Active, attributes, begun, divisions: Vec::new(), agents }
+    }
+}
+
+/// What the platform answers to a request instead of carrying it out: the status, with the body.
+pub(super) type Refusal = Box<dyn Fn(&Request) -> Option<(u16, &'static str)>>;
 
 pub(super) struct Bench {
     pub(super) warden: Warden,
@@ -39,6 +54,7 @@ pub(super) struct Bench {
     pub(super) api: Way,
     pub(super) reads: Way,
     pub(super) answers_after: Duration,
+    pub(super) refuses: Refusal,
     coming: VecDeque<(Mono, Input)>,
     socket: Option<SocketId>,
     topics: Vec<String>,
@@ -100,6 +116,7 @@ impl Bench {
             api: Way::Open,
             reads: Way::Open,
             answers_after: Duration::ZERO,
+            refuses: Box::new(|_| None),
             coming: VecDeque::new(),
             socket: None,
             topics: Vec::new(),
@@ -110,7 +127,7 @@ impl Bench {
     pub(super) fn with_calls(mut self, count: usize, pci: &str) -> Self {
         for number in 0..count {
             let attributes = BTreeMap::from([("pci".to_owned(), pci.to_owned())]);
-            self.calls.insert(id(number), There { state: RecorderState::Active, attributes, begun: None });
+            self.calls.insert(id(number), There::with(attributes, None));
         }
         self
     }
@@ -133,21 +150,25 @@ impl Bench {
             RecorderState::None => ("none", false),
         };
         let leg_state = if self.ended.contains(conversation) { "disconnected" } else { "connected" };
-        let leg = |purpose: &str, attributes: &BTreeMap<String, String>| {
-            serde_json::json!({"id": purpose, "purpose": purpose, "queueId": "q1", "attributes": attributes,
-                "calls": [{"id": "c", "state": leg_state}]})
+        let customer = serde_json::json!({"id": "customer", "purpose": "customer", "queueId": "q1",
+            "attributes": there.attributes, "calls": [{"id": "c", "state": leg_state}]});
+        let agent = |(leg, adhoc): (&String, &RecorderState)| {
+            serde_json::json!({"id": leg, "purpose": "agent", "queueId": "q1",
+                "calls": [{"id": "c", "state": leg_state, "recordersState": {"adhocState": adhoc.as_str()}}]})
         };
-        let legs = [leg("customer", &there.attributes), leg("agent", &BTreeMap::new())];
+        let legs: Vec<serde_json::Value> =
+            std::iter::once(customer).chain(there.agents.iter().map(agent)).collect();
+        let divisions: Vec<serde_json::Value> =
+            there.divisions.iter().map(|id| serde_json::json!({"division": {"id": id}})).collect();
         serde_json::json!({"id": conversation.as_str(), "recordingState": state, "securePause": secure,
-            "startTime": there.begun.map(|at| at.to_string()), "participants": legs})
+            "startTime": there.begun.map(|at| at.to_string()), "participants": legs, "divisions": divisions})
         .to_string()
     }
 
     /// A call begins, on tape; nobody is told of it.
     pub(super) fn begin(&mut self, number: usize) {
         let begun = Some(self.now.wall);
-        let there = There { state: RecorderState::Active, attributes: BTreeMap::new(), begun };
-        self.calls.insert(id(number), there);
+        self.calls.insert(id(number), There::with(BTreeMap::new(), begun));
     }
 
     /// The platform tells of a call.
@@ -238,6 +259,9 @@ impl Bench {
         if self.api == Way::Shut || reads && self.reads == Way::Shut {
             return RawAnswer::Failed(Transport::Connect("refused".into()));
         }
+        if let Some((status, body)) = (self.refuses)(request) {
+            return answered(status, body.to_owned());
+        }
         let body = match request {
             Request::ListQueues { .. } => {
                 r#"{"entities":[{"id":"q1","name":"Payments"}],"pageCount":1}"#.into()
@@ -272,8 +296,17 @@ impl Bench {
                 }
                 "{}".into()
             }
-            other @ (Request::Snippet { .. }
-            | Request::RecordingsAction { .. }
+            Request::Snippet { conversation, participant, record, .. } => {
+                let there = self.calls.get_mut(conversation);
+                if let Some(adhoc) = there.and_then(|there| there.agents.get_mut(participant.as_str())) {
+                    *adhoc = match record {
+                        Switch::On => RecorderState::Active,
+                        Switch::Off => RecorderState::None,
+                    };
+                }
+                "{}".into()
+            }
+            other @ (Request::RecordingsAction { .. }
             | Request::ListUsers { .. }
             | Request::AvailableTopics
             | Request::TokenInfo) => panic!("the bench does not know {other:?}"),

@@ -6,6 +6,7 @@
 mod ended;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use crate::audit::record::DirectiveOrigin;
 use crate::model::conversation::{Conversation, Participant};
@@ -97,6 +98,17 @@ pub enum Stage {
     Reading,
 }
 
+/// Whether what a decision wants has begun to be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It was not.
+    NotYet,
+    /// It may be: the brake counted it, and then the platform wanted nothing sent (429).
+    Admitted,
+    /// The first attempt that counts was sent then.
+    At(Mono),
+}
+
 /// An open decision.
 #[derive(Clone, Debug)]
 pub struct Pursuit {
@@ -112,8 +124,10 @@ pub struct Pursuit {
     pub opened: Now,
     /// Attempts sent so far.
     pub attempts: u32,
-    /// When the first attempt was sent.
-    pub first_sent: Option<Mono>,
+    /// Whether it has begun to be tried.
+    pub begun: Begun,
+    /// For so long of the time since then the platform wanted nothing sent (429).
+    pub silenced: Duration,
     /// Legs that were asked, where it takes one request a leg.
     pub asked: BTreeSet<ParticipantId>,
     /// Where it stands.

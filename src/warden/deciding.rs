@@ -10,7 +10,7 @@ use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
 use crate::policy::decide::Policy;
 use crate::warden::backoff::Backoff;
-use crate::warden::book::{Call, Claim, LetGo, Pursuit, Stage};
+use crate::warden::book::{Begun, Call, Claim, LetGo, Pursuit, Stage};
 use crate::warden::plan::{self, DEFAULT, Step, Verdict};
 use crate::warden::unseen::UNFINISHED_FOR;
 
@@ -55,7 +55,8 @@ impl Warden {
             observed: before,
             opened: now,
             attempts: 0,
-            first_sent: None,
+            begun: Begun::NotYet,
+            silenced: Duration::ZERO,
             asked: std::collections::BTreeSet::new(),
             stage: if known { Stage::Due } else { Stage::ToRead },
             backoff: Backoff::default(),
@@ -120,7 +121,10 @@ impl Warden {
         self.ended.confirmed(&done, id);
         self.count("recwarden_decisions_confirmed_total");
         self.journal_claim(id);
-        let after = now.mono.since(done.first_sent.unwrap_or(done.opened.mono));
+        let after = match done.begun {
+            Begun::At(first) => now.mono.since(first),
+            Begun::NotYet | Begun::Admitted => now.mono.since(done.opened.mono),
+        };
         self.record(Record::Confirmed(record::Confirmed {
             decision: done.decision,
             conversation: id.clone(),

@@ -11,7 +11,7 @@ use crate::model::time::{Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::rule::WHEN_BLIND;
 use crate::warden::Settings;
-use crate::warden::book::{Directive, Intake, LetGo, Outlook, Pursuit, Stage};
+use crate::warden::book::{Begun, Directive, Intake, LetGo, Outlook, Pursuit, Stage};
 use crate::warden::latch::Hold;
 use crate::warden::orders::Answered;
 use crate::warden::plan;
@@ -265,7 +265,8 @@ impl Warden {
             observed: decision.observed,
             opened: Now { mono: now.mono, wall: opened },
             attempts,
-            first_sent: (attempts > 0).then_some(now.mono),
+            begun: if attempts > 0 { Begun::At(now.mono) } else { Begun::NotYet },
+            silenced: std::time::Duration::ZERO,
             asked: std::collections::BTreeSet::new(),
             stage: Stage::ToRead,
             backoff: crate::warden::backoff::Backoff::default(),

@@ -224,6 +224,7 @@ mod tests {
     use crate::model::recording::RecorderState;
     use crate::warden::bench::{Bench, PCI, Way, id, settings};
     use crate::warden::sight;
+    use crate::wire::request::Request;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -295,6 +296,19 @@ mod tests {
         let mut bench = Bench::new(settings, PCI).with_calls(150, "off");
         bench.feed(super::super::Input::Timeout);
         bench.pass(SECOND * 300);
+        bench.sockets = Way::Shut;
+        bench.lose_socket();
+        bench.pass(SECOND * 300);
+        assert_eq!((bench.alerts("blind").len(), bench.decisions()), (1, vec![]));
+    }
+
+    #[test]
+    fn a_platform_that_wants_to_be_asked_later_is_there_and_stops_nobody() {
+        let mut bench = stops_when_blind();
+        bench.refuses = Box::new(|request| {
+            let looks = matches!(request, Request::GetConversation { .. } | Request::ActivityQuery { .. });
+            looks.then_some((429, "{}"))
+        });
         bench.sockets = Way::Shut;
         bench.lose_socket();
         bench.pass(SECOND * 300);

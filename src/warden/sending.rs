@@ -11,7 +11,7 @@ use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
 use crate::policy::rule::WHEN_BLIND;
 use crate::warden::allowance::{Class, Refusal};
-use crate::warden::book::{Busy, Call, Claim, Stage};
+use crate::warden::book::{Begun, Busy, Call, Claim, Stage};
 use crate::warden::brake::Admission;
 use crate::warden::plan::{self, DIRECTIVE, Step};
 use crate::warden::survey::Ask;
@@ -23,7 +23,7 @@ const SLOTS_ASKED_EVERY: Duration = Duration::from_secs(1);
 impl Warden {
     /// Sends what may go now.
     pub(super) fn dispatch(&mut self, now: Now) {
-        self.permitted_at = None;
+        self.permitted_at.clear();
         if !self.session.is_live() {
             self.dispatch_errands(now);
         }
@@ -33,7 +33,7 @@ impl Warden {
                 continue;
             }
             if !self.may_take(Class::Control, now.mono) {
-                return;
+                return self.wait_behind_control();
             }
             match self.prepare(&id, now) {
                 Some((purpose, request)) => self.send(purpose, request, now.mono),
@@ -85,17 +85,22 @@ impl Warden {
     }
 
     fn may_take(&mut self, class: Class, now: Mono) -> bool {
-        match self.allowance.take(class, now) {
-            Ok(()) => true,
-            Err(Refusal::Until(at)) => {
-                self.permitted_at = Some(at);
-                false
-            }
-            Err(Refusal::InFlight) => {
-                // The answer that frees a slot calls sooner; without this the due work would be asked for over
-                // and over until then.
-                self.permitted_at = Some(now + SLOTS_ASKED_EVERY);
-                false
+        let at = match self.allowance.take(class, now) {
+            Ok(()) => return true,
+            Err(Refusal::Until(at)) => at,
+            // The answer that frees a slot calls sooner; without this the due work would be asked for over and
+            // over until then.
+            Err(Refusal::InFlight) => now + SLOTS_ASKED_EVERY,
+        };
+        self.permitted_at.insert(class, at);
+        false
+    }
+
+    /// Nothing else is sent while control waits.
+    fn wait_behind_control(&mut self) {
+        if let Some(at) = self.permitted_at.get(&Class::Control).copied() {
+            for class in [Class::Housekeeping, Class::Resync] {
+                self.permitted_at.entry(class).or_insert(at);
             }
         }
     }
@@ -113,10 +118,11 @@ impl Warden {
         let give_up_after = self.settings.give_up_after;
         let open = self.book.get(id)?.pursuit.as_ref()?;
         // What waits unsent (for the brake, for the rate, behind other calls) has not failed.
-        let failing = match open.first_sent {
-            Some(first) => now.mono.since(first),
-            None if open.stage == Stage::ToRead => now.wall.since(open.opened.wall),
-            None => Duration::ZERO,
+        let failing = match open.begun {
+            Begun::At(first) => now.mono.since(first).saturating_sub(open.silenced),
+            // After a restart the time counts from then: before that nobody tried.
+            Begun::NotYet if open.stage == Stage::ToRead => now.mono.since(open.opened.mono),
+            Begun::NotYet | Begun::Admitted => Duration::ZERO,
         };
         if failing >= give_up_after {
             let span = humantime::format_duration(give_up_after);
@@ -184,7 +190,9 @@ impl Warden {
             open.observed = plan::observed(&self.settings.means, &call.conversation);
         }
         open.attempts += 1;
-        open.first_sent.get_or_insert(now);
+        if !matches!(open.begun, Begun::At(_)) {
+            open.begun = Begun::At(now);
+        }
         open.asked.extend(leg);
         open.stage = Stage::InFlight;
         call.busy = Busy::Sending;
@@ -212,7 +220,7 @@ impl Warden {
         }
         let call = self.book.get(id)?;
         let open = call.pursuit.as_ref()?;
-        if open.first_sent.is_some() || passes_brake(call, open.action) {
+        if open.begun != Begun::NotYet || passes_brake(call, open.action) {
             return None;
         }
         let bound = self.settings.max_changes_per_minute;
@@ -387,6 +395,18 @@ mod tests {
         assert!(late.iter().all(|state| *state == RecorderState::Paused));
         assert_eq!(bench.kinds("abandoned"), 0);
         assert!(bench.warden.under_way.len() <= 8 && bench.warden.outputs.is_empty());
+    }
+
+    #[test]
+    fn what_the_subscription_needs_does_not_wait_for_the_resyncs_share() {
+        let mut settings = settings();
+        settings.directory.discover_every = SECOND * 20;
+        let mut bench = Bench::new(settings, PCI).with_calls(150, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(SECOND * 50);
+        let lists = bench.sent.iter().filter(|(_, request)| matches!(request, Request::ListQueues { .. }));
+        let seconds: Vec<u64> = lists.map(|(at, _)| at.since(Mono::default()).as_secs()).collect();
+        assert_eq!(seconds, [0, 20, 40]);
     }
 
     #[test]

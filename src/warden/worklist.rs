@@ -33,6 +33,13 @@ impl Worklist {
         self.later.insert((due, conversation.clone()));
     }
 
+    /// The same for a conversation whose request was answered: where it waits for a later moment already, it
+    /// goes on waiting.
+    pub fn put_no_sooner(&mut self, conversation: &ConversationId, action: Action, opened: Mono, due: Mono) {
+        let waits = self.places.get(conversation).map_or(due, |place| place.due.max(due));
+        self.put(conversation, action, opened, waits);
+    }
+
     /// Takes a conversation off the list.
     pub fn remove(&mut self, conversation: &ConversationId) {
         if let Some(place) = self.places.remove(conversation) {
@@ -149,6 +156,19 @@ mod tests {
         list.put(&id("old"), Action::Stop, at(0), at(7));
         assert_eq!(list.most_urgent(at(5)), Some(id("new")));
         assert_eq!(list.most_urgent(at(7)), Some(id("old")));
+    }
+
+    #[test]
+    fn an_answer_shortens_no_wait() {
+        let mut list = Worklist::default();
+        list.put(&id("one"), Action::Stop, at(0), at(7));
+        list.put_no_sooner(&id("one"), Action::Stop, at(0), at(3));
+        assert_eq!(list.next_due(), Some(at(7)));
+        list.put_no_sooner(&id("one"), Action::Stop, at(0), at(9));
+        assert_eq!(list.next_due(), Some(at(9)));
+        list.remove(&id("one"));
+        list.put_no_sooner(&id("one"), Action::Stop, at(0), at(3));
+        assert_eq!(list.next_due(), Some(at(3)));
     }
 
     #[test]
