@@ -25,7 +25,7 @@ struct Stage {
 impl Stage {
     /// Calls come and go, and the first order is confirmed.
     fn under_way() -> Self {
-        let simulator = Simulator::start(&["--calls", "20", "--pace", "10"]);
+        let simulator = Simulator::start(&["--calls", "20", "--pace", "20"]);
         let proxy = Proxy::to(&simulator.api_url);
         let more = format!("[limits]\nrequests_per_minute = 60000\n{HTTP}{SAMPLE_POLICY}");
         let site = Site::new(&simulator, &proxy.url(), &more);

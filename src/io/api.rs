@@ -15,6 +15,10 @@ pub const ANSWER_WAIT: Duration = Duration::from_secs(30);
 /// A connection that takes longer counts as none.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
 
+/// A connection that nothing passed on for longer is not used again: where the network has forgotten it, as it has the
+/// socket that is replaced after some silence, a request on it would be in vain for [`ANSWER_WAIT`].
+pub const IDLE_AT_MOST: Duration = Duration::from_secs(30);
+
 /// Why no client could be built.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client cannot be set up")]
@@ -30,6 +34,7 @@ pub fn http_client() -> Result<reqwest::Client, SetupError> {
         .user_agent(agent)
         .connect_timeout(CONNECT_WAIT)
         .timeout(ANSWER_WAIT)
+        .pool_idle_timeout(IDLE_AT_MOST)
         .redirect(reqwest::redirect::Policy::none())
         .build()?)
 }
