@@ -67,6 +67,7 @@
 //! | | `warden::survey` * | the resync, and the gaps it closes |
 //! | | `warden::sight` * | whether anything is seen, and what follows where it is not |
 //! | | `warden::brake` * | how many changes may be made now |
+//! | | `warden::permission` * | where starts and stops are not permitted, and whom that keeps waiting |
 //! | | `warden::plan` * | verdict, observed state and attempts to the next step |
 //! | | `warden::worklist` * | one entry per conversation, stops first, due when allowed |
 //! | | `warden` * | `handle(input, now)`, `poll_output()`, `next_wakeup()` |

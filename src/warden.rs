@@ -32,6 +32,7 @@ pub mod latch;
 mod orders;
 mod output;
 mod overload;
+pub mod permission;
 pub mod plan;
 pub mod rehearsal;
 mod resync;
@@ -66,6 +67,7 @@ use crate::warden::book::Book;
 use crate::warden::brake::Brake;
 use crate::warden::dice::Dice;
 use crate::warden::directory::Directory;
+use crate::warden::permission::Permissions;
 use crate::warden::plan::Means;
 use crate::warden::session::{Session, Shortfall, SlotId, SocketId};
 use crate::warden::sight::Sight;
@@ -202,13 +204,6 @@ struct UnderWay {
     sent: Mono,
 }
 
-/// The permission that is missing, and when to look again whether it still is.
-#[derive(Clone, Debug)]
-struct Forbidden {
-    message: String,
-    probe_at: Mono,
-}
-
 /// Whether new work is taken up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -236,7 +231,7 @@ pub struct Warden {
     next_request: u64,
     /// When each class that was refused may go, as of the last dispatch.
     permitted_at: BTreeMap<Class, Mono>,
-    forbidden: Option<Forbidden>,
+    permissions: Permissions,
     brake: Brake,
     load: overload::Load,
     complaint: overload::Complaint,
@@ -275,7 +270,7 @@ impl Warden {
             under_way: BTreeMap::new(),
             next_request: 0,
             permitted_at: BTreeMap::new(),
-            forbidden: None,
+            permissions: Permissions::default(),
             failures: BTreeMap::new(),
             answered: orders::Answered::default(),
             shortfall: Shortfall::default(),

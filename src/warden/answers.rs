@@ -2,24 +2,29 @@
 
 use std::time::Duration;
 
-use super::{Forbidden, Level, Purpose, RequestId, UnderWay, Warden};
+use super::{Level, Purpose, RequestId, UnderWay, Warden};
 use crate::audit::record::{self, ConfirmedBy, OutcomeResult, Record};
 use crate::model::ids::{ConversationId, DecisionId};
+use crate::model::recording::Action;
 use crate::model::time::{Mono, Now};
 use crate::warden::backoff::News;
 use crate::warden::book::{Begun, Busy, Intake, Stage};
+use crate::warden::permission::{Consequence, PROBE_EVERY, Scope};
 use crate::warden::plan::{self, Step};
 use crate::warden::unseen::Word;
 use crate::wire::conversation;
 use crate::wire::reply::{self, Fault, RawAnswer};
 use crate::wire::request::Request;
 
-/// A missing permission is tried again so often: rarely enough to leave the budget alone, often enough
-/// that a granted role is noticed within a minute.
-pub(super) const PROBE_EVERY: Duration = Duration::from_secs(30);
-
 /// A list that could not be read for now is asked for again after this.
 const SOON: Duration = Duration::from_secs(5);
+
+/// What the platform did not permit, and what it said.
+struct Refusal {
+    action: Action,
+    permissions: Vec<String>,
+    message: String,
+}
 
 impl Warden {
     pub(super) fn take_answer(&mut self, id: RequestId, answer: &RawAnswer, now: Now) {
@@ -53,6 +58,7 @@ impl Warden {
                     fault.as_ref(),
                     now.mono.since(sent),
                 );
+                self.heed_admission(&conversation, &request, fault.as_ref());
                 self.settle_attempt(&conversation, &decision, &request, fault, now);
             }
             Purpose::Confirm { conversation, version } => {
@@ -113,9 +119,6 @@ impl Warden {
         fault: Option<Fault>,
         now: Now,
     ) {
-        if !matches!(fault, Some(Fault::Forbidden { .. } | Fault::Transient { .. } | Fault::Limited { .. })) {
-            self.forbidden = None;
-        }
         let means = self.settings.means;
         let confirm_within = self.settings.confirm_within;
         let Some(call) = self.book.get_mut(id) else { return };
@@ -166,7 +169,10 @@ impl Warden {
             Some(Fault::Forbidden { permissions, message }) => {
                 open.asked.clear();
                 open.stage = Stage::Due;
-                self.forbid(&permissions, message, now.mono)
+                open.in_line = now.mono;
+                self.worklist.put(id, action, now.mono, now.mono + PROBE_EVERY);
+                let refusal = Refusal { action, permissions, message };
+                return self.forbid(id, request, &refusal, now.mono);
             }
             Some(Fault::Conflict { .. } | Fault::Invalid { .. }) => {
                 open.asked.clear();
@@ -180,26 +186,42 @@ impl Warden {
         self.worklist.put(id, action, opened, due);
     }
 
-    /// Notes a missing permission and answers when to look again.
-    fn forbid(&mut self, permissions: &[String], message: String, now: Mono) -> Mono {
-        let probe_at = now + PROBE_EVERY;
-        if self.forbidden.is_none() {
-            let missing = if permissions.is_empty() { message.clone() } else { permissions.join(", ") };
-            let text = format!(
-                "the platform refuses starts and stops (403): {missing}. Grant it to the role of the OAuth \
-                 client in every division concerned; it is tried again every {} s.",
-                PROBE_EVERY.as_secs()
-            );
-            self.alert("forbidden", text.clone(), None);
-            self.forbidden = Some(Forbidden { message: text, probe_at });
-        } else if let Some(forbidden) = &mut self.forbidden {
-            forbidden.probe_at = probe_at;
+    /// Notes that a permission is there: whether the state fits is asked only of who may.
+    fn heed_admission(&mut self, id: &ConversationId, request: &Request, fault: Option<&Fault>) {
+        let admitted = matches!(fault, None | Some(Fault::Conflict { .. } | Fault::Invalid { .. }));
+        if let Some(call) = self.book.get(id).filter(|_| admitted) {
+            self.permissions.admit(&Scope::of(request, &call.conversation), id);
         }
-        probe_at
     }
 
-    pub(super) fn forbidden_message(&self) -> Option<&str> {
-        self.forbidden.as_ref().map(|one| one.message.as_str())
+    /// Notes a missing permission, and tells of it where that is news.
+    fn forbid(&mut self, id: &ConversationId, request: &Request, refusal: &Refusal, now: Mono) {
+        let Some(call) = self.book.get(id) else { return };
+        let scope = Scope::of(request, &call.conversation);
+        let Refusal { action, permissions, message } = refusal;
+        let missing = if permissions.is_empty() { message.clone() } else { permissions.join(", ") };
+        let needed = scope.permission().filter(|_| permissions.is_empty());
+        let needed = needed.map(|name| format!(" (it takes {name})")).unwrap_or_default();
+        let queue = call.conversation.queue();
+        let queue = queue.map(|one| if one.name.is_empty() { one.id.as_str() } else { one.name.as_str() });
+        let queue = queue.map(|name| format!(" in queue '{name}'")).unwrap_or_default();
+        let place = scope.place();
+        let text = format!(
+            "the platform refuses to {action} {id}{queue} (403): {missing}{needed}. Grant it to the role of the OAuth \
+             client in {place}; it is tried again every {} s, and conversations elsewhere go on.",
+            PROBE_EVERY.as_secs()
+        );
+        let Consequence { alert, closed } = self.permissions.refuse(&scope, id, &text, now);
+        if alert == News::Yes {
+            self.alert("forbidden", text, Some(id));
+        }
+        if closed == News::Yes {
+            let every = PROBE_EVERY.as_secs();
+            let message = format!(
+                "nobody is let in where {missing} is needed in {place}: from now on one decision is tried every {every} s"
+            );
+            self.note(Level::Warn, message);
+        }
     }
 
     fn settle_read(
@@ -363,7 +385,6 @@ pub(super) fn wait_after(fault: Option<&Fault>) -> Duration {
 mod tests {
     use super::*;
     use crate::audit::record::DirectiveOrigin;
-    use crate::model::recording::Action;
     use crate::warden::bench::{Bench, PCI, id, settings};
     use crate::warden::{Input, Order, Settings, Ticket, What};
 
@@ -518,5 +539,93 @@ mod tests {
         bench.pass(Duration::from_secs(10));
         let next = sent_orders(&bench)[orders];
         assert!(next.since(made) >= Duration::from_secs(2), "{:?}", next.since(made));
+    }
+
+    /// So many calls of each division that are to be stopped, where the platform refuses those of the first.
+    fn half_forbidden(each: usize) -> Bench {
+        let mut bench = Bench::new(settings(), PCI).with_calls(2 * each, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(150));
+        for number in 0..2 * each {
+            bench.set(number, "on");
+            if let Some(there) = bench.calls.get_mut(&id(number)) {
+                there.divisions = vec![if number < each { "sales" } else { "service" }.to_owned()];
+            }
+        }
+        bench.refuses = Box::new(move |request| {
+            let Request::SetRecordingState { conversation, .. } = request else { return None };
+            let refused = (0..each).any(|number| id(number) == *conversation);
+            refused.then_some((403, r#"{"message":"missing: conversation:recording:pauseOthers"}"#))
+        });
+        (0..2 * each).for_each(|number| bench.tell(number));
+        bench
+    }
+
+    fn stopped(bench: &Bench) -> usize {
+        bench
+            .calls
+            .values()
+            .filter(|there| there.state == crate::model::recording::RecorderState::Paused)
+            .count()
+    }
+
+    #[test]
+    fn a_division_without_the_role_keeps_no_other_waiting_and_is_told_of_once() {
+        for each in [1, 40] {
+            let mut bench = half_forbidden(each);
+            bench.pass(Duration::from_secs(10));
+            assert_eq!(stopped(&bench), each, "the other division goes on at full speed");
+            bench.pass(Duration::from_secs(600));
+            assert_eq!(bench.alerts("forbidden").len(), 1);
+            for word in ["division sales", "queue 'Payments'", "conversation:recording:pauseOthers", "stop"] {
+                assert!(bench.alerts("forbidden")[0].contains(word), "{}", bench.alerts("forbidden")[0]);
+            }
+            let refused = sent_orders(&bench).len() - each;
+            assert!((15..=30).contains(&refused), "one in 30 s, and a few at first: {refused}");
+            assert!(bench.warden.not_ready().is_some_and(|why| why.contains("division sales")));
+        }
+    }
+
+    #[test]
+    fn once_the_role_is_granted_every_stop_goes_within_a_minute() {
+        let mut bench = half_forbidden(40);
+        bench.pass(Duration::from_secs(100));
+        bench.refuses = Box::new(|_| None);
+        bench.pass(Duration::from_secs(60));
+        assert_eq!((stopped(&bench), bench.kinds("abandoned"), bench.warden.not_ready()), (80, 0, None));
+    }
+
+    #[test]
+    fn in_a_closed_division_who_was_not_refused_is_tried_before_who_was() {
+        let mut bench = half_forbidden(4);
+        bench.pass(Duration::from_secs(200));
+        let mut tried = std::collections::BTreeMap::new();
+        for (_, request) in &bench.sent {
+            if let Request::SetRecordingState { conversation, .. } = request {
+                *tried.entry(conversation.clone()).or_insert(0) += 1;
+            }
+        }
+        let counts: Vec<usize> = (0..4).map(|number| tried[&id(number)]).collect();
+        assert!(counts.iter().max() <= counts.iter().min().map(|least| least + 1).as_ref(), "{counts:?}");
+    }
+
+    #[test]
+    fn a_conversation_that_is_refused_alone_lets_the_others_of_its_division_go() {
+        let mut bench = half_forbidden(1).with_calls(30, "on");
+        for there in bench.calls.values_mut() {
+            there.divisions = vec!["sales".to_owned()];
+        }
+        (0..30).for_each(|number| bench.tell(number));
+        bench.pass(Duration::from_secs(10));
+        assert_eq!((stopped(&bench), bench.alerts("forbidden").len()), (29, 1));
+        bench.pass(Duration::from_secs(300));
+        let tries = bench.sent.iter().filter(|(_, request)| {
+            matches!(request, Request::SetRecordingState { conversation, .. } if *conversation == id(0))
+        });
+        assert_eq!(
+            (tries.count(), bench.alerts("forbidden").len()),
+            (11, 1),
+            "it is tried every 30 s by itself"
+        );
     }
 }

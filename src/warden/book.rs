@@ -122,6 +122,8 @@ pub struct Pursuit {
     pub observed: Observed,
     /// When it was made.
     pub opened: Now,
+    /// Since when it stands in line: who is not permitted (403) goes to its end.
+    pub in_line: Mono,
     /// Attempts sent so far.
     pub attempts: u32,
     /// Whether it has begun to be tried.

@@ -54,6 +54,7 @@ impl Warden {
             rule: verdict.rule.clone(),
             observed: before,
             opened: now,
+            in_line: now.mono,
             attempts: 0,
             begun: Begun::NotYet,
             silenced: Duration::ZERO,
@@ -118,6 +119,7 @@ impl Warden {
         call.confirmed = Some(done.action);
         self.worklist.remove(id);
         self.brake.forget(id);
+        self.permissions.forget(id);
         self.ended.confirmed(&done, id);
         self.count("recwarden_decisions_confirmed_total");
         self.journal_claim(id);
@@ -149,6 +151,7 @@ impl Warden {
         self.claim_unfinished(id, &done, now);
         self.worklist.remove(id);
         self.brake.forget(id);
+        self.permissions.forget(id);
         self.ended.superseded(&done, id, why);
         self.count("recwarden_decisions_superseded_total");
         let (decision, conversation) = (done.decision, id.clone());
@@ -164,6 +167,7 @@ impl Warden {
         self.claim_unfinished(id, &done, now);
         self.worklist.remove(id);
         self.brake.forget(id);
+        self.permissions.forget(id);
         self.ended.abandoned(&done, id, why);
         self.count("recwarden_decisions_abandoned_total");
         let (decision, conversation) = (done.decision, id.clone());

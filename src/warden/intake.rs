@@ -264,6 +264,7 @@ impl Warden {
             rule: decision.rule,
             observed: decision.observed,
             opened: Now { mono: now.mono, wall: opened },
+            in_line: now.mono,
             attempts,
             begun: if attempts > 0 { Begun::At(now.mono) } else { Begun::NotYet },
             silenced: std::time::Duration::ZERO,

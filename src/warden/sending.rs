@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Forbidden, Level, Output, Purpose, RequestId, UnderWay, Warden};
+use super::{Level, Output, Purpose, RequestId, UnderWay, Warden};
 use crate::audit::record::{self, Record};
 use crate::model::ids::{ConversationId, ParticipantId};
 use crate::model::recording::{Action, Observed};
@@ -13,6 +13,7 @@ use crate::policy::rule::WHEN_BLIND;
 use crate::warden::allowance::{Class, Refusal};
 use crate::warden::book::{Begun, Busy, Call, Claim, Stage};
 use crate::warden::brake::Admission;
+use crate::warden::permission::Scope;
 use crate::warden::plan::{self, DIRECTIVE, Step};
 use crate::warden::survey::Ask;
 use crate::wire::request::Request;
@@ -157,10 +158,14 @@ impl Warden {
         match plan::next_step(&means, action, then.as_ref().unwrap_or(&call.conversation), &open.asked) {
             Step::Send(request, leg) => {
                 // Asked only once there is something to send: the brake counts whom it lets go.
-                if let Some(at) = self.held_back_until(id, now.mono) {
-                    self.worklist.put(id, action, opened, at);
+                let scope = Scope::of(&request, &call.conversation);
+                let in_line = open.in_line;
+                let held = self.permissions.held_until(&scope, now.mono);
+                if let Some(at) = held.or_else(|| self.braked_until(id, now.mono)) {
+                    self.worklist.put(id, action, in_line, at);
                     return None;
                 }
+                self.permissions.tried(&scope, now.mono);
                 self.begin_attempt(id, request, leg, now.mono)
             }
             Step::Wait | Step::Asked => {
@@ -210,14 +215,8 @@ impl Warden {
         Some((Purpose::Attempt { conversation: id.clone(), decision, attempt }, request))
     }
 
-    /// Where no attempt may be sent: a missing permission is probed slowly, and the brake holds.
-    fn held_back_until(&mut self, id: &ConversationId, now: Mono) -> Option<Mono> {
-        if let Some(Forbidden { probe_at, .. }) = &mut self.forbidden {
-            if *probe_at > now {
-                return Some(*probe_at);
-            }
-            *probe_at = now + super::answers::PROBE_EVERY;
-        }
+    /// Until when the brake holds the first attempt of a decision.
+    fn braked_until(&mut self, id: &ConversationId, now: Mono) -> Option<Mono> {
         let call = self.book.get(id)?;
         let open = call.pursuit.as_ref()?;
         if open.begun != Begun::NotYet || passes_brake(call, open.action) {

@@ -182,8 +182,8 @@ impl Warden {
 
     /// Why the daemon is not ready; none where it is.
     pub fn not_ready(&self) -> Option<String> {
-        if let Some(message) = self.forbidden_message() {
-            return Some(message.to_owned());
+        if let Some(message) = self.permissions.message() {
+            return Some(message);
         }
         let unseen = match self.sight.as_str() {
             "polling" => {
