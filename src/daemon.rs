@@ -358,7 +358,7 @@ impl Daemon {
                 answer.send(self.view()).ok();
             }
             Ask::Conversation { id, answer } => {
-                answer.send(warden.call(&id).map(outward::call)).ok();
+                answer.send(warden.call(&id)).ok();
             }
         }
         None

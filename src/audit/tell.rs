@@ -1,101 +1,41 @@
 //! Records in plain words, for people who read what became of one conversation.
 
-use crate::audit::record::{DirectiveOrigin, HoldEnd, HoldPhase, OutcomeResult, Record};
+use crate::audit::record::{
+    Directive, DirectiveOrigin, Hold, HoldEnd, HoldPhase, Outcome, OutcomeResult, Record,
+};
 
 /// What a record says; none where it is about no conversation, or says nothing new.
 pub fn tell(record: &Record) -> Option<String> {
     Some(match record {
         Record::Decision(one) => {
-            let reason = because(&one.reason);
-            format!(
-                "decided to {} by rule {}{reason}; the recording was {}",
-                one.action, one.rule, one.observed
-            )
+            let (by, observed) = (by(&one.rule, "", &one.reason), one.observed);
+            format!("decided to {} {by}; the recording was {observed}", one.action)
+        }
+        Record::Would(one) => {
+            let (by, observed) = (by(&one.rule, " (observe mode)", &one.reason), one.observed);
+            format!("would {} {by}; the recording was {observed}", one.action)
         }
         Record::Attempt(one) => format!("attempt {}: {} {}", one.attempt, one.method, one.path),
-        Record::Outcome(one) => {
-            let status =
-                one.status.map_or_else(|| "no answer".to_owned(), |status| format!("status {status}"));
-            let message = one.message.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
-            format!(
-                "attempt {}: {}, {status} after {} ms{message}",
-                one.attempt,
-                result(one.result),
-                one.took_ms
-            )
-        }
+        Record::Outcome(one) => outcome(one),
         Record::Confirmed(one) => {
             format!("confirmed: the platform itself reported it, {} ms after the first attempt", one.after_ms)
         }
         Record::Superseded(one) => format!("no longer needed: {}", one.why),
         Record::Abandoned(one) => format!("given up: {}", one.why),
-        Record::Would(one) => {
-            let reason = because(&one.reason);
-            format!(
-                "would {} by rule {} (observe mode){reason}; the recording was {}",
-                one.action, one.rule, one.observed
-            )
-        }
-        Record::Directive(_)
-        | Record::DirectiveReleased(_)
-        | Record::Facts(_)
-        | Record::Hold(_)
-        | Record::HoldEnded(_)
-        | Record::Contested(_)
-        | Record::Residual(_)
-        | Record::Alert(_)
-        | Record::RuleFailed(_)
-        | Record::DaemonStarted(_)
-        | Record::DaemonStopped(_)
-        | Record::PolicyLoaded(_)
-        | Record::GapOpened(_)
-        | Record::GapClosed(_)
-        | Record::Dropped(_)
-        | Record::Carried(_)
-        | Record::Retired(_)
-        | Record::Checkpoint(_) => return around(record),
-    })
-}
-
-/// The same of records that are about no decision.
-fn around(record: &Record) -> Option<String> {
-    Some(match record {
-        Record::Directive(one) => {
-            let until = one.until.map(|until| format!(", until {until}")).unwrap_or_default();
-            let origin = match one.origin {
-                DirectiveOrigin::Webhook => "by webhook",
-                DirectiveOrigin::Manual => "by hand",
-            };
-            format!("{} ordered {origin}: {}{}{until}", one.by, one.action, because(&one.reason))
-        }
+        Record::Directive(one) => directive(one),
         Record::DirectiveReleased(one) => format!("the order is over: {}", one.why),
         Record::Facts(one) => {
             let facts = one.facts.iter().map(|(key, value)| format!("{key} = {value}"));
             format!("facts came: {}", facts.collect::<Vec<_>>().join(", "))
         }
-        Record::Hold(one) => match one.phase {
-            HoldPhase::Pending => format!("rule {} matched; it waits for its time (`after`)", one.rule),
-            HoldPhase::Held => {
-                let claim = one.claim.map(|was| format!("; {was} is what would be given back"));
-                format!(
-                    "rule {} holds it ({}) since {}{}",
-                    one.rule,
-                    one.action,
-                    one.since,
-                    claim.unwrap_or_default()
-                )
-            }
-            HoldPhase::Expired => format!("rule {} has held it as long as it may (`at_most`)", one.rule),
-        },
+        Record::Hold(one) => hold(one),
         Record::HoldEnded(one) => {
             let restore = one.restore.map(|action| format!("; what was is given back: {action}"));
             format!("rule {} lets go: {}{}", one.rule, let_go(one.why), restore.unwrap_or_default())
         }
         Record::Contested(one) => {
-            format!(
-                "somebody else undid rule {} {} times within a minute; tried again in {} ms",
-                one.rule, one.times, one.wait_ms
-            )
+            let (rule, times, wait) = (&one.rule, one.times, one.wait_ms);
+            format!("somebody else undid rule {rule} {times} times within a minute; tried again in {wait} ms")
         }
         Record::Residual(one) => format!("stopped, but still recorded by: {}", one.recorders.join(", ")),
         Record::Alert(one) => format!("alert: {}", one.message),
@@ -110,15 +50,40 @@ fn around(record: &Record) -> Option<String> {
         | Record::Dropped(_)
         | Record::Carried(_)
         | Record::Retired(_)
-        | Record::Checkpoint(_)
-        | Record::Decision(_)
-        | Record::Attempt(_)
-        | Record::Outcome(_)
-        | Record::Confirmed(_)
-        | Record::Superseded(_)
-        | Record::Abandoned(_)
-        | Record::Would(_) => return None,
+        | Record::Checkpoint(_) => return None,
     })
+}
+
+fn by(rule: &str, mode: &str, reason: &str) -> String {
+    format!("by rule {rule}{mode}{}", because(reason))
+}
+
+fn outcome(one: &Outcome) -> String {
+    let status = one.status.map_or_else(|| "no answer".to_owned(), |status| format!("status {status}"));
+    let message = one.message.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+    let (attempt, result, took) = (one.attempt, result(one.result), one.took_ms);
+    format!("attempt {attempt}: {result}, {status} after {took} ms{message}")
+}
+
+fn directive(one: &Directive) -> String {
+    let until = one.until.map(|until| format!(", until {until}")).unwrap_or_default();
+    let origin = match one.origin {
+        DirectiveOrigin::Webhook => "by webhook",
+        DirectiveOrigin::Manual => "by hand",
+    };
+    format!("{} ordered {origin}: {}{}{until}", one.by, one.action, because(&one.reason))
+}
+
+fn hold(one: &Hold) -> String {
+    let rule = &one.rule;
+    match one.phase {
+        HoldPhase::Pending => format!("rule {rule} matched; it waits for its time (`after`)"),
+        HoldPhase::Held => {
+            let claim = one.claim.map(|was| format!("; {was} is what would be given back"));
+            format!("rule {rule} holds it ({}) since {}{}", one.action, one.since, claim.unwrap_or_default())
+        }
+        HoldPhase::Expired => format!("rule {rule} has held it as long as it may (`at_most`)"),
+    }
 }
 
 fn because(reason: &str) -> String {

@@ -52,25 +52,12 @@ pub(super) fn decision(from: warden::DecisionView) -> ask::DecisionView {
     }
 }
 
-pub(super) fn call(from: warden::CallView) -> ask::CallView {
-    ask::CallView {
-        conversation: from.conversation,
-        media: from.media.to_owned(),
-        queue: from.queue,
-        agent: from.agent,
-        observed: from.observed,
-        wish: from.wish,
-        rule: from.rule,
-        since: from.since,
-    }
-}
-
 pub(super) fn view(from: warden::View) -> ask::View {
     ask::View {
         ready: from.not_ready.map_or(ask::Readiness::Ready, ask::Readiness::NotReady),
         started: from.started,
         now: from.now,
-        calls: from.calls.into_iter().map(call).collect(),
+        calls: from.calls,
         worklist: from.worklist,
         budget: ask::Budget { used: from.budget.0, limit: from.budget.1 },
         sockets: from

@@ -157,7 +157,7 @@ impl Daemon {
                 answer.send(self.parts.warden.decision(&id).map(outward::decision)).ok();
             }
             Ask::Conversation { id, answer } => {
-                answer.send(self.parts.warden.call(&id).map(outward::call)).ok();
+                answer.send(self.parts.warden.call(&id)).ok();
             }
             Ask::Explain { id, answer } => {
                 let now = self.parts.clock.now();

@@ -13,8 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::Action;
 use crate::policy::subject::Facts;
+pub use crate::warden::CallView;
 use crate::warden::Explained;
-pub use view::{Budget, CallView, LatestDecision, Readiness, ResyncView, SocketView, View};
+pub use view::{Budget, LatestDecision, Readiness, ResyncView, SocketView, View};
 
 /// How many asks may wait for the loop. A loop that is further behind than this is better told
 /// about by 503 at once than by an answer that comes late.

@@ -357,20 +357,23 @@ mod tests {
         assert!(matches!(second, Err(JournalError::Locked { .. })));
     }
 
+    /// Some record, durable.
+    fn write_one(journal: &mut Journal) {
+        let now = Wall::from_micros(0);
+        journal.append(now, &Record::Dropped(Dropped { events: 1, why: "test".into() }));
+        journal.sync(now).expect("it is written");
+    }
+
     #[test]
     fn a_removed_log_is_noticed_and_the_chain_goes_on_in_a_new_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let audit = folder.path().join("audit");
-        let now = Wall::from_micros(0);
-        let dropped = Record::Dropped(Dropped { events: 1, why: "test".into() });
         let (mut journal, _) = Journal::open(settings(&audit)).expect("it opens");
-        journal.append(now, &dropped);
-        journal.sync(now).expect("it is written");
+        write_one(&mut journal);
         assert_eq!(journal.renew_if_removed(), Removal::None);
         std::fs::remove_dir_all(&audit).expect("removed");
         assert_eq!(journal.renew_if_removed(), Removal::Noticed);
-        journal.append(now, &dropped);
-        journal.sync(now).expect("it is written");
+        write_one(&mut journal);
         assert_eq!(journal.renew_if_removed(), Removal::None);
         let names = files(&audit).expect("files");
         assert!(names[0].ends_with("audit-1970-01-01-2.jsonl"), "{names:?}");
@@ -381,19 +384,13 @@ mod tests {
     fn a_log_that_is_removed_between_the_look_and_the_sync_is_told_of_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let audit = folder.path().join("audit");
-        let now = Wall::from_micros(0);
-        let dropped = Record::Dropped(Dropped { events: 1, why: "test".into() });
         let (mut journal, _) = Journal::open(settings(&audit)).expect("it opens");
-        let write = |journal: &mut Journal| {
-            journal.append(now, &dropped);
-            journal.sync(now).expect("it is written");
-        };
-        write(&mut journal);
+        write_one(&mut journal);
         assert_eq!(journal.renew_if_removed(), Removal::None);
         std::fs::rename(&audit, folder.path().join("gone")).expect("removed");
-        write(&mut journal);
+        write_one(&mut journal);
         assert_eq!(journal.renew_if_removed(), Removal::Noticed);
-        write(&mut journal);
+        write_one(&mut journal);
         assert_eq!(journal.renew_if_removed(), Removal::None);
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::Warden;
 use crate::model::ids::{ConversationId, DecisionId, QueueId};
 use crate::model::recording::{Action, Observed, Wish};
@@ -41,25 +43,32 @@ pub struct LatestDecision {
     pub view: DecisionView,
 }
 
-/// One call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One live conversation at a glance, as `/view.json` writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallView {
     /// Which one.
     pub conversation: ConversationId,
-    /// `call`, `chat`, ...
-    pub media: &'static str,
-    /// Name (or id) of the queue it is in.
+    /// Its medium: `call`, `chat`, ...
+    pub media: String,
+    /// Name (or id) of the routing queue it is in; empty where it is in none.
     pub queue: String,
-    /// Id of the connected agent.
+    /// Id of the connected agent; empty where there is none.
     pub agent: String,
-    /// What the platform reports.
+    /// What the platform last reported.
     pub observed: Observed,
     /// What the policy wants.
     pub wish: Wish,
-    /// The rule that says so.
+    /// The rule that wants it; empty for the default.
     pub rule: String,
     /// When it was last seen.
     pub since: Wall,
+}
+
+impl CallView {
+    /// Whether the recording is not as the policy wants it.
+    pub fn is_astray(&self) -> bool {
+        self.wish.action().is_some_and(|action| !action.is_satisfied_by(self.observed))
+    }
 }
 
 /// Everything.
@@ -164,7 +173,7 @@ impl Warden {
         let seen = call.seen.is_some();
         CallView {
             conversation: id.clone(),
-            media: call.conversation.media.as_str(),
+            media: call.conversation.media.as_str().to_owned(),
             queue: queue
                 .map(|one| if one.name.is_empty() { one.id.to_string() } else { one.name.clone() })
                 .unwrap_or_default(),

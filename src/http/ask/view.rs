@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::DecisionState;
 use crate::model::ids::{ConversationId, DecisionId};
-use crate::model::recording::{Action, Observed, Wish};
+use crate::model::recording::Action;
 use crate::model::time::Wall;
+use crate::warden::CallView;
 
 /// Whether the daemon does its work now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,34 +59,6 @@ pub struct LatestDecision {
     pub reason: String,
     /// How it stands.
     pub state: DecisionState,
-}
-
-/// One live conversation at a glance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CallView {
-    /// Which conversation.
-    pub conversation: ConversationId,
-    /// Its medium: `call`, `chat`, ...
-    pub media: String,
-    /// The routing queue it is in; empty where it is in none.
-    pub queue: String,
-    /// The connected agent; empty where there is none.
-    pub agent: String,
-    /// What the platform last reported.
-    pub observed: Observed,
-    /// What the policy wants.
-    pub wish: Wish,
-    /// The rule that wants it; empty for the default.
-    pub rule: String,
-    /// Since when it is in the book.
-    pub since: Wall,
-}
-
-impl CallView {
-    /// Whether the recording is not as the policy wants it.
-    pub fn is_astray(&self) -> bool {
-        self.wish.action().is_some_and(|action| !action.is_satisfied_by(self.observed))
-    }
 }
 
 /// How far the round of the resync is that runs.

@@ -55,6 +55,24 @@ impl Rig {
         rig
     }
 
+    /// With a channel, and a socket that is to be opened.
+    fn with_channel() -> Self {
+        let mut rig = Self::new();
+        rig.session.subscribe(&topics(1), Redundancy::Single, rig.now);
+        let (slot, request) = rig.next().expect("a request");
+        rig.answer(slot, &request);
+        rig.take_effects();
+        rig
+    }
+
+    /// Nothing is heard, and nothing answers the probe.
+    fn fall_silent(&mut self) {
+        for span in [SILENCE, PROBE_WAIT] {
+            self.wait(span);
+            self.tick();
+        }
+    }
+
     fn forget(&mut self) {
         self.sent.clear();
         self.effects.clear();

@@ -53,11 +53,7 @@ fn a_request_that_fails_is_made_again_after_a_while() {
 
 #[test]
 fn a_socket_that_does_not_open_in_time_is_opened_again_on_the_same_channel() {
-    let mut rig = Rig::new();
-    rig.session.subscribe(&topics(1), Redundancy::Single, rig.now);
-    let (slot, request) = rig.next().expect("a request");
-    rig.answer(slot, &request);
-    rig.take_effects();
+    let mut rig = Rig::with_channel();
     let first = rig.sockets();
     assert_eq!(rig.session.next_wakeup(), Some(rig.now.mono + OPEN_WAIT));
     rig.wait(OPEN_WAIT);
@@ -71,17 +67,10 @@ fn a_socket_that_does_not_open_in_time_is_opened_again_on_the_same_channel() {
 
 #[test]
 fn a_socket_that_falls_silent_while_it_subscribes_is_lost_too() {
-    let mut rig = Rig::new();
-    rig.session.subscribe(&topics(1), Redundancy::Single, rig.now);
-    let (slot, request) = rig.next().expect("a request");
-    rig.answer(slot, &request);
-    rig.take_effects();
+    let mut rig = Rig::with_channel();
     rig.sockets().into_iter().for_each(|socket| rig.session.opened(socket, rig.now));
     assert!(rig.next().is_some(), "the list is under way");
-    rig.wait(SILENCE);
-    rig.tick();
-    rig.wait(PROBE_WAIT);
-    rig.tick();
+    rig.fall_silent();
     assert_eq!((rig.states(), rig.gaps()), (vec!["checking the channel"], vec![]));
 }
 
@@ -101,11 +90,7 @@ fn a_channel_that_is_gone_is_made_anew() {
 
 #[test]
 fn what_is_not_live_yet_begins_anew_with_a_new_token() {
-    let mut rig = Rig::new();
-    rig.session.subscribe(&topics(1), Redundancy::Single, rig.now);
-    let (slot, request) = rig.next().expect("a request");
-    rig.answer(slot, &request);
-    rig.take_effects();
+    let mut rig = Rig::with_channel();
     let socket = rig.sockets()[0];
     rig.session.token_renewed(rig.now);
     rig.take_effects();

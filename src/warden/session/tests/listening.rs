@@ -20,10 +20,7 @@ fn silence_is_probed_and_an_answer_ends_the_doubt() {
 fn a_probe_without_an_answer_is_a_loss_since_the_last_sign_of_life() {
     let mut rig = Rig::live(1, Redundancy::Single);
     let heard = rig.now.wall;
-    rig.wait(SILENCE);
-    rig.tick();
-    rig.wait(PROBE_WAIT);
-    rig.tick();
+    rig.fall_silent();
     assert_eq!((rig.gaps(), rig.states()), (vec![heard], vec!["checking the channel"]));
     rig.wait(SECOND);
     rig.settle();
