@@ -63,6 +63,7 @@ use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::subject::Facts;
 use crate::warden::allowance::{Allowance, Class};
+use crate::warden::backoff::Trouble;
 use crate::warden::book::Book;
 use crate::warden::brake::Brake;
 use crate::warden::dice::Dice;
@@ -232,6 +233,8 @@ pub struct Warden {
     /// When each class that was refused may go, as of the last dispatch.
     permitted_at: BTreeMap<Class, Mono>,
     permissions: Permissions,
+    /// Why a decision was given up last.
+    given_up: Trouble,
     brake: Brake,
     load: overload::Load,
     complaint: overload::Complaint,
@@ -271,6 +274,7 @@ impl Warden {
             next_request: 0,
             permitted_at: BTreeMap::new(),
             permissions: Permissions::default(),
+            given_up: Trouble::default(),
             failures: BTreeMap::new(),
             answered: orders::Answered::default(),
             shortfall: Shortfall::default(),

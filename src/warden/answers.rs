@@ -9,6 +9,7 @@ use crate::model::recording::Action;
 use crate::model::time::{Mono, Now};
 use crate::warden::backoff::News;
 use crate::warden::book::{Begun, Busy, Intake, Stage};
+use crate::warden::deciding::GivingUp;
 use crate::warden::permission::{Consequence, PROBE_EVERY, Scope};
 use crate::warden::plan::{self, Step};
 use crate::warden::unseen::Word;
@@ -179,8 +180,16 @@ impl Warden {
                 open.stage = Stage::ToRead;
                 now.mono
             }
-            Some(Fault::Gone { message } | Fault::Refused { message }) => {
-                return self.abandon(id, &message, now.mono);
+            // The leg is gone, which says nothing of the conversation: perhaps another agent has it. It stays asked.
+            Some(Fault::Gone { .. }) if matches!(request, Request::Snippet { .. }) => {
+                open.stage = Stage::ToRead;
+                now.mono
+            }
+            Some(Fault::Gone { message }) => {
+                return self.abandon(id, &message, GivingUp::NotFound, now.mono);
+            }
+            Some(Fault::Refused { message }) => {
+                return self.abandon(id, &message, GivingUp::Refused, now.mono);
             }
         };
         self.worklist.put(id, action, opened, due);

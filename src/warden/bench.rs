@@ -28,12 +28,15 @@ pub(super) struct There {
     pub(super) divisions: Vec<String>,
     /// Its agents by leg, with the ad-hoc recorder of each.
     pub(super) agents: BTreeMap<String, RecorderState>,
+    /// Legs that have left it.
+    pub(super) left: BTreeSet<String>,
 }
 
 impl There {
     fn with(attributes: BTreeMap<String, String>, begun: Option<Wall>) -> Self {
         let agents = BTreeMap::from([("agent".to_owned(), RecorderState::None)]);
-        Self { state: RecorderState::Active, attributes, begun, divisions: Vec::new(), agents }
+        let left = BTreeSet::new();
+        Self { state: RecorderState::Active, attributes, begun, divisions: Vec::new(), agents, left }
     }
 }
 
@@ -153,6 +156,7 @@ impl Bench {
         let customer = serde_json::json!({"id": "customer", "purpose": "customer", "queueId": "q1",
             "attributes": there.attributes, "calls": [{"id": "c", "state": leg_state}]});
         let agent = |(leg, adhoc): (&String, &RecorderState)| {
+            let leg_state = if there.left.contains(leg) { "disconnected" } else { leg_state };
             serde_json::json!({"id": leg, "purpose": "agent", "queueId": "q1",
                 "calls": [{"id": "c", "state": leg_state, "recordersState": {"adhocState": adhoc.as_str()}}]})
         };

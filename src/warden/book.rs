@@ -98,6 +98,28 @@ pub enum Stage {
     Reading,
 }
 
+/// A decision that was given up. Another verdict is not held back by it, nor is the same in another state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// What it wanted.
+    pub action: Action,
+    /// The rule that made it.
+    pub rule: String,
+    /// What was observed then.
+    pub observed: Observed,
+    /// When the same is tried again.
+    pub again: Again,
+}
+
+/// When what was given up is tried again though nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// Never: it would be refused again.
+    Never,
+    /// With the first look after that.
+    After(Mono),
+}
+
 /// Whether what a decision wants has begun to be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begun {
@@ -175,8 +197,8 @@ pub struct Call {
     pub verdict: (Option<Action>, String),
     /// The action and rule last journaled as `would`.
     pub would: Option<(Action, String)>,
-    /// An action that was given up; not tried again before verdict or observed state change.
-    pub given_up: Option<(Action, Observed)>,
+    /// The decision that was given up last, as long as the policy wants the same by the same rule.
+    pub given_up: Option<GivenUp>,
     /// Recorders last reported as residual.
     pub residual: Vec<String>,
     /// Recorders that an alert told of since it was to be stopped.

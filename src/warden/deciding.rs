@@ -9,8 +9,8 @@ use crate::model::ids::ConversationId;
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
 use crate::policy::decide::Policy;
-use crate::warden::backoff::Backoff;
-use crate::warden::book::{Begun, Call, Claim, LetGo, Pursuit, Stage};
+use crate::warden::backoff::{Backoff, News};
+use crate::warden::book::{Again, Begun, Call, Claim, GivenUp, LetGo, Pursuit, Stage};
 use crate::warden::plan::{self, DEFAULT, Step, Verdict};
 use crate::warden::unseen::UNFINISHED_FOR;
 
@@ -27,6 +27,25 @@ const CONTEST_TOLD_EVERY: Duration = Duration::from_secs(600);
 /// See [`CONTEST_FIRST`].
 const CONTEST_LONGEST: Duration = Duration::from_secs(30);
 
+/// A conversation that the platform does not find may be too young: where it lives on, it is tried again with the
+/// first look after so long.
+const NOT_FOUND_FOR: Duration = Duration::from_secs(30);
+
+/// Why a decision is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivingUp {
+    /// The conversation is over.
+    Over,
+    /// The configuration rules it out.
+    RuledOut,
+    /// The platform refuses it, and would again.
+    Refused,
+    /// The platform does not find the conversation.
+    NotFound,
+    /// It did not come true for `give_up_after`.
+    Failed,
+}
+
 impl Warden {
     pub(super) fn open_decision(&mut self, id: &ConversationId, verdict: &Verdict, action: Action, now: Now) {
         let Some(call) = self.book.get_mut(id) else { return };
@@ -38,7 +57,8 @@ impl Warden {
         let step = plan::next_step(&means, action, expected, &std::collections::BTreeSet::new());
         // What our own order makes of it is what is given back later.
         let before = if known { plan::observed(&means, expected) } else { Observed::Unknown };
-        if call.given_up == Some((action, observed)) || (known && matches!(step, Step::Wait | Step::Asked)) {
+        let muted = call.given_up.as_ref().is_some_and(|one| is_muted(one, observed, now.mono));
+        if muted || (known && matches!(step, Step::Wait | Step::Asked)) {
             return;
         }
         // As wanted when it was seen, and not any more by what we have ordered since: how it is nobody has told.
@@ -79,7 +99,7 @@ impl Warden {
             self.tell_contest(id, wait, now.mono);
         }
         match step {
-            Step::Refuse(why) if known => self.abandon(id, why, now.mono),
+            Step::Refuse(why) if known => self.abandon(id, why, GivingUp::RuledOut, now.mono),
             Step::Refuse(_) | Step::Send(..) | Step::Wait | Step::Asked => {
                 self.worklist.put(id, action, now.mono, now.mono + wait.unwrap_or_default());
             }
@@ -158,12 +178,19 @@ impl Warden {
         self.record(Record::Superseded(record::Superseded { decision, conversation, why: why.into() }));
     }
 
-    /// Gives the open decision up; the same is not tried again before verdict or observed state change.
-    pub(super) fn abandon(&mut self, id: &ConversationId, why: &str, now: Mono) {
+    /// Gives the open decision up. Where that is news to an operator, who can mend it, an alert goes out.
+    pub(super) fn abandon(&mut self, id: &ConversationId, why: &str, giving_up: GivingUp, now: Mono) {
         let Some(call) = self.book.get_mut(id) else { return };
         let Some(done) = call.pursuit.take() else { return };
+        let give_up_after = self.settings.give_up_after;
+        let again = match giving_up {
+            GivingUp::Over | GivingUp::RuledOut | GivingUp::Refused => Again::Never,
+            GivingUp::NotFound => Again::After(now + NOT_FOUND_FOR),
+            GivingUp::Failed => Again::After(now + give_up_after),
+        };
         let observed = plan::observed(&self.settings.means, &call.conversation);
-        call.given_up = Some((done.action, observed));
+        let (action, rule) = (done.action, done.rule.clone());
+        call.given_up = Some(GivenUp { action, rule: rule.clone(), observed, again });
         self.claim_unfinished(id, &done, now);
         self.worklist.remove(id);
         self.brake.forget(id);
@@ -172,7 +199,29 @@ impl Warden {
         self.count("recwarden_decisions_abandoned_total");
         let (decision, conversation) = (done.decision, id.clone());
         self.record(Record::Abandoned(record::Abandoned { decision, conversation, why: why.into() }));
+        let then = match giving_up {
+            GivingUp::Over | GivingUp::RuledOut | GivingUp::NotFound => return,
+            GivingUp::Refused => "it is not tried again before the policy or the state changes".to_owned(),
+            GivingUp::Failed => format!("it is tried again in {}", humantime::format_duration(give_up_after)),
+        };
+        if self.given_up.again(why, now) == News::Yes {
+            let message = format!(
+                "'{action}' of rule '{rule}' on {id} is given up, and the recording stays as it is: {why}; {then}. Others \
+                 that were given up for the same reason within a minute are in the log alone (audit show --kind \
+                 abandoned)."
+            );
+            self.alert("abandoned", message, Some(id));
+        }
     }
+}
+
+/// Whether a decision of the same rule for the same action is held back by one that was given up.
+fn is_muted(given_up: &GivenUp, observed: Observed, now: Mono) -> bool {
+    let waits = match given_up.again {
+        Again::Never => true,
+        Again::After(at) => now < at,
+    };
+    waits && given_up.observed == observed
 }
 
 /// What a decision changes, and would give back; none where what was before is not known, or nobody would.
@@ -195,4 +244,128 @@ fn contest_wait(call: &mut Call, action: Action, now: Mono) -> Option<Duration> 
         let doublings = u32::try_from(times - CONTEST_TIMES).unwrap_or(u32::MAX).min(8);
         CONTEST_FIRST.saturating_mul(1 << doublings).min(CONTEST_LONGEST)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::history::History;
+    use crate::model::recording::RecorderState;
+    use crate::warden::bench::{Bench, PCI, id, settings};
+    use crate::warden::{Input, Settings};
+    use crate::wire::request::Request;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn refusing(rules: &str, calls: usize, answer: (u16, &'static str)) -> Bench {
+        let mut bench = Bench::new(settings(), rules).with_calls(calls, "on");
+        refuse(&mut bench, answer);
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        bench
+    }
+
+    fn refuse(bench: &mut Bench, answer: (u16, &'static str)) {
+        bench.refuses =
+            Box::new(move |request| matches!(request, Request::SetRecordingState { .. }).then_some(answer));
+    }
+
+    #[test]
+    fn what_the_platform_refuses_for_good_is_tried_again_only_once_the_verdict_or_the_state_changes() {
+        let rules = format!(
+            "{PCI}\n[[rule]]\nname = \"consent\"\nattribute = {{ pci = \"no consent\" }}\naction = \"stop\"\n"
+        );
+        let mut bench = refusing(&rules, 1, (413, "{}"));
+        bench.pass(MINUTE * 40);
+        assert_eq!((bench.kinds("decision"), bench.kinds("abandoned")), (1, 1));
+        assert_eq!(bench.alerts("abandoned").len(), 1);
+        for (pci, decisions) in [("on", 1), ("off", 1), ("on", 2), ("no consent", 3), ("no consent", 3)] {
+            bench.set(0, pci);
+            bench.tell(0);
+            bench.pass(Duration::from_secs(5));
+            assert_eq!(bench.kinds("decision"), decisions, "after {pci}");
+        }
+    }
+
+    #[test]
+    fn what_failed_for_long_is_given_up_with_one_alert_and_tried_again_later() {
+        let mut bench = refusing(PCI, 3, (503, "{}"));
+        bench.pass(MINUTE * 16);
+        assert_eq!((bench.kinds("decision"), bench.kinds("abandoned")), (3, 3));
+        assert_eq!(bench.alerts("abandoned").len(), 1, "{:?}", bench.alerts("abandoned"));
+        bench.refuses = Box::new(|_| None);
+        bench.pass(MINUTE * 21);
+        assert_eq!((bench.kinds("decision"), bench.kinds("confirmed")), (6, 3));
+        assert_eq!(bench.state(2), RecorderState::Paused);
+    }
+
+    #[test]
+    fn a_conversation_that_the_platform_did_not_find_yet_is_tried_again_with_a_later_look() {
+        let mut bench = refusing(PCI, 1, (404, "{}"));
+        assert_eq!((bench.kinds("abandoned"), bench.alerts("abandoned").len()), (1, 0));
+        bench.refuses = Box::new(|_| None);
+        bench.tell(0);
+        assert_eq!(bench.kinds("decision"), 1);
+        bench.pass(Duration::from_secs(30));
+        bench.tell(0);
+        bench.pass(Duration::from_secs(10));
+        assert_eq!((bench.kinds("decision"), bench.state(0)), (2, RecorderState::Paused));
+    }
+
+    #[test]
+    fn who_takes_a_call_over_is_recorded_though_the_start_was_sent_to_the_leg_before() {
+        let rules = "[[rule]]\nname = \"must\"\nattribute = { pci = \"on\" }\naction = \"start\"\n";
+        let mut bench = Bench::new(settings(), rules).with_calls(1, "on");
+        let there = bench.calls.get_mut(&id(0)).expect("it is there");
+        there.state = RecorderState::None;
+        bench.refuses = Box::new(|request| {
+            let first =
+                matches!(request, Request::Snippet { participant, .. } if participant.as_str() == "agent");
+            first.then_some((404, r#"{"code":"conversation.error.not.conversation.participant"}"#))
+        });
+        bench.feed(Input::Timeout);
+        let there = bench.calls.get_mut(&id(0)).expect("it is there");
+        there.agents.insert("later".into(), RecorderState::None);
+        bench.pass(Duration::from_secs(4));
+        assert_eq!(bench.calls[&id(0)].agents["later"], RecorderState::Active, "it waits for no other leg");
+        let there = bench.calls.get_mut(&id(0)).expect("it is there");
+        there.left.insert("agent".into());
+        bench.tell(0);
+        bench.pass(Duration::from_secs(10));
+        assert_eq!((bench.kinds("abandoned"), bench.kinds("confirmed")), (0, 1));
+    }
+
+    #[test]
+    fn a_start_that_the_configuration_rules_out_raises_no_alert() {
+        let rules = "[[rule]]\nname = \"must\"\nattribute = { pci = \"on\" }\naction = \"start\"\n";
+        let means = plan::Means { start_from_none: plan::StartFromNone::Refuse, ..plan::Means::default() };
+        let mut bench = Bench::new(Settings { means, ..settings() }, rules).with_calls(1, "on");
+        bench.calls.get_mut(&id(0)).expect("it is there").state = RecorderState::None;
+        bench.feed(Input::Timeout);
+        bench.pass(MINUTE * 20);
+        assert_eq!((bench.kinds("abandoned"), bench.alerts("abandoned").len()), (1, 0));
+    }
+
+    #[test]
+    fn a_decision_from_before_a_long_standstill_is_carried_out() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "on");
+        let decision = Record::Decision(record::Decision {
+            decision: bench.warden.dice.decision_id(bench.now.wall),
+            conversation: id(0),
+            action: Action::Stop,
+            rule: "pause".into(),
+            reason: String::new(),
+            observed: Observed::Active,
+            topic: String::new(),
+            correlation: String::new(),
+            policy: String::new(),
+            epoch: EPOCH,
+        });
+        let mut history = History::default();
+        assert_eq!(history.take(bench.now.wall - MINUTE * 60, &decision), None);
+        bench.warden.recover(&history, bench.now);
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        assert_eq!((bench.kinds("abandoned"), bench.kinds("confirmed")), (0, 1));
+    }
 }

@@ -12,6 +12,7 @@ use crate::policy::decide::RuleFailure;
 use crate::policy::rule::{OnRelease, WHEN_BLIND};
 use crate::policy::subject::Subject;
 use crate::warden::book::{Busy, Call, LetGo, Outlook, Pursuit};
+use crate::warden::deciding::GivingUp;
 use crate::warden::latch::Change;
 use crate::warden::plan::{self, DIRECTIVE, Source, Verdict};
 
@@ -295,6 +296,7 @@ impl Warden {
             }
         }
         let Some(call) = self.book.get_mut(id) else { return };
+        call.given_up.take_if(|one| verdict.action != Some(one.action) || verdict.rule != one.rule);
         let Some(action) = verdict.action else { return };
         if plan::is_as_wanted(&means, action, call) {
             call.given_up = None;
@@ -311,7 +313,7 @@ impl Warden {
 
     /// The conversation is over: nothing is owed to it any more.
     pub(super) fn finish(&mut self, id: &ConversationId, why: &str, now: Now) {
-        self.abandon(id, why, now.mono);
+        self.abandon(id, why, GivingUp::Over, now.mono);
         let begun = self.book.get(id).and_then(|call| call.conversation.start_time);
         self.survey.ended(id, begun, now);
         let Some(mut call) = self.book.close(id) else { return };

@@ -13,6 +13,7 @@ use crate::policy::rule::WHEN_BLIND;
 use crate::warden::allowance::{Class, Refusal};
 use crate::warden::book::{Begun, Busy, Call, Claim, Stage};
 use crate::warden::brake::Admission;
+use crate::warden::deciding::GivingUp;
 use crate::warden::permission::Scope;
 use crate::warden::plan::{self, DIRECTIVE, Step};
 use crate::warden::survey::Ask;
@@ -127,7 +128,8 @@ impl Warden {
         };
         if failing >= give_up_after {
             let span = humantime::format_duration(give_up_after);
-            self.abandon(id, &format!("it did not come true within {span}"), now.mono);
+            let why = format!("it did not come true within {span}");
+            self.abandon(id, &why, GivingUp::Failed, now.mono);
             return None;
         }
         match open.stage {
@@ -175,7 +177,7 @@ impl Warden {
                 None
             }
             Step::Refuse(why) => {
-                self.abandon(id, why, now.mono);
+                self.abandon(id, why, GivingUp::RuledOut, now.mono);
                 None
             }
         }

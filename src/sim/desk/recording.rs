@@ -51,6 +51,15 @@ fn over() -> Refusal {
     )
 }
 
+/// The leg has left the conversation, which may go on without it (the code is SW18's, GENESYS.md 2.5).
+fn left() -> Refusal {
+    Refusal::new(
+        404,
+        "conversation.error.not.conversation.participant",
+        "The participant is not part of the conversation any more.",
+    )
+}
+
 fn set_state(world: &mut World, errand: &Errand<'_>, id: &str) -> Result<String, Refusal> {
     world.access.demand("conversation:recording:pauseOthers")?;
     let body = errand.request.json()?;
@@ -97,7 +106,7 @@ fn record_leg(world: &mut World, errand: &Errand<'_>, id: &str, party: &str) -> 
     }
     match call.party(party) {
         Some(party) if party.purpose == Purpose::Agent && party.is_connected() => {}
-        Some(_) => return Err(over()),
+        Some(_) => return Err(left()),
         None => return Err(Refusal::not_found()),
     }
     world.note("request", id, &format!("{order:?} asked for"));
