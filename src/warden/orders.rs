@@ -2,7 +2,8 @@
 //!
 //! A sender that got no answer sends its message again, with the same `webhook-id`. While the daemon runs, whoever
 //! listens at the port answers it as the first time. What was taken before the start is known from the log, which
-//! says by which message an order came or ended: it is answered here, and nothing happens again.
+//! says by which message an order came or ended: it is answered here, and nothing happens again. Facts that come
+//! again after a restart are taken again: they may be those that could not be kept, and were to be pushed once more.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

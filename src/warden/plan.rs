@@ -208,10 +208,11 @@ pub fn is_satisfied(means: &Means, action: Action, conversation: &Conversation) 
 
 /// Whether `call` is as `action` wants it: seen so, and nothing that we have ordered since then undoes it.
 pub fn is_as_wanted(means: &Means, action: Action, call: &Call) -> bool {
-    let then = call.unseen.against(action, &call.conversation);
-    call.seen.is_some()
-        && is_satisfied(means, action, &call.conversation)
-        && then.is_none_or(|then| is_satisfied(means, action, &then))
+    let undone = || {
+        let then = call.unseen.against(action, &call.conversation);
+        then.is_some_and(|then| !is_satisfied(means, action, &then))
+    };
+    call.seen.is_some() && is_satisfied(means, action, &call.conversation) && !undone()
 }
 
 /// The recorders that a complete stop must not leave running (PRODUCT.md 2), by name.
