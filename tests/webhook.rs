@@ -5,7 +5,7 @@
 #[path = "processes/players.rs"]
 mod players;
 
-use players::{Simulator, Site};
+use players::{Process, Simulator, Site};
 use serde_json::{Value, json};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -16,13 +16,36 @@ struct Door {
 }
 
 impl Door {
+    /// Where the daemon says that its webhook is.
+    fn of(daemon: &mut Process) -> Self {
+        let said = daemon.wait_for_message("the webhook at http://");
+        let url = said.rsplit("the webhook at ").next().expect("an address").to_owned();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        daemon.wait_for_message("is closed: ");
+        Self { url, runtime }
+    }
+
     fn send(&self, method: &str, path: &str, secret: Option<&str>, body: &str) -> (u16, Value) {
+        self.send_as(None, method, path, secret, body)
+    }
+
+    fn send_as(
+        &self,
+        id: Option<&str>,
+        method: &str,
+        path: &str,
+        secret: Option<&str>,
+        body: &str,
+    ) -> (u16, Value) {
         self.runtime.block_on(async {
             let method = method.parse().expect("a method");
             let client = reqwest::Client::new();
             let mut request = client.request(method, format!("{}{path}", self.url)).body(body.to_owned());
             if let Some(secret) = secret {
                 request = request.bearer_auth(secret);
+            }
+            if let Some(id) = id {
+                request = request.header("webhook-id", id);
             }
             let answer = request.send().await.expect("an answer");
             (answer.status().as_u16(), answer.json().await.expect("a JSON body"))
@@ -49,23 +72,60 @@ impl Door {
     }
 }
 
-#[test]
-fn a_webhook_controls_a_recording_and_every_bad_request_is_told_apart() {
-    let mut simulator = Simulator::start(&["--calls", "5", "--pace", "5"]);
+fn site(simulator: &Simulator) -> Site {
     let more =
         "[http]\nlisten = \"\"\n[webhook]\nlisten = \"127.0.0.1:0\"\nsecret_file = \"webhook-secret\"\n";
-    let site = Site::new(&simulator, &simulator.api_url, more);
+    let site = Site::new(simulator, &simulator.api_url, more);
     site.write("webhook-secret", SECRET);
-    let mut daemon = site.daemon();
-    let said = daemon.wait_for_message("the webhook at http://");
-    let url = said.rsplit("the webhook at ").next().expect("an address").to_owned();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let door = Door { url, runtime };
-    daemon.wait_for_message("is closed: ");
+    site
+}
+
+/// A call that is recorded from now on.
+fn recorded(simulator: &mut Simulator) -> String {
     let recorded = simulator.process.wait_for("a call that is recorded", |line| {
         line["detail"].as_str().is_some_and(|text| text.contains("the agent answers (recorded)"))
     });
-    let id = recorded["subject"].as_str().expect("a conversation").to_owned();
+    recorded["subject"].as_str().expect("a conversation").to_owned()
+}
+
+#[test]
+fn a_message_that_comes_again_after_a_restart_is_answered_and_not_taken_again() {
+    let mut simulator = Simulator::start(&["--calls", "5", "--pace", "2"]);
+    let site = site(&simulator);
+    let mut daemon = site.daemon();
+    let door = Door::of(&mut daemon);
+    let id = recorded(&mut simulator);
+    let post = |door: &Door, message: &str, action: &str| {
+        let body = json!({"conversation_id": id, "action": action}).to_string();
+        door.send_as(Some(message), "POST", "/webhook/recording-control", Some(SECRET), &body)
+    };
+    let (status, first) = post(&door, "m1", "stop");
+    assert!(status == 200 && first["decision"].is_string(), "{status} {first}");
+    assert_eq!(door.end_of(&first["decision"]).0, "confirmed");
+    assert_eq!(post(&door, "m1", "stop"), (200, first.clone()));
+    let (_, second) = post(&door, "m2", "start");
+    assert_eq!(door.end_of(&second["decision"]).0, "confirmed");
+    assert_eq!(daemon.told_to_stop(), Some(0));
+
+    let mut daemon = site.daemon();
+    let door = Door::of(&mut daemon);
+    let (status, again) = post(&door, "m1", "stop");
+    assert_eq!((status, &again["decision"]), (200, &first["decision"]), "{again}");
+    assert!(again["message"].as_str().is_some_and(|text| text.contains("taken before")), "{again}");
+    let (_, third) = post(&door, "m3", "stop");
+    assert!(third["decision"].is_string() && third["decision"] != first["decision"], "{third}");
+    assert_eq!(daemon.told_to_stop(), Some(0));
+    let (sound, said) = site.verify();
+    assert!(sound, "{said}");
+}
+
+#[test]
+fn a_webhook_controls_a_recording_and_every_bad_request_is_told_apart() {
+    let mut simulator = Simulator::start(&["--calls", "5", "--pace", "5"]);
+    let site = site(&simulator);
+    let mut daemon = site.daemon();
+    let door = Door::of(&mut daemon);
+    let id = recorded(&mut simulator);
     let order = |action: &str| json!({"conversation_id": id, "action": action}).to_string();
 
     for (body, expected) in [
