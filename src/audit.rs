@@ -4,5 +4,6 @@ pub mod record;
 pub mod redact;
 pub mod tell;
 pub mod chain;
+pub mod claim;
 pub mod history;
 pub mod log;

@@ -54,6 +54,7 @@
 //! | | `audit::redact` * | which values the log has as salted hashes only |
 //! | | `audit::tell` * | records in plain words |
 //! | | `audit::chain` * | link, sign, verify |
+//! | | `audit::claim` * | what a log says would be given back |
 //! | | `audit::history` * | what a log says is still in force, and the order promise |
 //! | | `audit::log` * | the log as lines in files on any disk: framing, rotation, recovery |
 //! | 4 warden | `warden::dice` * | chance, from a seed: jitter and ids of decisions |

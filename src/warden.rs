@@ -5,6 +5,7 @@
 //! performed strictly in order: a record is durable before the next output. [`Warden::next_wakeup`] says
 //! when to call again, and why.
 //!
+//! - `holding` keeps the log in line with what holds, so that a death loses nothing of it;
 //! - `judging` settles what holds on a conversation and works out what it needs;
 //! - `deciding` opens a decision and ends it in exactly one way;
 //! - `resync` opens and closes gaps, and acts where nothing is seen;
@@ -26,6 +27,7 @@ pub mod dice;
 pub mod directory;
 mod explaining;
 mod facts;
+mod holding;
 mod intake;
 mod judging;
 pub mod latch;
@@ -53,6 +55,7 @@ use std::time::Duration;
 pub use counters::COUNTERS;
 pub use explaining::Explained;
 pub use facts::Keeping;
+pub use holding::Standing;
 pub use orders::{Order, What};
 pub use output::{Level, Note, Output, Reply, SocketOrder};
 pub use view::{CallView, DecisionView, Ended, LatestDecision, View};
@@ -372,6 +375,7 @@ impl Warden {
     }
 
     fn record(&mut self, record: Record) {
+        self.note_journaled(&record);
         self.outputs.push_back(Output::Record(record));
     }
 

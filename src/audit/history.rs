@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::audit::claim::{self, Claimed, Stands};
 use crate::audit::record::{
-    Attempt, CLOCK_ALERT, Carried, Decision, Directive, GapOpened, Hold, HoldEnd, HoldPhase, REPLACED, Record,
+    Attempt, CLOCK_ALERT, Carried, Decision, Directive, GapOpened, Hold, HoldEnd, HoldEnded, HoldPhase,
+    REPLACED, Record,
 };
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::Wall;
@@ -52,7 +54,9 @@ pub struct History {
     ended_order: VecDeque<DecisionId>,
     ended_count: usize,
     tried: VecDeque<Tried>,
+    /// Without their claims.
     holds: BTreeMap<(ConversationId, String), Hold>,
+    claims: BTreeMap<ConversationId, Claimed>,
     directives: BTreeMap<String, Directive>,
     gaps: BTreeMap<u64, GapOpened>,
     messages: Messages,
@@ -94,12 +98,16 @@ impl History {
             Record::Outcome(one) if !self.is_known(&one.decision) => {
                 return Some(format!("an outcome of decision {}, which was never made", one.decision));
             }
-            Record::Confirmed(one) => return self.end(&one.decision),
+            Record::Confirmed(one) => {
+                if let Some(open) = self.open.get(&one.decision) {
+                    let action = open.decision.action;
+                    self.reclaim(&one.conversation, |was| claim::after_confirmed(was, action));
+                }
+                return self.end(&one.decision);
+            }
             Record::Superseded(one) => return self.end(&one.decision),
             Record::Abandoned(one) => return self.end(&one.decision),
-            Record::Hold(one) => {
-                self.holds.insert((one.conversation.clone(), one.rule.clone()), one.clone());
-            }
+            Record::Hold(one) => self.hold(one),
             Record::HoldEnded(one) => {
                 let key = (one.conversation.clone(), one.rule.clone());
                 // An expired hold stays until it has stopped matching, so that it does not count again.
@@ -107,14 +115,12 @@ impl History {
                 if !(expires && one.why == HoldEnd::Expired) {
                     self.holds.remove(&key);
                 }
+                self.reclaim(&one.conversation, |was| claim::after_end(was, one));
             }
             Record::Directive(one) => self.direct(one),
             // It stands until the record of the one in its place: a crash between the two loses no order.
             Record::DirectiveReleased(one) if one.why == REPLACED => {}
-            Record::DirectiveReleased(one) => {
-                self.directives.remove(&one.directive);
-                self.holds.remove(&(one.conversation.clone(), DIRECTIVE.to_owned()));
-            }
+            Record::DirectiveReleased(one) => drop(self.directives.remove(&one.directive)),
             Record::GapOpened(one) => {
                 self.gaps.insert(one.gap, one.clone());
             }
@@ -149,6 +155,25 @@ impl History {
         self.tried.iter_mut().for_each(|tried| tried.at = now);
     }
 
+    fn hold(&mut self, one: &Hold) {
+        self.reclaim(&one.conversation, |was| claim::after_hold(was, one));
+        // A directive stands for itself.
+        if one.rule != DIRECTIVE {
+            let key = (one.conversation.clone(), one.rule.clone());
+            self.holds.insert(key, Hold { claim: None, ..one.clone() });
+        }
+    }
+
+    fn reclaim(
+        &mut self,
+        conversation: &ConversationId,
+        then: impl FnOnce(Option<Claimed>) -> Option<Claimed>,
+    ) {
+        if let Some(claim) = then(self.claims.remove(conversation)) {
+            self.claims.insert(conversation.clone(), claim);
+        }
+    }
+
     fn is_known(&self, decision: &DecisionId) -> bool {
         self.open.contains_key(decision) || self.ended.contains(decision)
     }
@@ -167,11 +192,7 @@ impl History {
         let other = |one: &Directive| {
             one.conversation == directive.conversation && one.directive != directive.directive
         };
-        let before = self.directives.len();
         self.directives.retain(|_, one| !other(one));
-        if self.directives.len() < before {
-            self.holds.remove(&(directive.conversation.clone(), DIRECTIVE.to_owned()));
-        }
         self.directives.insert(directive.directive.clone(), directive.clone());
     }
 
@@ -215,7 +236,12 @@ impl History {
                 }
                 None
             }
-            Ok(record @ (Record::Hold(_) | Record::Directive(_) | Record::GapOpened(_))) => {
+            Ok(
+                record @ (Record::Hold(_)
+                | Record::HoldEnded(_)
+                | Record::Directive(_)
+                | Record::GapOpened(_)),
+            ) => {
                 let finding = self.take(at, &record);
                 self.messages.expect_no_decision();
                 finding
@@ -248,7 +274,8 @@ impl History {
             value["attempts"] = open.attempts.into();
             all.push(value);
         }
-        all.extend(self.holds.values().map(|one| written(&Record::Hold(one.clone()))));
+        all.extend(self.holds.values().map(|one| written(&Record::Hold(self.with_claim(one)))));
+        all.extend(self.claims_without_hold().iter().map(written));
         all.extend(self.directives.values().map(|one| {
             let led_to = one.webhook_id.as_ref().and_then(|id| self.messages.decision_of(id));
             written(&Record::Directive(Directive { decision: led_to, ..one.clone() }))
@@ -257,14 +284,48 @@ impl History {
         all.into_iter().map(carried).collect()
     }
 
+    fn with_claim(&self, hold: &Hold) -> Hold {
+        let claim = self.claims.get(&hold.conversation).filter(|claim| claim.rule == hold.rule);
+        Hold { claim: claim.map(|claim| claim.before), ..hold.clone() }
+    }
+
+    /// What is claimed by a directive, or owed by a rule that let go: as a hold, and the end of that.
+    fn claims_without_hold(&self) -> Vec<Record> {
+        let mut all = Vec::new();
+        for (conversation, claim) in &self.claims {
+            let conversation = conversation.clone();
+            if self.holds.contains_key(&(conversation.clone(), claim.rule.clone())) {
+                continue;
+            }
+            all.push(Record::Hold(Hold {
+                conversation: conversation.clone(),
+                rule: claim.rule.clone(),
+                action: claim.action,
+                since: claim.since,
+                phase: HoldPhase::Held,
+                claim: Some(claim.before),
+            }));
+            if let Stands::LetGo(why) = claim.stands {
+                let (rule, restore) = (claim.rule.clone(), Some(claim.before.brought_back_by()));
+                all.push(Record::HoldEnded(HoldEnded { conversation, rule, why, restore }));
+            }
+        }
+        all
+    }
+
     /// The open decisions.
     pub fn open_decisions(&self) -> impl Iterator<Item = &Open> {
         self.open.values()
     }
 
-    /// The holds in force.
+    /// The holds of rules in force.
     pub fn holds(&self) -> impl Iterator<Item = &Hold> {
         self.holds.values()
+    }
+
+    /// What would be given back, by conversation.
+    pub fn claims(&self) -> impl Iterator<Item = (&ConversationId, &Claimed)> {
+        self.claims.iter()
     }
 
     /// The directives in force.

@@ -67,6 +67,14 @@ pub enum Observed {
 }
 
 impl Observed {
+    /// The action that brings this back.
+    pub fn brought_back_by(self) -> Action {
+        match self {
+            Self::Active | Self::Suspended => Action::Start,
+            Self::Paused | Self::None | Self::Unknown => Action::Stop,
+        }
+    }
+
     /// The word of records.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -87,6 +87,8 @@ pub struct Stage {
     /// Facts as their store has them, durable at once.
     facts: BTreeMap<ConversationId, Facts>,
     stalled: Option<Stalled>,
+    /// Turns of all processes.
+    turns: u64,
     /// Until when the process is busy with its disk.
     busy_until: Mono,
     visits: Agenda<Visit>,
@@ -150,6 +152,7 @@ impl Stage {
             log,
             facts: BTreeMap::new(),
             stalled: None,
+            turns: 0,
             busy_until: Mono::default(),
             visits: Agenda::default(),
             on_their_way: BTreeMap::new(),

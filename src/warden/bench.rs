@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::*;
+use crate::audit::history::History;
 use crate::model::recording::{Action, RecorderState};
 use crate::policy::compile::Compiler;
 use crate::wire::reply::{RateHeaders, Transport};
@@ -47,6 +48,8 @@ pub(super) struct Bench {
     pub(super) warden: Warden,
     pub(super) now: Now,
     pub(super) records: Vec<Record>,
+    /// When each was made.
+    times: Vec<Wall>,
     pub(super) notes: Vec<Note>,
     pub(super) replies: Vec<Reply>,
     pub(super) sent: Vec<(Mono, Request)>,
@@ -109,6 +112,7 @@ impl Bench {
             warden: Warden::new(settings, policy(rules), 1, now, None),
             now,
             records: Vec::new(),
+            times: Vec::new(),
             notes: Vec::new(),
             replies: Vec::new(),
             sent: Vec::new(),
@@ -229,7 +233,10 @@ impl Bench {
         self.warden.handle(input, self.now);
         while let Some(output) = self.warden.poll_output() {
             match output {
-                Output::Record(record) => self.records.push(record),
+                Output::Record(record) => {
+                    self.records.push(record);
+                    self.times.push(self.now.wall);
+                }
                 Output::Note(note) => self.notes.push(note),
                 Output::Reply(_, reply) => self.replies.push(reply),
                 Output::Facts(_) => {}
@@ -316,6 +323,30 @@ impl Bench {
             | Request::TokenInfo) => panic!("the bench does not know {other:?}"),
         };
         answered(200, body)
+    }
+
+    /// What the log says.
+    pub(super) fn history(&self) -> History {
+        let mut history = History::default();
+        for (at, record) in self.times.iter().zip(&self.records) {
+            assert_eq!(history.take(*at, record), None);
+        }
+        history
+    }
+
+    /// The process dies, and the next one has the log alone. What was under way comes true no more.
+    pub(super) fn die(&mut self, policy: Policy) {
+        let history = self.history();
+        let settings = self.warden.settings.clone();
+        self.warden = Warden::new(settings, policy, 2, self.now, history.last());
+        self.warden.recover(&history, self.now);
+        (self.socket, self.coming) = (None, VecDeque::new());
+        self.feed(Input::Timeout);
+    }
+
+    /// What a process would know that the log alone has told.
+    pub(super) fn recovered(&self) -> BTreeMap<ConversationId, Standing> {
+        self.warden.standing_by(&self.history(), self.now)
     }
 
     pub(super) fn kinds(&self, kind: &str) -> usize {

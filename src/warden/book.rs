@@ -8,6 +8,7 @@ mod ended;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use crate::audit::claim::Claimed;
 use crate::audit::record::DirectiveOrigin;
 use crate::model::conversation::{Conversation, Participant};
 use crate::model::ids::{ConversationId, DecisionId, ParticipantId, QueueId};
@@ -76,10 +77,7 @@ pub struct Claim {
 impl Claim {
     /// The action that brings back what was.
     pub fn gives_back(&self) -> Action {
-        match self.before {
-            Observed::Active | Observed::Suspended => Action::Start,
-            Observed::Paused | Observed::None | Observed::Unknown => Action::Stop,
-        }
+        self.before.brought_back_by()
     }
 }
 
@@ -189,6 +187,8 @@ pub struct Call {
     pub unseen: Unseen,
     /// What would be given back.
     pub claim: Option<Claim>,
+    /// The same as the log has it.
+    pub journaled: Option<Claimed>,
     /// The open decision.
     pub pursuit: Option<Pursuit>,
     /// Whether a request for it is under way; never two at once.

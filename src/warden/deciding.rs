@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::Warden;
-use crate::audit::record::{self, ConfirmedBy, Record};
+use crate::audit::claim;
+use crate::audit::record::{self, ConfirmedBy, HoldPhase, Record};
 use crate::model::ids::ConversationId;
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
@@ -134,7 +135,7 @@ impl Warden {
         match &mut call.claim {
             Some(_) if restored => call.claim = None,
             Some(claim) => claim.action = done.action,
-            None => call.claim = claim_of(&self.policy, &done),
+            None => call.claim = claim_of(&self.policy, call, &done),
         }
         call.confirmed = Some(done.action);
         self.worklist.remove(id);
@@ -142,7 +143,13 @@ impl Warden {
         self.permissions.forget(id);
         self.ended.confirmed(&done, id);
         self.count("recwarden_decisions_confirmed_total");
-        self.journal_claim(id);
+        // What gives back ends the claim by its own confirmation, here as in the log.
+        if !restored {
+            self.journal_claim(id);
+        }
+        if let Some(call) = self.book.get_mut(id) {
+            call.journaled = claim::after_confirmed(call.journaled.take(), done.action);
+        }
         let after = match done.begun {
             Begun::At(first) => now.mono.since(first),
             Begun::NotYet | Begun::Admitted => now.mono.since(done.opened.mono),
@@ -161,7 +168,7 @@ impl Warden {
         let Some(call) = self.book.get_mut(id).filter(|_| done.attempts > 0) else { return };
         call.unfinished_until = Some(now + UNFINISHED_FOR);
         if call.claim.is_none() {
-            call.claim = claim_of(&self.policy, done);
+            call.claim = claim_of(&self.policy, call, done);
             self.journal_claim(id);
         }
     }
@@ -191,7 +198,11 @@ impl Warden {
         let observed = plan::observed(&self.settings.means, &call.conversation);
         let (action, rule) = (done.action, done.rule.clone());
         call.given_up = Some(GivenUp { action, rule: rule.clone(), observed, again });
-        self.claim_unfinished(id, &done, now);
+        // Of what is over, nothing is given back any more.
+        if giving_up != GivingUp::Over {
+            self.claim_unfinished(id, &done, now);
+            self.journal_holds(id, Vec::new());
+        }
         self.worklist.remove(id);
         self.brake.forget(id);
         self.permissions.forget(id);
@@ -224,14 +235,19 @@ fn is_muted(given_up: &GivenUp, observed: Observed, now: Mono) -> bool {
     waits && given_up.observed == observed
 }
 
-/// What a decision changes, and would give back; none where what was before is not known, or nobody would.
-fn claim_of(policy: &Policy, done: &Pursuit) -> Option<Claim> {
-    if matches!(done.observed, Observed::Unknown) || done.rule == DEFAULT {
+/// What a decision changes, and would give back; none where what was before is not known, or nobody would. It is
+/// the claim of who wants it now: the rule that made the decision may have let go meanwhile.
+fn claim_of(policy: &Policy, call: &Call, done: &Pursuit) -> Option<Claim> {
+    let (wanted, by) = &call.verdict;
+    let rule = if *wanted == Some(done.action) { by } else { &done.rule };
+    if matches!(done.observed, Observed::Unknown) || done.rule == DEFAULT || rule == DEFAULT {
         return None;
     }
-    let on_release = plan::release_of(policy, &done.rule, done.action);
-    let (before, action, rule) = (done.observed, done.action, done.rule.clone());
-    Some(Claim { before, action, rule, on_release, ended: LetGo::Released })
+    let on_release = plan::release_of(policy, rule, done.action);
+    let expired = call.latches.get(rule).is_some_and(|hold| hold.phase == HoldPhase::Expired);
+    let ended = if expired { LetGo::Expired } else { LetGo::Released };
+    let (before, action, rule) = (done.observed, done.action, rule.clone());
+    Some(Claim { before, action, rule, on_release, ended })
 }
 
 /// How long to wait where somebody keeps undoing the verdict.

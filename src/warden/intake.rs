@@ -6,15 +6,13 @@ use crate::audit::history::{History, Tried};
 use crate::audit::record::{self, ConfirmedBy, Record};
 use crate::model::conversation::Conversation;
 use crate::model::ids::ConversationId;
-use crate::model::recording::Action;
 use crate::model::time::{Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::rule::WHEN_BLIND;
 use crate::warden::Settings;
-use crate::warden::book::{Begun, Directive, Intake, LetGo, Outlook, Pursuit, Stage};
+use crate::warden::book::{Begun, Directive, Intake, Outlook, Pursuit, Stage};
 use crate::warden::latch::Hold;
 use crate::warden::orders::Answered;
-use crate::warden::plan;
 use crate::warden::session::{Effect, Novelty, SocketId};
 use crate::warden::survey::Gap;
 use crate::wire::frame::{self, Frame};
@@ -202,6 +200,7 @@ impl Warden {
         for directive in history.directives() {
             self.recover_directive(directive.clone());
         }
+        self.recover_claims(history, now);
         for open in history.open_decisions() {
             self.recover_decision(open.decision.clone(), open.at, open.attempts, now);
         }
@@ -212,19 +211,8 @@ impl Warden {
         let call = self.book.enter(&hold.conversation);
         if hold.rule == WHEN_BLIND {
             call.outlook = Outlook::Blind;
-        }
-        if let Some(before) = hold.claim {
-            let terms = self.policy.named(&hold.rule).map(|(_, terms)| terms);
-            let on_release = terms.map_or_else(|| plan::default_release(hold.action), |one| one.on_release);
-            call.claim = Some(crate::warden::book::Claim {
-                before,
-                action: hold.action,
-                rule: hold.rule.clone(),
-                on_release,
-                ended: LetGo::Released,
-            });
-        }
-        if self.policy.named(&hold.rule).is_some() {
+        } else {
+            // Also where the policy has lost the rule: the first look ends it, and the log is told.
             call.latches.restore(hold.rule, Hold { since: hold.since, phase: hold.phase });
         }
     }
@@ -246,18 +234,6 @@ impl Warden {
     /// goes on with it. `opened` is when it was made, `attempts` how often it was tried.
     fn recover_decision(&mut self, decision: record::Decision, opened: Wall, attempts: u32, now: Now) {
         let call = self.book.enter(&decision.conversation);
-        let gives_back = decision.rule != plan::DEFAULT
-            && [LetGo::Released, LetGo::Expired].iter().any(|how| how.as_str() == decision.reason);
-        if gives_back && call.claim.is_none() {
-            let before = match decision.action {
-                Action::Start => crate::model::recording::Observed::Active,
-                Action::Stop => crate::model::recording::Observed::None,
-            };
-            let action = if decision.action == Action::Start { Action::Stop } else { Action::Start };
-            let on_release = crate::policy::rule::OnRelease::Restore;
-            let (rule, ended) = (decision.rule.clone(), LetGo::Released);
-            call.claim = Some(crate::warden::book::Claim { before, action, rule, on_release, ended });
-        }
         call.pursuit = Some(Pursuit {
             decision: decision.decision,
             action: decision.action,

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use super::holding::{how, let_go};
 use super::{Enforcement, Level, Warden};
-use crate::audit::record::{self, ConfirmedBy, HoldEnd, HoldPhase, Record};
+use crate::audit::record::{self, ConfirmedBy, HoldEnd, Record};
 use crate::model::ids::ConversationId;
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
 use crate::policy::decide::RuleFailure;
-use crate::policy::rule::{OnRelease, WHEN_BLIND};
+use crate::policy::rule::WHEN_BLIND;
 use crate::policy::subject::Subject;
 use crate::warden::book::{Busy, Call, LetGo, Outlook, Pursuit};
 use crate::warden::deciding::GivingUp;
@@ -36,18 +37,22 @@ impl Warden {
             |call: &Call| call.pursuit.as_ref().filter(|open| open.attempts > 0).map(|open| open.action);
         if self.book.get(id).and_then(sent).is_some_and(|action| verdict.action != Some(action)) {
             self.supersede(id, "the policy wants something else now", now.mono);
+            if let Some(call) = self.book.get_mut(id) {
+                ended.iter().for_each(|(rule, why)| let_go(call, rule, how(*why)));
+            }
             verdict = self.verdict_of(id).unwrap_or(verdict);
         }
         let Some(call) = self.book.get_mut(id) else { return };
         call.verdict = (verdict.action, verdict.rule.clone());
-        self.journal_ended_holds(id, ended, &verdict);
         self.hand_claim_over(id, &verdict);
+        self.journal_holds(id, ended);
         self.journal_would(id);
         self.report_residual(id, &verdict);
         self.pursue(id, &verdict, by, now);
         if verdict.source == Source::GivingBack {
             self.settle_what_was_given_back(id);
         }
+        self.journal_holds(id, Vec::new());
         self.rearm(id, now);
     }
 
@@ -91,6 +96,7 @@ impl Warden {
             };
             records.push(Record::DirectiveReleased(released));
             let_go(call, DIRECTIVE, LetGo::Expired);
+            ended.push((DIRECTIVE.to_owned(), HoldEnd::Expired));
         }
         let mut failures = Vec::new();
         if call.seen.is_some() {
@@ -110,8 +116,7 @@ impl Warden {
                         }
                     }
                     Change::Ended(rule, why) => {
-                        let how = if why == HoldEnd::Expired { LetGo::Expired } else { LetGo::Released };
-                        let_go(call, &rule, how);
+                        let_go(call, &rule, how(why));
                         ended.push((rule, why));
                     }
                 }
@@ -136,71 +141,6 @@ impl Warden {
         self.note(Level::Warn, format!("rule '{rule}' failed on {id}: {}", failure.error));
         let (conversation, error) = (id.clone(), failure.error);
         self.record(Record::RuleFailed(record::RuleFailed { rule, conversation, error, times }));
-    }
-
-    fn journal_ended_holds(&mut self, id: &ConversationId, ended: Vec<(String, HoldEnd)>, verdict: &Verdict) {
-        for (rule, why) in ended {
-            let gives_back = verdict.rule == rule && verdict.source == Source::GivingBack;
-            let restore = verdict.action.filter(|_| gives_back);
-            self.record(Record::HoldEnded(record::HoldEnded {
-                conversation: id.clone(),
-                rule,
-                why,
-                restore,
-            }));
-        }
-    }
-
-    /// The rule that holds now is the one that gives back later; where the default wants something, or
-    /// nothing is to be given back, the claim is gone. What a rule did that keeps its changes is how things are
-    /// now: the next rule gives back what it finds, not what was before that one.
-    fn hand_claim_over(&mut self, id: &ConversationId, verdict: &Verdict) {
-        let Some(call) = self.book.get_mut(id) else { return };
-        let Some(claim) = call.claim.as_mut() else { return };
-        if verdict.source == Source::Default {
-            call.claim = None;
-        } else if verdict.source != Source::GivingBack {
-            let renamed = claim.rule != verdict.rule;
-            // The same name, and not the same any more: a directive in place of another, a rule that a reload changed.
-            let turned = claim.on_release == OnRelease::Keep && verdict.on_release == OnRelease::Restore;
-            let anew = renamed || verdict.action != Some(claim.action);
-            if claim.on_release == OnRelease::Keep && (renamed || turned) && anew {
-                self.settle_kept_claim(id);
-                return;
-            }
-            if !renamed && !turned {
-                return;
-            }
-            claim.rule.clone_from(&verdict.rule);
-            claim.on_release = verdict.on_release;
-            self.journal_claim(id);
-        }
-    }
-
-    /// Lets go of a claim whose rule keeps what it did; the log is told where that rule still holds.
-    fn settle_kept_claim(&mut self, id: &ConversationId) {
-        let Some(call) = self.book.get_mut(id) else { return };
-        let Some(kept) = call.claim.take() else { return };
-        if let Some(hold) = call.latches.get(&kept.rule) {
-            let (conversation, rule, action) = (id.clone(), kept.rule, kept.action);
-            let (since, phase) = (hold.since, hold.phase);
-            self.record(Record::Hold(record::Hold { conversation, rule, action, since, phase, claim: None }));
-        }
-    }
-
-    pub(super) fn journal_claim(&mut self, id: &ConversationId) {
-        let Some(call) = self.book.get(id) else { return };
-        let Some(claim) = &call.claim else { return };
-        let hold = call.latches.get(&claim.rule);
-        let since = hold.map(|one| one.since).or(call.seen.map(|seen| seen.wall)).unwrap_or_default();
-        self.record(Record::Hold(record::Hold {
-            conversation: id.clone(),
-            rule: claim.rule.clone(),
-            action: claim.action,
-            since,
-            phase: hold.map_or(HoldPhase::Held, |one| one.phase),
-            claim: Some(claim.before),
-        }));
     }
 
     fn journal_would(&mut self, id: &ConversationId) {
@@ -316,24 +256,14 @@ impl Warden {
         self.abandon(id, why, GivingUp::Over, now.mono);
         let begun = self.book.get(id).and_then(|call| call.conversation.start_time);
         self.survey.ended(id, begun, now);
-        let Some(mut call) = self.book.close(id) else { return };
+        let Some(call) = self.book.close(id) else { return };
         self.worklist.remove(id);
         self.forget_facts(id, &call.facts);
         if let Some(timer) = call.timer {
             self.timers.remove(&(timer, id.clone()));
         }
-        for change in call.latches.end_all() {
-            if let Change::Ended(rule, why) = change {
-                let conversation = id.clone();
-                self.record(Record::HoldEnded(record::HoldEnded { conversation, rule, why, restore: None }));
-            }
-        }
-        if call.outlook != Outlook::Clear {
-            let (conversation, rule, why) = (id.clone(), WHEN_BLIND.to_owned(), HoldEnd::Ended);
-            self.record(Record::HoldEnded(record::HoldEnded { conversation, rule, why, restore: None }));
-        }
-        if let Some(directive) = call.directive {
-            let (directive, conversation, why) = (directive.id, id.clone(), why.to_owned());
+        if let Some(directive) = &call.directive {
+            let (directive, conversation, why) = (directive.id.clone(), id.clone(), why.to_owned());
             let webhook_id = None;
             self.record(Record::DirectiveReleased(record::DirectiveReleased {
                 directive,
@@ -342,6 +272,7 @@ impl Warden {
                 webhook_id,
             }));
         }
+        self.journal_end_of_holds(id, call);
         self.count("recwarden_conversations_ended_total");
     }
 
@@ -369,13 +300,6 @@ impl Warden {
     }
 }
 
-/// Marks the claim of `rule`, where there is one, as let go.
-fn let_go(call: &mut Call, rule: &str, how: LetGo) {
-    if let Some(claim) = call.claim.as_mut().filter(|claim| claim.rule == rule) {
-        claim.ended = how;
-    }
-}
-
 impl Call {
     /// Whether a request for it may go now.
     pub(super) fn is_idle(&self) -> bool {
@@ -387,7 +311,7 @@ impl Call {
 mod tests {
     use super::*;
     use crate::audit::history::History;
-    use crate::audit::record::DirectiveOrigin;
+    use crate::audit::record::{DirectiveOrigin, HoldPhase};
     use crate::model::recording::RecorderState;
     use crate::warden::bench::{Bench, PCI, Way, id, settings};
     use crate::warden::{Input, Order, Ticket, What};

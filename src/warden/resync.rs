@@ -10,7 +10,7 @@ use crate::model::ids::ConversationId;
 use crate::model::recording::Action;
 use crate::model::time::{Now, Wall};
 use crate::policy::rule::WHEN_BLIND;
-use crate::warden::book::{Busy, Call, Outlook};
+use crate::warden::book::{Busy, Call, Claim, Outlook};
 use crate::warden::plan;
 use crate::warden::sight::{Change, Subscription, WhenBlind};
 use crate::warden::survey::Gap;
@@ -132,13 +132,15 @@ impl Warden {
             call.outlook = to;
             call.cause = (String::new(), String::new());
             if to == Outlook::Blind {
+                let ours = |claim: &&Claim| claim.rule == WHEN_BLIND;
+                let claim = call.claim.as_ref().filter(ours).map(|claim| claim.before);
                 self.record(Record::Hold(record::Hold {
                     conversation: id.clone(),
                     rule: WHEN_BLIND.into(),
                     action: Action::Stop,
                     since: now.wall,
                     phase: HoldPhase::Held,
-                    claim: None,
+                    claim,
                 }));
             }
             self.judge(&id, record::ConfirmedBy::Read, now);

@@ -1,6 +1,7 @@
 //! What is promised, checked at the end: the chain, the open decisions, what was shed and what waited, and the truth
 //! of every call.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::dark::POLLED_LATE;
@@ -22,6 +23,9 @@ const WRONG_AT_MOST: Duration = Duration::from_secs(10);
 /// Where an agent keeps undoing it, the warden waits for so long in the end (PRODUCT.md 2).
 const CONTEST_LONGEST: Duration = Duration::from_secs(30);
 
+/// The end of a call is known within this: the resync of the stage comes round sooner.
+const ENDED_NOTICED: Duration = Duration::from_secs(40);
+
 impl Stage {
     /// Checks what must hold at the end of the calm that began at `calm_from`.
     pub(super) fn judge_the_end(&mut self, calm_from: Wall) {
@@ -36,6 +40,7 @@ impl Stage {
         self.judge_open_decisions();
         let stories: Vec<TrueStory> = self.platform.truth().collect();
         self.judge_blind_stops(&stories);
+        self.judge_holds(&stories);
         self.judge_calls(&stories, &dim);
     }
 
@@ -56,6 +61,35 @@ impl Stage {
             .map(|open| format!("decision {} is open since {}", open.decision.decision, open.at))
             .collect();
         late.into_iter().for_each(|one| self.finding(one));
+    }
+
+    /// What is in force at the end is what the process knows, and it is in force on calls that live, or have ended
+    /// just now.
+    fn judge_holds(&mut self, stories: &[TrueStory]) {
+        if self.log.pending() > 0 {
+            return;
+        }
+        self.compare_with_the_log();
+        let now = self.now.wall;
+        let history = self.log.history();
+        let held = history.holds().map(|one| &one.conversation).chain(history.claims().map(|(id, _)| id));
+        let held: BTreeSet<&str> =
+            held.chain(history.directives().map(|one| &one.conversation)).map(|id| id.as_str()).collect();
+        let mut found = Vec::new();
+        for story in stories.iter().filter(|story| held.contains(story.conversation.as_str())) {
+            let Some(last) = story.truths.last().filter(|last| !last.live) else { continue };
+            let unseen = self.unseen_of(story).into_iter();
+            let hidden =
+                unseen.filter(|(from, until)| *from < now && *until > last.at).map(|(_, until)| until);
+            let told = hidden.fold(last.at, Wall::max);
+            if now.since(told) > ENDED_NOTICED {
+                found.push(format!(
+                    "{} is over since {}, and something holds it yet",
+                    story.conversation, last.at
+                ));
+            }
+        }
+        found.into_iter().for_each(|one| self.finding(one));
     }
 
     fn judge_calls(&mut self, stories: &[TrueStory], dim: &[(Wall, Wall)]) {

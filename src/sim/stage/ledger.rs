@@ -14,6 +14,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Making records durable takes up to so long.
 const SYNC_TAKES: Duration = Duration::from_millis(4);
 
+/// What is known is compared with the log once in so many turns.
+const COMPARED_EVERY: u64 = 32;
+
 /// Where in a turn the process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dies {
@@ -64,11 +67,33 @@ impl Stage {
             self.stalled = Some(Stalled { retry: self.now.mono + RETRY, rest });
             return;
         }
+        self.compare_with_the_log_now_and_then();
         let done = if let Dies::After(done) = dies { done } else { rest.len() };
         self.carry_out(rest.into_iter().take(done));
         if matches!(dies, Dies::After(_) | Dies::WhileWriting(_)) {
             self.crash();
         }
+    }
+
+    /// Each comparison takes a process of its own, so that not every turn ends with one.
+    fn compare_with_the_log_now_and_then(&mut self) {
+        self.turns += 1;
+        if self.turns.is_multiple_of(COMPARED_EVERY) {
+            self.compare_with_the_log();
+        }
+    }
+
+    /// What a process would take up that begins now is what this one knows: the log alone says all of it.
+    pub(super) fn compare_with_the_log(&mut self) {
+        let told = self.warden.standing_by(self.log.history(), self.seen());
+        let known = self.warden.standing();
+        for id in known.keys().chain(told.keys().filter(|id| !known.contains_key(*id))) {
+            if known.get(id) != told.get(id) {
+                let (known, told) = (known.get(id), told.get(id));
+                self.finding(format!("of {id} the process knows {known:?}, and the log tells {told:?}"));
+            }
+        }
+        self.count("what is known compared with the log");
     }
 
     /// Tries to write again what could not be written.

@@ -1,0 +1,501 @@
+//! What holds on a conversation, and what would be given back, as the log has it. A process that dies leaves the
+//! log alone: whatever changes here, the log is told of before anything else is, in the one place that also ends
+//! what it has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Warden;
+use crate::audit::claim::{self, Claimed, Stands};
+use crate::audit::history::History;
+use crate::audit::record::{self, HoldEnd, HoldPhase, Record};
+use crate::model::ids::{ConversationId, DecisionId};
+use crate::model::recording::{Action, Observed};
+use crate::model::time::{Now, Wall};
+use crate::policy::rule::{OnRelease, WHEN_BLIND};
+use crate::warden::book::{Call, Claim, LetGo, Outlook};
+use crate::warden::latch::Hold;
+use crate::warden::plan::{self, DIRECTIVE, Source, Verdict};
+use crate::warden::unseen::UNFINISHED_FOR;
+
+/// What is in force on one conversation, apart from what is seen of it: what has to outlive the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The holds of rules, with their phase and since when that lasts, where it matters still.
+    pub holds: BTreeMap<String, (HoldPhase, Option<Wall>)>,
+    /// The directive's id, and when it is over by itself.
+    pub directive: Option<(String, Option<Wall>)>,
+    /// Whether anything is seen.
+    pub outlook: Outlook,
+    /// What would be given back: rule, what was before, and how the rule let go, where it did.
+    pub owed: Option<(String, Observed, Option<LetGo>)>,
+}
+
+impl Warden {
+    /// What is in force, by conversation.
+    pub fn standing(&self) -> BTreeMap<ConversationId, Standing> {
+        let of = |(id, call): (&ConversationId, &Call)| {
+            let since = |rule: &str, hold: &Hold| {
+                let matters = hold.phase != HoldPhase::Expired && self.policy.named(rule).is_some();
+                (hold.phase, matters.then_some(hold.since))
+            };
+            let holds = call.latches.iter().map(|(rule, hold)| (rule.clone(), since(rule, hold)));
+            let owed = call.claim.as_ref().map(|one| {
+                let let_go = (!call.is_held_by(&one.rule)).then_some(one.ended);
+                (one.rule.clone(), one.before, let_go)
+            });
+            let directive = call.directive.as_ref().map(|one| (one.id.clone(), one.until));
+            let standing = Standing { holds: holds.collect(), directive, outlook: call.outlook, owed };
+            let nothing = standing.holds.is_empty()
+                && standing.directive.is_none()
+                && standing.outlook == Outlook::Clear
+                && standing.owed.is_none();
+            (!nothing).then(|| (id.clone(), standing))
+        };
+        self.book.iter().filter_map(of).collect()
+    }
+
+    /// What the next process would take up under the same policy and settings, were this all that the log says.
+    pub fn standing_by(&self, history: &History, now: Now) -> BTreeMap<ConversationId, Standing> {
+        let mut next = Self::new(self.settings.clone(), self.policy.clone(), 0, now, None);
+        next.recover(history, now);
+        next.standing()
+    }
+
+    /// The rule that holds now is the one that gives back later; where the default wants something, or
+    /// nothing is to be given back, the claim is gone. What a rule did that keeps its changes is how things are
+    /// now: the next rule gives back what it finds, not what was before that one.
+    pub(super) fn hand_claim_over(&mut self, id: &ConversationId, verdict: &Verdict) {
+        let Some(call) = self.book.get_mut(id) else { return };
+        let Some(claim) = call.claim.as_mut() else { return };
+        if verdict.source == Source::Default {
+            call.claim = None;
+        } else if verdict.source != Source::GivingBack {
+            let renamed = claim.rule != verdict.rule;
+            // The same name, and not the same any more: a directive in place of another, a rule that a reload changed.
+            let turned = claim.on_release == OnRelease::Keep && verdict.on_release == OnRelease::Restore;
+            let anew = renamed || verdict.action != Some(claim.action);
+            if claim.on_release == OnRelease::Keep && (renamed || turned) && anew {
+                call.claim = None;
+            } else if renamed || turned {
+                claim.rule.clone_from(&verdict.rule);
+                claim.on_release = verdict.on_release;
+            }
+        }
+    }
+
+    /// Journals the claim as it was just taken. It stands before the end of the decision that made the change, so
+    /// that a crash between the two loses none.
+    pub(super) fn journal_claim(&mut self, id: &ConversationId) {
+        let Some(call) = self.book.get(id) else { return };
+        let Some(claim) = &call.claim else { return };
+        if call.journaled.as_ref().is_some_and(|one| one.rule == claim.rule && one.before == claim.before) {
+            return;
+        }
+        let hold = held(id, call, &claim.rule, claim.action, Some(claim.before));
+        self.record(Record::Hold(hold));
+    }
+
+    /// Brings the log in line with what holds now, and with what would be given back. `ended` are the holds that
+    /// have just ended.
+    pub(super) fn journal_holds(&mut self, id: &ConversationId, ended: Vec<(String, HoldEnd)>) {
+        let Some(call) = self.book.get(id) else { return };
+        let now = claimed(id, call);
+        let told = call.journaled.as_ref().is_some_and(|one| one.rule == DIRECTIVE);
+        // Who takes the claim over is told first: at no point between two records is it gone.
+        if let Some((hold, claimed)) = &now
+            && claimed.stands == Stands::InForce
+            && !call.journaled.as_ref().is_some_and(|one| one.says(claimed))
+        {
+            self.record(Record::Hold(hold.clone()));
+        }
+        let now = now.map(|(_, claimed)| claimed);
+        let owed = now.as_ref().filter(|one| one.stands != Stands::InForce);
+        for (rule, why) in ended {
+            // Of a directive that changed nothing the log has no hold.
+            if rule == DIRECTIVE && !told {
+                continue;
+            }
+            let restore = owed.filter(|one| one.rule == rule).map(|one| one.before.brought_back_by());
+            self.record(hold_ended(id, rule, why, restore));
+        }
+        self.journal_owed(id, now);
+    }
+
+    /// Tells the log of a claim that was let go, or is gone.
+    fn journal_owed(&mut self, id: &ConversationId, now: Option<Claimed>) {
+        let Some(call) = self.book.get(id) else { return };
+        match (&call.journaled, now) {
+            (Some(was), Some(now)) if was.says(&now) => {}
+            (_, Some(now)) => {
+                self.journal_claim(id);
+                let restore = Some(now.before.brought_back_by());
+                self.record(hold_ended(id, now.rule, why_of(now.stands), restore));
+            }
+            (Some(was), None) => {
+                let lasts = call.is_held_by(&was.rule) || call.latches.get(&was.rule).is_some();
+                self.record(if lasts {
+                    Record::Hold(held(id, call, &was.rule, was.action, None))
+                } else {
+                    hold_ended(id, was.rule.clone(), why_of(was.stands), None)
+                });
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// The conversation is over, and nothing holds on it any more.
+    pub(super) fn journal_end_of_holds(&mut self, id: &ConversationId, call: Call) {
+        let mut rules: Vec<String> = call.latches.iter().map(|(rule, _)| rule.clone()).collect();
+        if call.outlook != Outlook::Clear {
+            rules.push(WHEN_BLIND.to_owned());
+        }
+        if let Some(claim) = call.journaled
+            && !rules.contains(&claim.rule)
+        {
+            rules.push(claim.rule);
+        }
+        rules.into_iter().for_each(|rule| self.record(hold_ended(id, rule, HoldEnd::Ended, None)));
+    }
+
+    /// Takes up what the log says would be given back.
+    pub(super) fn recover_claims(&mut self, history: &History, now: Now) {
+        let open: BTreeSet<&DecisionId> =
+            history.open_decisions().map(|open| &open.decision.decision).collect();
+        let over = history.attempts().filter(|one| !open.contains(&one.attempt.decision));
+        let unfinished: BTreeSet<&ConversationId> = over.map(|one| &one.attempt.conversation).collect();
+        for (id, claimed) in history.claims() {
+            let on_release = match claimed.stands {
+                Stands::LetGo(_) => OnRelease::Restore,
+                Stands::InForce => plan::release_of(&self.policy, &claimed.rule, claimed.action),
+            };
+            let ended = match claimed.stands {
+                Stands::LetGo(why) => how(why),
+                Stands::InForce => LetGo::Released,
+            };
+            let (before, action, rule) = (claimed.before, claimed.action, claimed.rule.clone());
+            let call = self.book.enter(id);
+            call.claim = Some(Claim { before, action, rule, on_release, ended });
+            call.journaled = Some(claimed.clone());
+            // What was sent last may come true yet, and nobody knows whether it did.
+            if unfinished.contains(id) {
+                call.unfinished_until = Some(now.mono + UNFINISHED_FOR);
+            }
+        }
+    }
+
+    /// Notes what a record does to the claim that the log has.
+    pub(super) fn note_journaled(&mut self, record: &Record) {
+        if let Record::Hold(one) = record
+            && let Some(call) = self.book.get_mut(&one.conversation)
+        {
+            call.journaled = claim::after_hold(call.journaled.take(), one);
+        }
+        if let Record::HoldEnded(one) = record
+            && let Some(call) = self.book.get_mut(&one.conversation)
+        {
+            call.journaled = claim::after_end(call.journaled.take(), one);
+        }
+    }
+}
+
+impl Call {
+    /// Whether `rule`, or the pseudo rule of that name, is in force on it.
+    fn is_held_by(&self, rule: &str) -> bool {
+        match rule {
+            DIRECTIVE => self.directive.is_some(),
+            WHEN_BLIND => self.outlook != Outlook::Clear,
+            rule => self.latches.get(rule).is_some_and(|hold| hold.phase == HoldPhase::Held),
+        }
+    }
+}
+
+/// Marks the claim of `rule`, where there is one, as let go.
+pub(super) fn let_go(call: &mut Call, rule: &str, how: LetGo) {
+    if let Some(claim) = call.claim.as_mut().filter(|claim| claim.rule == rule) {
+        claim.ended = how;
+    }
+}
+
+/// How the hold of a rule let go that ended so.
+pub(super) fn how(why: HoldEnd) -> LetGo {
+    match why {
+        HoldEnd::Expired => LetGo::Expired,
+        HoldEnd::Unmatched | HoldEnd::Released | HoldEnd::Replaced | HoldEnd::Ended | HoldEnd::Policy => {
+            LetGo::Released
+        }
+    }
+}
+
+/// The claim as the log should have it, with the hold that says so.
+fn claimed(id: &ConversationId, call: &Call) -> Option<(record::Hold, Claimed)> {
+    let claim = call.claim.as_ref()?;
+    let hold = held(id, call, &claim.rule, claim.action, Some(claim.before));
+    let stands = match claim.ended {
+        _ if call.is_held_by(&claim.rule) => Stands::InForce,
+        LetGo::Expired => Stands::LetGo(HoldEnd::Expired),
+        LetGo::Released => Stands::LetGo(HoldEnd::Released),
+    };
+    let (rule, before, action, since) = (claim.rule.clone(), claim.before, claim.action, hold.since);
+    Some((hold, Claimed { rule, before, action, since, stands }))
+}
+
+fn held(
+    id: &ConversationId,
+    call: &Call,
+    rule: &str,
+    action: Action,
+    claim: Option<Observed>,
+) -> record::Hold {
+    let hold = call.latches.get(rule);
+    let since = hold.map(|one| one.since).or(call.seen.map(|seen| seen.wall)).unwrap_or_default();
+    let phase = hold.map_or(HoldPhase::Held, |one| one.phase);
+    record::Hold { conversation: id.clone(), rule: rule.to_owned(), action, since, phase, claim }
+}
+
+fn hold_ended(id: &ConversationId, rule: String, why: HoldEnd, restore: Option<Action>) -> Record {
+    Record::HoldEnded(record::HoldEnded { conversation: id.clone(), rule, why, restore })
+}
+
+fn why_of(stands: Stands) -> HoldEnd {
+    match stands {
+        Stands::InForce => HoldEnd::Released,
+        Stands::LetGo(why) => why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::audit::record::DirectiveOrigin;
+    use crate::model::recording::RecorderState;
+    use crate::policy::decide::Policy;
+    use crate::warden::bench::{Bench, PCI, id, policy, settings};
+    use crate::warden::{Input, Order, Ticket, What};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// One call on tape, in the book, under these rules.
+    fn bench(rules: &str) -> Bench {
+        let mut bench = Bench::new(settings(), rules).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(SECOND * 10);
+        bench
+    }
+
+    fn tell(bench: &mut Bench, pci: &str) {
+        bench.set(0, pci);
+        bench.tell(0);
+    }
+
+    fn order(bench: &mut Bench, what: What) {
+        let (by, reason) = ("ada".to_owned(), "card".to_owned());
+        let order = Order {
+            conversation: id(0),
+            what,
+            by,
+            reason,
+            origin: DirectiveOrigin::Manual,
+            webhook_id: None,
+        };
+        bench.feed(Input::Order(Ticket(1), order));
+    }
+
+    fn press(bench: &mut Bench, state: RecorderState) {
+        if let Some(there) = bench.calls.get_mut(&id(0)) {
+            there.state = state;
+        }
+        bench.tell(0);
+    }
+
+    fn same(bench: &Bench) -> Policy {
+        bench.warden.policy.clone()
+    }
+
+    /// Nothing is owed any more: an agent's own pause stays, also through a death.
+    fn owes_nothing(mut bench: Bench) {
+        assert_eq!(bench.state(0), RecorderState::Active, "it was given back");
+        assert_eq!(bench.recovered(), bench.warden.standing());
+        assert_eq!(bench.history().claims().count(), 0);
+        assert_eq!(bench.history().holds().count(), 0);
+        press(&mut bench, RecorderState::Paused);
+        bench.die(same(&bench));
+        bench.pass(SECOND * 60);
+        assert_eq!(bench.state(0), RecorderState::Paused, "the agent's pause stays");
+    }
+
+    #[test]
+    fn a_directive_that_ends_before_its_stop_is_confirmed_leaves_no_hold_in_the_log() {
+        let mut bench = bench(PCI);
+        bench.answers_after = SECOND * 2;
+        order(&mut bench, What::Set(Action::Stop, Some(SECOND)));
+        bench.pass(SECOND);
+        assert_eq!((bench.kinds("attempt"), bench.kinds("superseded")), (1, 1));
+        assert_eq!(bench.recovered(), bench.warden.standing());
+        bench.pass(SECOND);
+        assert_eq!(bench.recovered(), bench.warden.standing());
+        bench.tell(0);
+        bench.pass(SECOND * 60);
+        assert_eq!(bench.decisions().last().map(|(.., reason)| reason.as_str()), Some("expired"));
+        owes_nothing(bench);
+    }
+
+    const TWO: &str = r#"
+[[rule]]
+name = "first"
+attribute = { "pci" = ["on", "both"] }
+action = "stop"
+priority = 2
+[[rule]]
+name = "second"
+attribute = { "pci" = ["then", "both"] }
+action = "stop"
+"#;
+
+    #[test]
+    fn a_stop_is_claimed_by_the_rule_that_wants_it_once_it_is_confirmed() {
+        let mut bench = bench(TWO);
+        bench.answers_after = SECOND * 2;
+        tell(&mut bench, "on");
+        press(&mut bench, RecorderState::Active);
+        tell(&mut bench, "then");
+        press(&mut bench, RecorderState::Paused);
+        bench.pass(SECOND * 10);
+        assert_eq!((bench.kinds("decision"), bench.kinds("confirmed")), (1, 1));
+        assert_eq!(bench.recovered(), bench.warden.standing());
+        let owed = bench.warden.standing()[&id(0)].owed.clone();
+        assert_eq!(owed, Some(("second".to_owned(), Observed::Active, None)));
+        tell(&mut bench, "off");
+        bench.pass(SECOND * 10);
+        bench.tell(0);
+        owes_nothing(bench);
+    }
+
+    #[test]
+    fn a_hold_of_a_rule_that_is_gone_after_a_restart_ends_with_the_first_look() {
+        let mut bench = bench(TWO);
+        tell(&mut bench, "both");
+        bench.pass(SECOND * 10);
+        bench.die(policy(PCI));
+        bench.pass(SECOND * 10);
+        assert_eq!(bench.kinds("hold.ended"), 2);
+        bench.tell(0);
+        owes_nothing(bench);
+    }
+
+    #[test]
+    fn what_is_to_be_given_back_outlives_a_death_right_behind_the_end_of_its_hold() {
+        for order_first in [What::Release, What::Set(Action::Stop, None)] {
+            let mut bench = bench(PCI);
+            let by_rule = order_first == What::Release;
+            if by_rule {
+                tell(&mut bench, "on")
+            } else {
+                order(&mut bench, order_first)
+            }
+            bench.pass(SECOND * 10);
+            assert_eq!(bench.state(0), RecorderState::Paused);
+            if by_rule {
+                tell(&mut bench, "off")
+            } else {
+                order(&mut bench, What::Release)
+            }
+            let kind = if by_rule { "hold.ended" } else { "directive.released" };
+            let end = bench.records.iter().position(|record| record.kind() == kind).expect("it ended");
+            bench.records.truncate(end + 1);
+            if let Some(there) = bench.calls.get_mut(&id(0)) {
+                there.state = RecorderState::Paused;
+            }
+            bench.die(same(&bench));
+            bench.pass(SECOND * 60);
+            owes_nothing(bench);
+        }
+    }
+
+    #[test]
+    fn an_order_in_place_of_another_keeps_what_is_to_be_given_back_through_a_death() {
+        let mut bench = bench(PCI);
+        order(&mut bench, What::Set(Action::Stop, None));
+        bench.pass(SECOND * 10);
+        order(&mut bench, What::Set(Action::Stop, Some(SECOND * 20)));
+        bench.pass(SECOND * 5);
+        assert_eq!(bench.recovered(), bench.warden.standing());
+        bench.die(same(&bench));
+        bench.pass(SECOND * 60);
+        owes_nothing(bench);
+    }
+
+    #[test]
+    fn what_an_expired_hold_gave_back_is_owed_no_more() {
+        let mut bench = bench(&format!("{PCI}at_most = \"20s\"\n"));
+        tell(&mut bench, "on");
+        bench.pass(SECOND * 60);
+        assert_eq!(bench.state(0), RecorderState::Active);
+        assert_eq!(bench.recovered(), bench.warden.standing());
+        press(&mut bench, RecorderState::Paused);
+        bench.die(same(&bench));
+        bench.pass(SECOND * 60);
+        assert_eq!(bench.state(0), RecorderState::Paused, "the agent's pause stays");
+    }
+
+    #[test]
+    fn what_the_agent_undid_is_not_claimed_by_the_next_process() {
+        let mut bench = bench(&format!("{PCI}on_release = \"restore\"\nat_most = \"20s\"\n"));
+        tell(&mut bench, "on");
+        bench.pass(SECOND * 10);
+        press(&mut bench, RecorderState::Active);
+        assert_eq!(bench.recovered(), bench.warden.standing());
+    }
+
+    #[test]
+    fn a_stop_that_comes_true_after_a_death_is_given_back() {
+        let mut bench = bench(PCI);
+        bench.answers_after = SECOND * 20;
+        tell(&mut bench, "on");
+        press(&mut bench, RecorderState::Active);
+        tell(&mut bench, "off");
+        assert_eq!((bench.kinds("attempt"), bench.kinds("superseded")), (1, 1));
+        bench.answers_after = Duration::ZERO;
+        bench.die(same(&bench));
+        bench.pass(SECOND * 10);
+        press(&mut bench, RecorderState::Paused);
+        bench.pass(SECOND * 60);
+        owes_nothing(bench);
+    }
+
+    #[test]
+    fn a_stop_that_is_under_way_for_long_and_wanted_no_more_is_given_back() {
+        let mut bench = bench(PCI);
+        bench.answers_after = SECOND * 90;
+        tell(&mut bench, "on");
+        press(&mut bench, RecorderState::Active);
+        tell(&mut bench, "off");
+        bench.answers_after = Duration::ZERO;
+        for _ in 0..8 {
+            bench.pass(SECOND * 10);
+            bench.tell(0);
+        }
+        assert_eq!((bench.kinds("attempt"), bench.kinds("superseded")), (1, 1), "it is under way yet");
+        press(&mut bench, RecorderState::Paused);
+        bench.pass(SECOND * 60);
+        owes_nothing(bench);
+    }
+
+    #[test]
+    fn no_hold_outlives_its_conversation() {
+        let mut bench = bench(TWO);
+        bench.answers_after = SECOND * 2;
+        tell(&mut bench, "both");
+        order(&mut bench, What::Set(Action::Stop, None));
+        bench.pass(SECOND * 20);
+        bench.ended.insert(id(0));
+        bench.tell(0);
+        let history = bench.history();
+        assert_eq!(
+            (history.holds().count(), history.claims().count(), history.directives().count()),
+            (0, 0, 0)
+        );
+        assert_eq!(bench.recovered(), BTreeMap::new());
+    }
+}
