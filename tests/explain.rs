@@ -132,6 +132,13 @@ fn what_cannot_be_explained_is_told_with_what_to_do() {
     contains(&text, &["nowhere.jsonl cannot be opened"]);
     let (code, text) = explain(&folder, &["no-uuid"]);
     assert_eq!(code, Some(2), "{text}");
+    contains(&text, &["is not a UUID; and no file of that name is there"]);
+    let (code, text) = explain(&folder, &["card"]);
+    assert_eq!(code, Some(2), "{text}");
+    contains(
+        &text,
+        &["it is a rule: name a conversation too, as in recwarden explain CONVERSATION --rule card"],
+    );
     let (code, text) = explain(&folder, &["c2", "--events", "call.jsonl"]);
     assert_eq!(code, Some(1), "{text}");
     contains(&text, &["the events do not tell of conversation c2"]);

@@ -114,6 +114,9 @@ fn a_failure_shows_place_difference_and_the_first_condition_that_failed() {
         out(&chosen)
     );
     assert_eq!(chosen.status.code(), Some(0));
+    let none = recwarden(folder.path(), &["test", "right", "rigth"]);
+    assert_eq!((none.status.code(), out(&none)), (Some(2), String::new()));
+    assert!(complaints(&none).contains("no test has 'rigth' in its name"), "{}", complaints(&none));
 }
 
 #[test]

@@ -59,6 +59,8 @@ fn what_the_reader_refuses_the_schema_refuses_too() {
         "[[rule]]\naction = \"stop\"\n",
         "[[rule]]\nname = \"a\"\naction = \"stop\"\nwhem = \"flagged\"\n",
         "[[rule]]\nname = \"a\"\naction = \"stop\"\nat_most = \"soon\"\n",
+        "[[rule]]\nname = \"a\"\naction = \"stop\"\nat_most = \"15M\"\n",
+        "[[rule]]\nname = \"a\"\naction = \"stop\"\nafter = \"1h 15M\"\n",
         "[[rule]]\nname = \"a\"\naction = \"stop\"\nattribute = { pci = 1 }\n",
         "[[test]]\nname = \"a\"\nsteps = [{ expct = \"stop\" }]\n",
         "[[rule]]\nname = \"a\"\naction = \"stop\"\nqueue = []\n",

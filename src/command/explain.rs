@@ -85,8 +85,17 @@ pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -
         let message = "--at needs captured events (--events FILE): the daemon knows the present only";
         return Err(Failure::Usage(message.into()));
     }
-    let id =
-        order::conversation_id(options.subject.trim()).map_err(|error| Failure::Usage(error.to_string()))?;
+    let id = order::conversation_id(options.subject.trim()).map_err(|error| {
+        let subject = &options.subject;
+        let what_now = if loaded.policy.terms().iter().any(|one| one.name == *subject) {
+            format!(
+                "it is a rule: name a conversation too, as in recwarden explain CONVERSATION --rule {subject}"
+            )
+        } else {
+            "and no file of that name is there".to_owned()
+        };
+        Failure::Usage(format!("{error}; {what_now}"))
+    })?;
     let socket = control::path(&loaded.settings.audit.directory);
     let asked = super::runtime()?.block_on(live(&socket, &id))?;
     if let Asked::Known(explained) = &asked {

@@ -70,6 +70,13 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     let loaded = source.read().map_err(|refused| Failure::Configuration(refused.with_tests()))?;
     let chosen = |name: &str| options.tests.is_empty() || options.tests.iter().any(|one| name.contains(one));
     let suite = suite::collect(&loaded, chosen).map_err(Failure::Tests)?;
+    if let Some(word) =
+        options.tests.iter().find(|word| !suite.tests.iter().any(|one| one.example.name.text.contains(*word)))
+    {
+        return Err(Failure::Usage(format!(
+            "no test has '{word}' in its name, so a slip would pass as a success"
+        )));
+    }
     let policy = if options.enforcing { loaded.policy.enforcing() } else { loaded.policy };
     let policy = &policy;
     let (means, directive_priority) =

@@ -263,17 +263,12 @@ impl<'d, 'v> Table<'d, 'v> {
             self.wanted(value, key, "a span of time in quotes, as \"2s\" or \"15m\"");
             return None;
         };
-        let (text, place) = (text.to_owned(), Range::<usize>::from(value.span));
-        match humantime::parse_duration(&text) {
+        match words::span(text) {
             Ok(span) => Some(span),
-            Err(error) => {
+            Err(why) => {
                 let help = Some("write it as \"250ms\", \"2s\", \"15m\", \"1h 30m\" or \"400d\"".to_owned());
-                let why = if let humantime::DurationError::UnknownUnit { unit, .. } = &error {
-                    format!("there is no unit '{unit}'")
-                } else {
-                    error.to_string()
-                };
-                self.document.mistake(place, format!("'{text}' is not a span of time: {why}"), help);
+                let message = format!("'{text}' is not a span of time: {why}");
+                self.document.mistake(value.span.into(), message, help);
                 None
             }
         }
@@ -331,6 +326,11 @@ impl<'d, 'v> Table<'d, 'v> {
     /// A table within the table.
     pub fn table<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Table<'_, '_>) -> T) -> Option<T> {
         let value = self.raw(key)?;
+        if value.as_table().is_none() {
+            let help = Some(format!("write {key} = {{ key = \"value\" }}"));
+            self.document.mistake(value.span.into(), format!("[{key}] must be a table"), help);
+            return None;
+        }
         let mut table = Table::new(self.document, value, &format!("[{key}]"))?;
         let result = read(&mut table);
         table.finish();

@@ -141,6 +141,10 @@ fn some_of(table: &mut Table<'_, '_>, key: &'static str) -> Option<Vec<Placed>> 
         let message = format!("'{key}' is an empty list, so the rule can never match");
         table.document().mistake(place, message, Some("leave the key out to match any".into()));
     }
+    for (_, place) in list.iter().filter(|(text, _)| text.trim().is_empty()) {
+        let help = "write a name, or leave the key out to match any".to_owned();
+        table.document().mistake(place.clone(), format!("'{key}' holds an empty text"), Some(help));
+    }
     Some(list)
 }
 

@@ -1,6 +1,7 @@
 //! The word that was meant, where another one stands.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use toml_span::Value;
 
@@ -48,10 +49,33 @@ pub(super) fn about_quotes(value: &Value<'_>, wanted: &str) -> Option<String> {
     let bare = value.as_bool().is_some() || value.as_integer().is_some() || value.as_float().is_some();
     let held = |text: &str| text.parse::<bool>().is_ok() || text.parse::<f64>().is_ok();
     match (wanted.contains("text"), bare) {
-        (true, true) => Some("write it in quotes".to_owned()),
+        (true, true) if !wanted.contains("quotes") => Some("write it in quotes".to_owned()),
+        (true, false) if value.as_array().is_some() && !wanted.contains("list") => {
+            Some("it takes one text, not a list".to_owned())
+        }
         (false, false) if value.as_str().is_some_and(held) => Some("write it without quotes".to_owned()),
         (true | false, true | false) => None,
     }
+}
+
+/// A span of time as people write it, or why it is none.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    // What reads it takes `M` for a month: fifteen minutes would be more than a year.
+    let units = text.split(|c: char| !c.is_ascii_alphabetic());
+    if units.into_iter().any(|unit| unit == "M") {
+        return Err("'M' could be minutes or months; write m, or months".to_owned());
+    }
+    humantime::parse_duration(text).map_err(|error| match &error {
+        humantime::DurationError::Empty => "there is nothing in it".to_owned(),
+        humantime::DurationError::UnknownUnit { unit, .. } if unit.is_empty() => {
+            "its unit is missing".to_owned()
+        }
+        humantime::DurationError::UnknownUnit { unit, .. } => format!("there is no unit '{unit}'"),
+        humantime::DurationError::NumberOverflow => "it is too long".to_owned(),
+        humantime::DurationError::InvalidCharacter(_) | humantime::DurationError::NumberExpected(_) => {
+            error.to_string()
+        }
+    })
 }
 
 /// What to write instead of a key that is not known: the nearest one, or all that there are.
@@ -125,6 +149,22 @@ fn some<'w>(names: impl IntoIterator<Item = &'w str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_of_time_is_what_its_reader_takes_it_for() {
+        assert_eq!(span("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert!(span("2months").is_ok());
+        for (text, why) in [
+            ("15M", "'M' could be minutes or months; write m, or months"),
+            ("1h 5 M", "'M' could be minutes or months; write m, or months"),
+            ("15", "its unit is missing"),
+            ("", "there is nothing in it"),
+            ("15 minuts", "there is no unit 'minuts'"),
+            ("99999999999999999999d", "it is too long"),
+        ] {
+            assert_eq!(span(text), Err(why.to_owned()), "{text}");
+        }
+    }
 
     #[test]
     fn another_word_for_the_same_is_understood_where_the_word_is_known() {
