@@ -1,5 +1,7 @@
 //! `recwarden audit`: reads the audit log. An auditor has no configuration, so a folder is enough.
 
+mod lines;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,9 +14,9 @@ use super::{Failure, environment};
 use crate::audit::chain::{Link, Sealed};
 use crate::audit::history::{History, Stopped};
 use crate::audit::record::Record;
-use crate::io::journal;
 use crate::model::diagnostic::Diagnostic;
 use crate::settings::{Credentials, Source};
+use lines::{End, Lines};
 
 /// `tail --follow` looks for new lines so often.
 const FOLLOW_EVERY: Duration = Duration::from_millis(200);
@@ -111,19 +113,6 @@ fn or_name_the_folder(mut mistakes: Vec<Diagnostic>) -> Failure {
     Failure::Configuration(mistakes)
 }
 
-/// The files of the log. What is no text is for the chain to find: no byte of it fits a hash.
-fn texts(directory: &Path) -> Result<Vec<(PathBuf, String)>, Failure> {
-    let paths = journal::files(directory).map_err(|error| Failure::failed(&error))?;
-    if paths.is_empty() {
-        return Err(Failure::Failed(format!("there is no audit log in {}", directory.display())));
-    }
-    let read = |path: PathBuf| match std::fs::read(&path) {
-        Ok(bytes) => Ok((path, String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) => Err(Failure::Failed(format!("{} cannot be read: {error}", path.display()))),
-    };
-    paths.into_iter().map(read).collect()
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Follow {
     On,
@@ -131,45 +120,23 @@ enum Follow {
 }
 
 fn tail(directory: &Path, count: usize, follow: Follow, out: &mut dyn Write) -> Result<(), Failure> {
-    let all = texts(directory)?;
-    let lines: Vec<&str> = all.iter().flat_map(|(_, text)| whole_lines(text)).collect();
-    for line in &lines[lines.len().saturating_sub(count)..] {
-        writeln!(out, "{line}")?;
-    }
-    out.flush()?;
+    let mut end = End::print(directory, count, out)?;
     if follow == Follow::Off {
         return Ok(());
     }
-    let mut printed = lines.last().and_then(|line| Link::before(line).ok()).map_or(0, |link| link.seq);
     loop {
         std::thread::sleep(FOLLOW_EVERY);
-        // Only the last two files can have grown since.
-        let paths = journal::files(directory).map_err(|error| Failure::failed(&error))?;
-        for path in paths.iter().rev().take(2).rev() {
-            let text = std::fs::read_to_string(path).unwrap_or_default();
-            for line in whole_lines(&text) {
-                let seq = Link::before(line).map_or(0, |link| link.seq);
-                if seq > printed {
-                    printed = seq;
-                    writeln!(out, "{line}")?;
-                }
-            }
-        }
-        out.flush()?;
+        end.print_more(out)?;
     }
-}
-
-/// The lines that are written to their end: the last may be under way, or torn by a crash.
-fn whole_lines(text: &str) -> std::str::Lines<'_> {
-    text.rfind('\n').map_or("", |end| &text[..end]).lines()
 }
 
 fn show(directory: &Path, wanted: &[(&str, &Option<String>)], out: &mut dyn Write) -> Result<(), Failure> {
     let mut odd = Vec::new();
-    for (path, text) in texts(directory)? {
-        for (number, line) in whole_lines(&text).enumerate() {
-            let Ok(fields) = serde_json::from_str::<BTreeMap<String, serde_json::Value>>(line) else {
-                odd.push(format!("{}:{}", path.display(), number + 1));
+    for path in lines::files(directory)? {
+        let mut lines = Lines::open(&path, 0)?;
+        while let Some(line) = lines.next_line()? {
+            let Ok(fields) = serde_json::from_str::<BTreeMap<String, serde_json::Value>>(&line) else {
+                odd.push(lines.place());
                 continue;
             };
             let fits = |(key, value): &(&str, &Option<String>)| match value {
@@ -219,17 +186,12 @@ pub struct Verified {
 pub fn check(directory: &Path) -> Result<Verified, Failure> {
     let mut verified = Verified::default();
     let mut link: Option<Link> = None;
-    let all = texts(directory)?;
-    verified.files = all.len();
-    let last = all.len() - 1;
-    for (at, (path, text)) in all.iter().enumerate() {
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        verified.torn = text.len() - whole;
-        if verified.torn > 0 && at != last {
-            verified.findings.push(format!("{}: the last line is unfinished", path.display()));
-        }
-        for (number, line) in text[..whole].lines().enumerate() {
-            let place = format!("{}:{}", path.display(), number + 1);
+    let paths = lines::files(directory)?;
+    verified.files = paths.len();
+    for path in &paths {
+        let mut lines = Lines::open(path, 0)?;
+        while let Some(line) = lines.next_line()? {
+            let (line, place) = (line.as_str(), lines.place());
             let begun = match &mut link {
                 Some(link) => link,
                 None => link.insert(begin(line, &place, &mut verified.findings)),
@@ -245,6 +207,10 @@ pub fn check(directory: &Path) -> Result<Verified, Failure> {
                     }
                 }
             }
+        }
+        verified.torn = lines.torn();
+        if verified.torn > 0 && Some(path) != paths.last() {
+            verified.findings.push(format!("{}: the last line is unfinished", path.display()));
         }
     }
     Ok(verified)
