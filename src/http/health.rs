@@ -130,6 +130,7 @@ mod tests {
         // A name is introduced once, whatever follows.
         let mut names: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE ")).collect();
         let all = names.len();
+        names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), all, "{text}");
     }
