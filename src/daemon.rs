@@ -175,15 +175,34 @@ impl Daemon {
                 Some(_) | None => break,
             }
         }
+        if turn == Turn::On {
+            turn = self.round_off(&mut outputs);
+        }
         self.perform(outputs).await?;
         Ok(Some(turn))
+    }
+
+    /// Who asks is heard in each turn, and deadlines are kept, however many events and questions keep coming.
+    fn round_off(&mut self, outputs: &mut Vec<Output>) -> Turn {
+        if let Ok(ask) = self.parts.asks.try_recv()
+            && self.take(Event::Ask(ask), outputs) == Turn::Drain
+        {
+            return Turn::Drain;
+        }
+        let now = self.parts.clock.now();
+        if self.wakes_at(now) <= now.mono { self.take(Event::Wakeup, outputs) } else { Turn::On }
+    }
+
+    /// When something is due by time alone.
+    fn wakes_at(&self, now: Now) -> Mono {
+        let wakeup = self.parts.warden.next_wakeup(now).map(|(at, _)| at);
+        wakeup.map_or(self.status_at, |at| at.min(self.status_at))
     }
 
     /// The next event; none where `until` came first.
     async fn wait(&mut self, until: Option<Mono>) -> Option<Event> {
         let now = self.parts.clock.now();
-        let wakeup = self.parts.warden.next_wakeup(now).map(|(at, _)| at);
-        let wakeup = wakeup.map_or(self.status_at, |at| at.min(self.status_at));
+        let wakeup = self.wakes_at(now);
         let deadline = self.parts.clock.instant(until.map_or(wakeup, |at| at.min(wakeup)).max(now.mono));
         let signals_open = !self.parts.signals.is_closed();
         let renewals_open = self.renewals.has_changed().is_ok();
