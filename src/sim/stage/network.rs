@@ -111,15 +111,17 @@ impl Stage {
         self.requests.insert((at, self.next_parcel), (self.life, id, request));
     }
 
-    /// The platform's answer to a request, with the delay it gives it; a token that is refused is renewed
-    /// once, as the real client does.
+    /// The platform's answer to a request, with the delay it gives it; a token that is refused is renewed for the
+    /// next one, as the real client does.
     fn serve(&mut self, request: &Request) -> Option<(RawAnswer, Duration)> {
-        let answer = self.ask(request)?;
-        if answer.status != 401 {
-            return Some(raw(answer));
+        if self.token.is_empty() {
+            self.log_in();
         }
-        self.log_in();
-        self.ask(request).map(raw)
+        let answer = self.ask(request)?;
+        if answer.status == 401 {
+            self.log_in();
+        }
+        Some(raw(answer))
     }
 
     fn ask(&mut self, request: &Request) -> Option<HttpResponse> {
