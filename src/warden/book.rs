@@ -4,23 +4,23 @@
 //! is refused, since neither the order nor the arrival of events is promised (PRODUCT.md 2).
 
 mod ended;
+mod pursuit;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 use crate::audit::claim::Claimed;
 use crate::audit::record::DirectiveOrigin;
 use crate::model::conversation::{Conversation, Participant};
-use crate::model::ids::{ConversationId, DecisionId, ParticipantId, QueueId};
+use crate::model::ids::{ConversationId, QueueId};
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now, Wall};
 use crate::policy::rule::OnRelease;
 use crate::policy::subject::Facts;
-use crate::warden::backoff::Backoff;
 use crate::warden::latch::Latches;
 use crate::warden::unseen::Unseen;
 pub use ended::ENDED_REMEMBERED;
 use ended::Endings;
+pub use pursuit::{Again, Begun, GivenUp, Pursuit, Stage};
 
 /// An order from outside that stands until it is replaced, released, over, or the conversation ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,83 +79,6 @@ impl Claim {
     pub fn gives_back(&self) -> Action {
         self.before.brought_back_by()
     }
-}
-
-/// Where an open decision stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// To be sent once it is due.
-    Due,
-    /// A request for it is under way.
-    InFlight,
-    /// Accepted; the platform's own word is awaited until the deadline on the worklist.
-    AwaitWord,
-    /// To be read once it is due: no word came, or the state is unknown.
-    ToRead,
-    /// The read is under way.
-    Reading,
-}
-
-/// A decision that was given up. Another verdict is not held back by it, nor is the same in another state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GivenUp {
-    /// What it wanted.
-    pub action: Action,
-    /// The rule that made it.
-    pub rule: String,
-    /// What was observed then.
-    pub observed: Observed,
-    /// When the same is tried again.
-    pub again: Again,
-}
-
-/// When what was given up is tried again though nothing has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
-    /// Never: it would be refused again.
-    Never,
-    /// With the first look after that.
-    After(Mono),
-}
-
-/// Whether what a decision wants has begun to be tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begun {
-    /// It was not.
-    NotYet,
-    /// It may be: the brake counted it, and then the platform wanted nothing sent (429).
-    Admitted,
-    /// The first attempt that counts was sent then.
-    At(Mono),
-}
-
-/// An open decision.
-#[derive(Clone, Debug)]
-pub struct Pursuit {
-    /// Its id.
-    pub decision: DecisionId,
-    /// What it wants.
-    pub action: Action,
-    /// The rule that made it.
-    pub rule: String,
-    /// What was observed when it was made.
-    pub observed: Observed,
-    /// When it was made.
-    pub opened: Now,
-    /// Since when it stands in line: who is not permitted (403) goes to its end.
-    pub in_line: Mono,
-    /// Attempts sent so far.
-    pub attempts: u32,
-    /// Whether it has begun to be tried.
-    pub begun: Begun,
-    /// For so long of the time since then the platform wanted nothing sent (429).
-    pub silenced: Duration,
-    /// Legs that were asked, where it takes one request a leg.
-    pub asked: BTreeSet<ParticipantId>,
-    /// Where it stands.
-    pub stage: Stage,
-    /// How often it failed in a row.
-    pub backoff: Backoff,
 }
 
 /// One conversation.
