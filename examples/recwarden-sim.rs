@@ -60,19 +60,29 @@ enum KindOption {
     Dark,
     Braked,
     Crowded,
+    Divided,
 }
 
 impl Options {
     fn kinds(&self) -> Vec<Kind> {
         match self.kind {
             None => {
-                vec![Kind::Calm, Kind::Deadly, Kind::Rough, Kind::Dark, Kind::Braked, Kind::Crowded]
+                vec![
+                    Kind::Calm,
+                    Kind::Deadly,
+                    Kind::Rough,
+                    Kind::Dark,
+                    Kind::Braked,
+                    Kind::Crowded,
+                    Kind::Divided,
+                ]
             }
             Some(KindOption::Brief) => vec![Kind::Brief],
             Some(KindOption::Plain) => vec![Kind::Plain],
             Some(KindOption::Dark) => vec![Kind::Dark],
             Some(KindOption::Braked) => vec![Kind::Braked],
             Some(KindOption::Crowded) => vec![Kind::Crowded],
+            Some(KindOption::Divided) => vec![Kind::Divided],
             Some(KindOption::Calm) => vec![Kind::Calm],
             Some(KindOption::Deadly) => vec![Kind::Deadly],
             Some(KindOption::Rough) => vec![Kind::Rough],
@@ -116,7 +126,7 @@ impl Sum {
 /// One fault of a script, by name, and the script without it.
 fn without_one(script: &Script) -> Vec<(&'static str, Script)> {
     type Cut = (&'static str, fn(&mut Faults, &mut Mischief));
-    let cuts: [Cut; 22] = [
+    let cuts: [Cut; 24] = [
         ("drop_sockets", |faults, _| faults.drop_sockets_every = None),
         ("closing", |faults, _| faults.closing_every = None),
         ("burst_429", |faults, _| faults.burst_429_every = None),
@@ -127,6 +137,8 @@ fn without_one(script: &Script) -> Vec<(&'static str, Script)> {
         ("hang", |faults, _| faults.hang = 0.0),
         ("lost", |faults, _| faults.lost = 0.0),
         ("not_applied", |faults, _| faults.not_applied = 0.0),
+        ("forbidden", |faults, _| faults.forbidden = 0.0),
+        ("readable_after", |faults, _| faults.readable_after = Duration::ZERO),
         ("late_orders", |faults, _| faults.late_orders = 0.0),
         ("duplicate_events", |faults, _| faults.duplicate_events = 0.0),
         ("reorder_events", |faults, _| faults.reorder_events = 0.0),

@@ -25,6 +25,8 @@ pub enum Outage {
     /// No socket opens, and those that are open are cut.
     #[default]
     Sockets,
+    /// The query for the live conversations fails too; each can be read.
+    Queries,
     /// Reads of conversations fail too; orders are served.
     Reads,
     /// Nothing gets through, and nothing is answered.
@@ -36,6 +38,7 @@ impl Outage {
     pub fn name(self) -> &'static str {
         match self {
             Self::Sockets => "no socket to be had",
+            Self::Queries => "neither socket nor query to be had",
             Self::Reads => "neither socket nor read to be had",
             Self::Everything => "nothing gets through",
         }
@@ -75,6 +78,12 @@ pub struct Faults {
     pub late_by: Duration,
     /// The share of recording orders that are accepted and never applied.
     pub not_applied: f64,
+    /// The share of conversations in divisions where the client has no role: orders for them are refused by 403
+    /// (GENESYS.md 9, trap 7).
+    pub forbidden: f64,
+    /// A conversation can be read only from so long after its begin; before it is answered by 404, though events
+    /// tell of it.
+    pub readable_after: Duration,
     /// Every so often one socket goes silent without being closed.
     pub half_open_every: Option<Duration>,
     /// Every so often one channel is evicted: it answers and beats, and gets no events (GENESYS.md 4.2).
@@ -121,6 +130,8 @@ impl Default for Faults {
             late_orders: 0.0,
             late_by: Duration::from_secs(25),
             not_applied: 0.0,
+            forbidden: 0.0,
+            readable_after: Duration::ZERO,
             half_open_every: None,
             evict_every: None,
             revoke_tokens_every: None,
@@ -264,6 +275,12 @@ impl Faults {
         if chance.strikes(0.5) { Fate::FailedAfter(status) } else { Fate::FailedBefore(status) }
     }
 
+    /// Whether this conversation is in a division where the client has no role.
+    pub fn forbids(&self, conversation: &str) -> bool {
+        let lot = conversation.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        lot.is_some_and(|lot| f64::from(lot) < self.forbidden * f64::from(u32::MAX))
+    }
+
     /// How long the next answer takes.
     pub fn delay(&self, chance: &mut Chance) -> Duration {
         self.latency.map_or(Duration::ZERO, |(least, most)| chance.span(least, most))
@@ -290,6 +307,18 @@ mod tests {
         assert!(fates.iter().any(|fate| matches!(fate, Fate::FailedBefore(_))));
         assert!(fates.iter().any(|fate| matches!(fate, Fate::FailedAfter(_))));
         assert!(!fates.contains(&Fate::Served));
+    }
+
+    #[test]
+    fn a_share_of_conversations_is_in_divisions_without_a_role() {
+        let mut chance = Chance::new(1);
+        let ids: Vec<String> = (0..1000).map(|_| chance.uuid()).collect();
+        let of = |forbidden: f64| {
+            let faults = Faults { forbidden, ..Faults::default() };
+            ids.iter().filter(|id| faults.forbids(id)).count()
+        };
+        assert_eq!((of(0.0), of(1.0)), (0, 1000));
+        assert!((250..350).contains(&of(0.3)), "{}", of(0.3));
     }
 
     #[test]

@@ -190,8 +190,11 @@ impl Platform {
         let correlation = world.chance.uuid();
         let fate = match world.outage() {
             Some(Outage::Everything) => Fate::Lost,
-            Some(Outage::Reads) if is_look(request) => Fate::FailedBefore(503),
-            Some(Outage::Sockets | Outage::Reads) | None => world.plan.faults.fate(&mut world.chance),
+            Some(Outage::Reads) if is_query(request) || is_read(request) => Fate::FailedBefore(503),
+            Some(Outage::Queries) if is_query(request) => Fate::FailedBefore(503),
+            Some(Outage::Sockets | Outage::Queries | Outage::Reads) | None => {
+                world.plan.faults.fate(&mut world.chance)
+            }
         };
         if let Some(kind) = fate.fault() {
             world.strikes(kind);
@@ -222,11 +225,14 @@ impl Platform {
     }
 }
 
-/// Whether it asks how conversations are.
-fn is_look(request: &HttpRequest) -> bool {
-    let path = request.path.as_str();
-    path.starts_with("/api/v2/analytics/")
-        || request.method == "GET" && path.starts_with("/api/v2/conversations/")
+/// Whether it asks which conversations there are.
+fn is_query(request: &HttpRequest) -> bool {
+    request.path.starts_with("/api/v2/analytics/")
+}
+
+/// Whether it asks how a conversation is.
+fn is_read(request: &HttpRequest) -> bool {
+    request.method == "GET" && request.path.starts_with("/api/v2/conversations/")
 }
 
 type Admitted = (Result<HttpResponse, Refusal>, Option<Rate>);

@@ -1,5 +1,5 @@
 //! Runs for the stage: in calm, with faults of every kind drawn from the seed, and with one kind alone (deaths,
-//! outages, the brake, too little memory), so that it can be told all along what that allows.
+//! outages, the brake, too little memory, divisions without a role), so that it can be told all along what that allows.
 
 use std::time::Duration;
 
@@ -114,6 +114,9 @@ pub(crate) fn deadly(seed: u64) -> Script {
 pub(crate) fn dark(seed: u64) -> Script {
     let (mut script, mut chance) = drawn(seed);
     darken(&mut script, &mut chance);
+    if Chance::new(seed ^ 0x0da2_4000).strikes(0.25) {
+        script.plan.faults.outage = Outage::Queries;
+    }
     script.plan.faults.outage_every = Some(chance.span(seconds(20), seconds(25)));
     // Calls that outlive an outage.
     script.plan.pace = 3.0;
@@ -136,6 +139,19 @@ fn darken(script: &mut Script, chance: &mut Chance) {
         .pick(&[Outage::Sockets, Outage::Reads, Outage::Reads, Outage::Everything])
         .copied()
         .unwrap_or_default();
+}
+
+/// Some conversations are in divisions where the client has no role, and each can be read only a while after its begin.
+pub(crate) fn divided(seed: u64) -> Script {
+    let (mut script, mut chance) = drawn(seed);
+    script.plan.faults.forbidden = 0.1 + 0.3 * chance.unit();
+    script.plan.faults.readable_after = chance.span(Duration::ZERO, seconds(12));
+    script.mischief.letters_every = Some(seconds(4));
+    script.plan.calls = 6;
+    script.judged = Judged::Throughout;
+    script.rough = seconds(100);
+    script.calm = seconds(60);
+    script
 }
 
 /// The brake lets few changes go.
@@ -271,6 +287,7 @@ pub(crate) enum Kind {
     Dark,
     Braked,
     Crowded,
+    Divided,
 }
 
 impl Kind {
@@ -284,6 +301,7 @@ impl Kind {
             Self::Dark => dark(seed),
             Self::Braked => braked(seed),
             Self::Crowded => crowded(seed),
+            Self::Divided => divided(seed),
         }
     }
 }

@@ -55,8 +55,13 @@ fn read(world: &World, id: &str, write: Write) -> Served {
     Ok(HttpResponse::json(200, &write(call, &world.org, Carrier::Rest)))
 }
 
-fn read_whole(world: &World, id: &str) -> Served {
+fn read_whole(world: &mut World, id: &str) -> Served {
     world.access.demand("conversation:communication:view")?;
+    let readable_from = world.calls.get(id).map(|call| call.started + world.plan.faults.readable_after);
+    if readable_from.is_some_and(|from| world.now.wall < from) {
+        world.strikes("404 for a conversation that has just begun");
+        return Err(no_conversation());
+    }
     read(world, id, shape::conversation)
 }
 

@@ -40,12 +40,21 @@ impl Stage {
         let blind = |out: &Out| match out.what {
             // Polling takes over, whether a socket can be had by then or not.
             Outage::Sockets => (out.from - ON_ITS_WAY, out.from + after + READ_WITHIN),
+            Outage::Queries => (out.from - ON_ITS_WAY, out.from + after + READ_AGAIN + READ_WITHIN),
             Outage::Reads => (out.from - ON_ITS_WAY, out.until + READ_AGAIN),
             Outage::Everything => (out.from - ON_ITS_WAY, out.until + HANGS + READ_AGAIN),
         };
         let outages = self.platform.outages();
         let dim = outages.iter().map(|out| (out.from - ON_ITS_WAY, out.until + HEARD_AGAIN)).collect();
         (outages.iter().map(blind).collect(), dim)
+    }
+
+    /// A call that begins while no event comes and no query is answered is found after that.
+    pub(super) fn begun_in_the_dark(&self, story: &TrueStory) -> Option<(Wall, Wall)> {
+        let began = story.truths.first()?.at;
+        let out = self.platform.outages().iter().filter(|out| out.what == Outage::Queries);
+        let out = out.into_iter().find(|out| out.from - ON_ITS_WAY <= began && began <= out.until)?;
+        Some((began, out.until + READ_AGAIN + READ_WITHIN))
     }
 
     /// A blind stop is decided only where reads failed for as long as it takes, and it is wanted at all.
@@ -57,7 +66,8 @@ impl Stage {
         let now = self.now.wall;
         let unseen = |out: &Out| {
             let late = if out.what == Outage::Everything { HANGS + READ_AGAIN } else { READ_AGAIN };
-            out.what != Outage::Sockets && out.from + settings.blind_after <= now && now <= out.until + late
+            let seen = matches!(out.what, Outage::Sockets | Outage::Queries);
+            !seen && out.from + settings.blind_after <= now && now <= out.until + late
         };
         if self.script.judged == Judged::Throughout && !self.platform.outages().iter().any(unseen) {
             self.finding(format!("{conversation} is to be stopped for blindness, though it could be seen"));

@@ -22,7 +22,8 @@ use crate::warden::plan::{Control, StartFromNone};
 const WRONG_AT_MOST: Duration = Duration::from_secs(10);
 /// Where an agent keeps undoing it, the warden waits for so long in the end (PRODUCT.md 2).
 const CONTEST_LONGEST: Duration = Duration::from_secs(30);
-
+/// Where an order was refused for want of a permission, it is tried again so soon.
+const REGRANTED: Duration = Duration::from_secs(40);
 /// The end of a call is known within this: the resync of the stage comes round sooner.
 const ENDED_NOTICED: Duration = Duration::from_secs(40);
 
@@ -41,7 +42,7 @@ impl Stage {
         let stories: Vec<TrueStory> = self.platform.truth().collect();
         self.judge_blind_stops(&stories);
         self.judge_holds(&stories);
-        self.judge_calls(&stories, &dim);
+        self.judge_calls(&stories, &dim, calm_from + REGRANTED);
     }
 
     /// A decision that was tried comes to its end; one that was not waits for the brake (`restraint`).
@@ -92,13 +93,18 @@ impl Stage {
         found.into_iter().for_each(|one| self.finding(one));
     }
 
-    fn judge_calls(&mut self, stories: &[TrueStory], dim: &[(Wall, Wall)]) {
+    /// `granted` is from when on every order is allowed everywhere again.
+    fn judge_calls(&mut self, stories: &[TrueStory], dim: &[(Wall, Wall)], granted: Wall) {
         let mut found = Vec::new();
         for story in stories {
-            let (blind, waited) = (self.unseen_of(story), self.restraint.waited(&story.conversation));
+            let (blind, mut waited) =
+                (self.unseen_of(story), self.restraint.waited(&story.conversation).to_vec());
+            if self.script.plan.faults.forbids(&story.conversation) {
+                waited.push((Wall::default(), granted));
+            }
             let case = Case { blind: &blind, ..self.case(dim) };
             for wrong in demand::wrong_spans(story, case) {
-                for wrong in demand::outside(wrong, waited) {
+                for wrong in demand::outside(wrong, &waited) {
                     if wrong.until.since(wrong.from) > self.bound_of(&wrong, dim) {
                         let (id, from, until, what) =
                             (&story.conversation, wrong.from, wrong.until, wrong.what);
@@ -112,7 +118,8 @@ impl Stage {
 
     /// When a call may not have been seen as it was.
     fn unseen_of(&self, story: &TrueStory) -> Vec<(Wall, Wall)> {
-        self.blind.iter().copied().chain(self.unread(&story.conversation)).collect()
+        let known = self.blind.iter().copied().chain(self.unread(&story.conversation));
+        known.chain(self.begun_in_the_dark(story)).collect()
     }
 
     /// For how long a call may be in a wrong state.

@@ -53,6 +53,8 @@ pub(super) struct Restraint {
     made: Vec<Mono>,
     /// Conversations with a directive, or held by a blind stop: what is sent for these it never counts.
     excepted: BTreeSet<(ConversationId, &'static str)>,
+    /// How wrong the clock was when the log was written last.
+    skew: i64,
 }
 
 impl Restraint {
@@ -84,6 +86,7 @@ impl Stage {
         if self.script.settings.max_changes_per_minute == 0 {
             return;
         }
+        self.restraint.skew = self.skew;
         match record {
             Record::Decision(one) => self.restraint.note(one, made),
             Record::Attempt(one) => {
@@ -203,6 +206,10 @@ impl Stage {
     pub(super) fn recall_waiting(&mut self) {
         if self.script.settings.max_changes_per_minute == 0 {
             return;
+        }
+        if self.restraint.skew != self.skew {
+            // Of a clock that was set between the last record and the death the log cannot tell.
+            self.restraint.counted.clear();
         }
         let now = self.now;
         let history = self.log.history().clone();

@@ -7,11 +7,22 @@ use crate::sim::channels::SocketId;
 use crate::sim::life::Order;
 use crate::sim::org::Standing;
 use crate::sim::post::SocketOut;
+use crate::sim::web::Refusal;
 
 impl World {
     /// Counts a fault.
     pub fn strikes(&mut self, kind: &'static str) {
         *self.struck.entry(kind).or_default() += 1;
+    }
+
+    /// Refuses an order for a conversation in a division where the client has no role.
+    pub fn admit(&mut self, id: &str, permission: &'static str) -> Result<(), Refusal> {
+        self.access.demand(permission)?;
+        if !self.plan.faults.forbids(id) {
+            return Ok(());
+        }
+        self.strikes("403 in a division without the role");
+        Err(Refusal::missing(permission))
     }
 
     /// Accepts an order; it is carried out a little later, unless that is the fault to show.
