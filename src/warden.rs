@@ -31,6 +31,7 @@ mod holding;
 mod intake;
 mod judging;
 pub mod latch;
+mod missing;
 mod orders;
 mod output;
 mod overload;

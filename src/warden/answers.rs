@@ -46,6 +46,8 @@ impl Warden {
             None | Some(Fault::Gone { .. }) if looks => self.sight.looked(now.mono),
             // The platform is there, and wants to be asked later.
             Some(Fault::Limited { .. }) => {}
+            // Whoever is known is read without a list, and seen or not by that.
+            Some(_) if matches!(purpose, Purpose::Activity) && !self.book.is_empty() => {}
             Some(_) if looks => self.sight.failed(sent),
             Some(_) | None => {}
         }
@@ -246,7 +248,9 @@ impl Warden {
         }
         let failed = match fault {
             None => self.take_body(id, version, answer, now).err(),
-            Some(Fault::Gone { message }) => return self.finish(id, &message, now),
+            Some(Fault::Gone { message }) if self.is_over(id, now.mono) => {
+                return self.finish(id, &message, now);
+            }
             Some(other) => Some(other.to_string()),
         };
         if let Some(message) = failed {
@@ -256,7 +260,7 @@ impl Warden {
         }
         let confirm_within = self.settings.confirm_within;
         let Some(call) = self.book.get_mut(id) else { return };
-        let unread = call.seen.is_none();
+        let (unread, missing) = (call.seen.is_none(), call.missing_since.is_some());
         let overtaken = call.version > version + 1;
         let Some(open) = call.pursuit.as_mut().filter(|open| open.stage == Stage::Reading) else {
             // A decision made meanwhile waited for this answer.
@@ -272,7 +276,8 @@ impl Warden {
         let wait = if overtaken || open.attempts == 0 && !unread {
             Duration::ZERO
         } else {
-            open.backoff.fail(&mut self.dice)
+            let wait = open.backoff.fail(&mut self.dice);
+            if missing { wait.min(super::missing::READ_AGAIN) } else { wait }
         };
         let (action, opened) = (open.action, open.opened.mono);
         self.worklist.put(id, action, opened, now.mono + wait);
@@ -325,10 +330,12 @@ impl Warden {
                     self.note(Level::Warn, format!("{id} could not be read: {message}"));
                 }
             },
-            Some(Fault::Gone { message }) => {
+            Some(Fault::Gone { message }) if self.is_over(id, now.mono) => {
                 self.survey.read(id, None, now);
                 self.finish(id, &message, now);
             }
+            // The platform knows it and cannot say how it is: it may have begun a moment ago.
+            Some(Fault::Gone { message }) => self.survey.unreadable(id, &message),
             Some(
                 Fault::Forbidden { message, .. } | Fault::Refused { message } | Fault::Invalid { message },
             ) => {
@@ -351,7 +358,7 @@ impl Warden {
             },
             (_, fault) => (Level::Warn, unanswered(fault.as_ref(), request), wait_after(fault.as_ref())),
         };
-        if self.survey.query_failed(&why, now.mono + wait, now.mono) == News::Yes {
+        if self.survey.query_failed(&why, now.mono + wait, &self.book, now.mono) == News::Yes {
             self.note(level, format!("live conversations could not be queried, tried again: {why}"));
         }
     }
@@ -440,13 +447,45 @@ mod tests {
         bench.feed(Input::Timeout);
         bench.pass(Duration::from_secs(10));
         order(&mut bench);
-        bench.pass(Duration::from_secs(1));
+        bench.pass(Duration::from_secs(40));
         assert_eq!((bench.kinds("decision"), bench.kinds("abandoned")), (1, 1), "it does not exist yet");
         bench.begin(0);
         bench.set(0, "on");
         bench.tell(0);
         bench.pass(Duration::from_secs(1));
         assert_eq!(bench.state(0), crate::model::recording::RecorderState::Paused);
+    }
+
+    #[test]
+    fn an_order_for_a_conversation_that_cannot_be_read_yet_stays_and_is_carried_out() {
+        let mut bench = Bench::new(settings(), PCI);
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        order(&mut bench);
+        bench.pass(Duration::from_secs(10));
+        bench.begin(0);
+        bench.pass(Duration::from_secs(10));
+        assert_eq!((bench.kinds("decision"), bench.kinds("abandoned")), (1, 0));
+        assert_eq!(bench.state(0), crate::model::recording::RecorderState::Paused);
+    }
+
+    #[test]
+    fn a_live_conversation_that_a_read_does_not_find_is_not_taken_for_over() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        let there = bench.calls.remove(&id(0)).expect("it is there");
+        bench.lose_socket();
+        bench.pass(Duration::from_secs(10));
+        assert!(bench.warden.call(&id(0)).is_some(), "404 in the first round after the gap");
+        bench.calls.insert(id(0), there);
+        bench.set(0, "on");
+        bench.tell(0);
+        bench.pass(Duration::from_secs(1));
+        assert_eq!(bench.state(0), crate::model::recording::RecorderState::Paused);
+        bench.calls.remove(&id(0));
+        bench.pass(Duration::from_secs(1000));
+        assert!(bench.warden.call(&id(0)).is_none(), "where nothing finds it for long it is over");
     }
 
     #[test]

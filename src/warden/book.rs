@@ -90,6 +90,8 @@ pub struct Call {
     pub bytes: usize,
     /// When it was last seen; none while only a directive or the log knows of it.
     pub seen: Option<Now>,
+    /// Since when no read finds it, where that is so.
+    pub missing_since: Option<Mono>,
     /// Counts snapshots, so that a read knows whether an event overtook it.
     pub version: u64,
     /// What the last read of the resync told beside the state (participant data and queue), as a digest.
@@ -252,6 +254,7 @@ impl Book {
         call.bytes = bytes;
         call.conversation = snapshot;
         call.seen = Some(now);
+        call.missing_since = None;
         call.version += 1;
         if returned { Intake::Returned } else { Intake::Taken }
     }

@@ -227,6 +227,7 @@ mod tests {
     use crate::warden::bench::{Bench, PCI, Way, id, settings};
     use crate::warden::sight;
     use crate::wire::request::Request;
+    use crate::wire::request::Request;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -266,6 +267,30 @@ mod tests {
         assert_eq!((bench.kinds("gap.opened"), bench.kinds("gap.closed")), (2, 2));
         assert_eq!(bench.alerts("sight").len(), 1);
         assert_eq!(bench.warden.not_ready(), None);
+    }
+
+    fn refuse_queries(bench: &mut Bench) {
+        let query = |request: &Request| matches!(request, Request::ActivityQuery { .. });
+        bench.refuses = Box::new(move |request| query(request).then_some((503, "{}")));
+    }
+
+    #[test]
+    fn where_only_the_list_cannot_be_had_whoever_is_known_is_read_and_nobody_is_stopped() {
+        let mut bench = stops_when_blind();
+        refuse_queries(&mut bench);
+        bench.sockets = Way::Shut;
+        bench.lose_socket();
+        bench.pass(SECOND * 40);
+        bench.set(1, "on");
+        bench.pass(SECOND * 120);
+        assert_eq!((bench.state(0), bench.state(1)), (RecorderState::Active, RecorderState::Paused));
+        assert_eq!(bench.decisions().len(), 1, "{:?}", bench.decisions());
+        bench.sockets = Way::Open;
+        bench.pass(SECOND * 120);
+        assert_eq!(bench.kinds("gap.closed"), 1, "who began meanwhile is not known yet");
+        bench.refuses = Box::new(|_| None);
+        bench.pass(SECOND * 30);
+        assert_eq!((bench.kinds("gap.opened"), bench.kinds("gap.closed")), (2, 2));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub const POLL_EVERY: Duration = Duration::from_secs(5);
 const REREAD_EVERY: Duration = Duration::from_secs(60);
 /// An event that is later than this after the change was read will not come.
 const EVENT_WAIT: Duration = Duration::from_secs(10);
+/// Where the list could not be had and somebody is read without it, it is asked for again no sooner.
+const QUERY_AGAIN: Duration = Duration::from_secs(20);
 /// A round that lasts longer than this tells how far it is, and again each time.
 const TELL_EVERY: Duration = Duration::from_secs(30);
 /// A gap that stays open for so long after its end is told, with who keeps it open, and again each time.
@@ -199,24 +201,26 @@ impl Survey {
 
     /// A query was answered.
     pub fn found(&mut self, ids: BTreeSet<ConversationId>, now: Mono) {
-        if let Stage::Querying { listing, .. } = &mut self.stage {
+        if let Stage::Querying { listing, cover } = &mut self.stage {
             listing.take(ids);
+            let (listing, cover) = (std::mem::take(listing), *cover);
+            self.stage = Stage::Query { listing, cover, due: now };
         }
         self.trouble = Trouble::default();
-        self.query_at(now);
     }
 
-    /// A query failed, for this reason: it is sent again at `due`.
-    pub fn query_failed(&mut self, why: &str, due: Mono, now: Mono) -> News {
-        self.query_at(due);
-        self.trouble.again(why, now)
-    }
-
-    fn query_at(&mut self, due: Mono) {
-        if let Stage::Querying { listing, cover } = &mut self.stage {
-            let (listing, cover) = (std::mem::take(listing), *cover);
-            self.stage = Stage::Query { listing, cover, due };
+    /// A query failed, for this reason, and may be sent again at `due`. Whoever is known can be read all the same; who is
+    /// not is found by the next round, and a gap stays open until then.
+    pub fn query_failed(&mut self, why: &str, due: Mono, book: &Book, now: Mono) -> News {
+        if let Stage::Querying { listing, .. } = &mut self.stage {
+            let listing = std::mem::take(listing);
+            let mut found = listing.found();
+            found.extend(book.iter().map(|(id, _)| id.clone()));
+            let again = if found.is_empty() { due } else { due.max(now + QUERY_AGAIN) };
+            self.next_round = Some(self.next_round.map_or(again, |next| next.min(again)));
+            self.stage = Stage::Reading(Reading::of(found, book));
         }
+        self.trouble.again(why, now)
     }
 
     /// A conversation was read. `begun` is when it began, where the platform said so.

@@ -107,7 +107,9 @@ fn record_leg(world: &mut World, errand: &Errand<'_>, id: &str, party: &str) -> 
     match call.party(party) {
         Some(party) if party.purpose == Purpose::Agent && party.is_connected() => {}
         // Which of the two the platform says of a leg that is gone is not known (GENESYS.md 2.5).
-        Some(party) if party.id.ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f']) => return Err(left()),
+        Some(party) if party.id.ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f']) => {
+            return Err(left());
+        }
         Some(_) => return Err(over()),
         None => return Err(Refusal::not_found()),
     }

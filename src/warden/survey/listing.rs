@@ -36,6 +36,10 @@ pub(super) struct Listing {
     pass: Pass,
 }
 
+/// Pages of one group of queues at most: 100,000 conversations. A list that has no pages, and of which each reading
+/// brings somebody new, would have no end.
+const PAGES_MOST: u32 = 1_000;
+
 /// One reading of the whole list.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pass {
@@ -62,7 +66,7 @@ impl Listing {
 
     /// A page was answered.
     pub(super) fn take(&mut self, ids: BTreeSet<ConversationId>) {
-        if !ids.is_subset(&self.listed) {
+        if !ids.is_subset(&self.listed) && self.pages < PAGES_MOST {
             let full = usize::try_from(PAGE_SIZE).is_ok_and(|size| ids.len() >= size);
             self.pages += 1;
             self.pass.pages += if full { 2 } else { 1 };
