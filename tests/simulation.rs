@@ -23,6 +23,7 @@ fn kind(seed: u64) -> Kind {
         6..=8 => Kind::Dark,
         9 => Kind::Braked,
         10 => Kind::Crowded,
+        11 => Kind::Divided,
         _ => Kind::Brief,
     }
 }
@@ -32,6 +33,7 @@ fn script(seed: u64) -> Script {
     match kind(seed) {
         Kind::Calm | Kind::Deadly => script.calm = Duration::from_secs(60),
         Kind::Braked => script.calm = Duration::from_secs(150),
+        Kind::Divided => script.rough = Duration::from_secs(60),
         Kind::Crowded => (script.rough, script.calm) = (Duration::from_secs(30), Duration::from_secs(25)),
         Kind::Dark | Kind::Rough | Kind::Brief | Kind::Plain => {}
     }
@@ -62,6 +64,8 @@ fn what_is_promised_holds_whatever_goes_wrong() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     // A fault that no longer strikes would be a test that cannot fail.
     for fault in [
+        "403 in a division without the role",
+        "404 for a conversation that has just begun",
         "429 with Retry-After as a date",
         "429 with Retry-After in seconds",
         "429 without Retry-After",
@@ -77,6 +81,7 @@ fn what_is_promised_holds_whatever_goes_wrong() {
         "event doubled",
         "event lost",
         "event re-ordered",
+        "neither socket nor query to be had",
         "neither socket nor read to be had",
         "no socket to be had",
         "nothing gets through",
@@ -103,6 +108,7 @@ fn what_is_promised_holds_whatever_goes_wrong() {
     for what in [
         "alert: blind",
         "alert: brake",
+        "alert: forbidden",
         "alert: overload",
         "alert: sight",
         "blind stops",

@@ -228,7 +228,19 @@ pub struct Call {
     pub recorder: Recorder,
     /// What is known and never in an event: card tokens and the like.
     pub secure_attributes: BTreeMap<String, String>,
+    /// Whether it is in the division where the client has its role.
+    pub division: Division,
     truth: VecDeque<Truth>,
+}
+
+/// The division of a conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Division {
+    /// Where the client has its role.
+    #[default]
+    Home,
+    /// Where it has none.
+    Other,
 }
 
 impl Call {
@@ -236,7 +248,8 @@ impl Call {
     pub fn new(id: String, way: Way, customer: String, centre: String, started: Wall) -> Self {
         let (parties, recorder, truth) = (Vec::new(), Recorder::Idle, VecDeque::new());
         let secure_attributes = BTreeMap::new();
-        Self { id, way, started, customer, centre, parties, recorder, secure_attributes, truth }
+        let division = Division::Home;
+        Self { id, way, started, customer, centre, parties, recorder, secure_attributes, division, truth }
     }
 
     /// Whether a customer or an agent is still there.

@@ -65,8 +65,10 @@ pub struct User {
 pub struct Org {
     /// Its id.
     pub id: String,
-    /// Its only division.
+    /// The division of its queues, its agents and most conversations.
     pub division: String,
+    /// The one of conversations for which the client has no role, where there are any.
+    pub other_division: String,
     /// Its queues.
     pub queues: Vec<Queue>,
     /// Its agents.
@@ -105,6 +107,7 @@ impl Org {
         Self {
             id: Chance::named("organisation").uuid(),
             division: Chance::named("home division").uuid(),
+            other_division: Chance::named("other division").uuid(),
             queues: QUEUES.iter().map(queue).collect(),
             users,
             places,

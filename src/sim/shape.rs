@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::time::Wall;
-use crate::sim::call::{AfterCall, Call, Leg, Party, Purpose};
+use crate::sim::call::{AfterCall, Call, Division, Leg, Party, Purpose};
 use crate::sim::org::Org;
 use crate::sim::recorder::{Spool, Tape};
 
@@ -44,7 +44,7 @@ pub fn conversation(call: &Call, org: &Org, carrier: Carrier) -> Value {
         }
     }
     body.insert("securePause".to_owned(), json!(tape.is_secure()));
-    body.insert("divisions".to_owned(), divisions(org));
+    body.insert("divisions".to_owned(), divisions(call, org));
     Value::Object(body)
 }
 
@@ -56,7 +56,7 @@ pub fn call_conversation(call: &Call, org: &Org, carrier: Carrier) -> Value {
     let mut body = head(call, participants);
     body.insert("recordingState".to_owned(), json!(tape.word()));
     body.insert("securePause".to_owned(), json!(tape.is_secure()));
-    body.insert("divisions".to_owned(), divisions(org));
+    body.insert("divisions".to_owned(), divisions(call, org));
     body.insert("otherMediaUris".to_owned(), json!([]));
     if carrier == Carrier::Rest {
         body.insert("selfUri".to_owned(), json!(format!("/api/v2/conversations/calls/{}", call.id)));
@@ -72,9 +72,13 @@ fn head(call: &Call, participants: Vec<Value>) -> Map<String, Value> {
     body
 }
 
-fn divisions(org: &Org) -> Value {
-    let uri = format!("/api/v2/authorization/divisions/{}", org.division);
-    json!([{"division": {"id": org.division, "selfUri": uri}, "entities": []}])
+fn divisions(call: &Call, org: &Org) -> Value {
+    let id = match call.division {
+        Division::Home => &org.division,
+        Division::Other => &org.other_division,
+    };
+    let uri = format!("/api/v2/authorization/divisions/{id}");
+    json!([{"division": {"id": id, "selfUri": uri}, "entities": []}])
 }
 
 fn put(body: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::model::time::{Mono, Now};
 use crate::sim::access::{Access, OauthClient};
 use crate::sim::agenda::Agenda;
-use crate::sim::call::Call;
+use crate::sim::call::{Call, Division};
 use crate::sim::channels::SocketId;
 use crate::sim::faults::{Faults, Misfortune};
 use crate::sim::happening::{Diary, Happening, beat_text, tape_text};
@@ -236,7 +236,10 @@ impl World {
         let id = self.callers.uuid();
         let way = way_of(script.first().map(|(_, beat)| beat));
         let customer = customer_number(&mut self.callers);
-        let call = Call::new(id.clone(), way, customer, "tel:+15550100000".to_owned(), self.now.wall);
+        let mut call = Call::new(id.clone(), way, customer, "tel:+15550100000".to_owned(), self.now.wall);
+        if self.plan.faults.forbids(&id) {
+            call.division = Division::Other;
+        }
         self.calls.insert(id.clone(), call);
         self.live.insert(id.clone());
         let first = script.first().map(|(after, _)| *after);

@@ -227,7 +227,6 @@ mod tests {
     use crate::warden::bench::{Bench, PCI, Way, id, settings};
     use crate::warden::sight;
     use crate::wire::request::Request;
-    use crate::wire::request::Request;
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -197,6 +197,11 @@ fn strain(script: &mut Script, seed: u64) {
     if chance.strikes(0.15) {
         crowd(script, &mut chance);
     }
+    let mut chance = Chance::new(seed ^ 0xd171_4000);
+    if chance.strikes(0.2) {
+        script.plan.faults.forbidden = 0.3 * chance.unit();
+        script.plan.faults.readable_after = chance.span(Duration::ZERO, seconds(12));
+    }
 }
 
 /// Faults of a kind and strength that the seed says, and in some runs narrow bounds too.
