@@ -61,6 +61,7 @@ enum KindOption {
     Braked,
     Crowded,
     Divided,
+    Long,
 }
 
 impl Options {
@@ -82,6 +83,7 @@ impl Options {
             Some(KindOption::Dark) => vec![Kind::Dark],
             Some(KindOption::Braked) => vec![Kind::Braked],
             Some(KindOption::Crowded) => vec![Kind::Crowded],
+            Some(KindOption::Long) => vec![Kind::Long],
             Some(KindOption::Divided) => vec![Kind::Divided],
             Some(KindOption::Calm) => vec![Kind::Calm],
             Some(KindOption::Deadly) => vec![Kind::Deadly],

@@ -35,7 +35,7 @@ fn script(seed: u64) -> Script {
         Kind::Braked => script.calm = Duration::from_secs(150),
         Kind::Divided => script.rough = Duration::from_secs(60),
         Kind::Crowded => (script.rough, script.calm) = (Duration::from_secs(30), Duration::from_secs(25)),
-        Kind::Dark | Kind::Rough | Kind::Brief | Kind::Plain => {}
+        Kind::Dark | Kind::Rough | Kind::Brief | Kind::Plain | Kind::Long => {}
     }
     script
 }
@@ -123,6 +123,15 @@ fn what_is_promised_holds_whatever_goes_wrong() {
         let times: u64 = reports.iter().filter_map(|(_, report)| report.counts.get(what)).sum();
         assert!(times > 0, "'{what}' never came about");
     }
+}
+
+/// What only time brings about; the example plays as many days as wanted (`--kind long`).
+#[test]
+fn a_day_of_scattered_faults_ends_as_promised() {
+    let script = Script { rough: Duration::from_secs(86_400), ..Kind::Long.script(1) };
+    let report = cast::run(script);
+    assert_eq!(report.findings, [""; 0]);
+    assert!(report.counts["confirmed"] > 50, "{:?}", report.counts);
 }
 
 #[test]

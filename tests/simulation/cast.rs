@@ -263,7 +263,52 @@ fn unstrained(seed: u64) -> Script {
     script
 }
 
-/// The same, short and with fewer calls: for many seeds in little time.
+/// Days instead of minutes: the settings that a configuration has by default, few calls at a slow pace, and of each
+/// fault one in some hours, so that what only time brings about (a token or a channel a day, a file of the log a day,
+/// something that grows) comes about too.
+pub(crate) fn long(seed: u64) -> Script {
+    /// So much longer is it from one fault to the next.
+    const STRETCH: u32 = 240;
+    const HOUR: Duration = seconds(3600);
+    let mut script = unstrained(seed);
+    let short = script.plan.token_lifetime < HOUR;
+    if short {
+        script.plan.token_lifetime *= STRETCH;
+    }
+    let short = script.plan.channel_lifetime < HOUR;
+    if short {
+        script.plan.channel_lifetime *= STRETCH;
+    }
+    let (faults, mischief) = (&mut script.plan.faults, &mut script.mischief);
+    for every in [
+        &mut faults.drop_sockets_every,
+        &mut faults.closing_every,
+        &mut faults.burst_429_every,
+        &mut faults.half_open_every,
+        &mut faults.evict_every,
+        &mut faults.revoke_tokens_every,
+        &mut mischief.letters_every,
+        &mut mischief.reload_every,
+        &mut mischief.disk_every,
+        &mut mischief.queue_every,
+        &mut mischief.jump_every,
+    ] {
+        *every = every.map(|every| every * STRETCH);
+    }
+    (faults.jitter, faults.closing_notice) = (0.9, seconds(60));
+    mischief.crashes /= 4.0;
+    (script.plan.calls, script.plan.pace, script.plan.requests_per_minute) = (1, 0.2, 300);
+    script.settings.allowance.requests_per_minute = 300;
+    script.settings.directory.discover_every = seconds(60);
+    script.settings.resync_every = seconds(300);
+    script.rotation = Rotation { every: HOUR * 24, size: 256 << 20 };
+    script.rough = HOUR * 24 * 3;
+    script.calm = HOUR * 2;
+    script.settles = HOUR;
+    script
+}
+
+/// Rough runs, short and with fewer calls: for many seeds in little time.
 pub(crate) fn brief(seed: u64) -> Script {
     briefly(rough(seed))
 }
@@ -293,6 +338,7 @@ pub(crate) enum Kind {
     Braked,
     Crowded,
     Divided,
+    Long,
 }
 
 impl Kind {
@@ -307,6 +353,7 @@ impl Kind {
             Self::Braked => braked(seed),
             Self::Crowded => crowded(seed),
             Self::Divided => divided(seed),
+            Self::Long => long(seed),
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::wire::request::Request;
 const WINDOW: Duration = Duration::from_secs(60);
 /// Alerts about one thing in one conversation in one life of the process, at most.
 const ALERTS_AT_MOST: u32 = 3;
+/// One thing is told of again after this.
+const TOLD_AGAIN: Duration = Duration::from_secs(3600);
 /// Wakeups in a row that lead to nothing at all.
 const IDLE_WAKEUPS: u32 = 200;
 /// Wakeups within a second at most: beyond it the process turns in circles, though time moves on and each turn
@@ -131,7 +133,7 @@ impl Stage {
             // Each tells of what has lasted so long, or of its end.
             "blind" | "sight" => once_in(self.script.settings.sight.blind_after).map(|times| times + 1),
             "brake" => once_in(WINDOW).map(|times| times + 1),
-            _ => Some(ALERTS_AT_MOST),
+            _ => once_in(TOLD_AGAIN).map(|times| times + ALERTS_AT_MOST),
         }
     }
 
