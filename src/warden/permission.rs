@@ -2,13 +2,13 @@
 //!
 //! Roles are granted per division (GENESYS.md 9), so that what is missing for one conversation is there for the
 //! next. A decision that was refused is tried again by itself, every [`PROBE_EVERY`], and all others go on. Once
-//! [`CLOSED_AFTER`] conversations of one scope, which is a permission in the same divisions, have been refused and
+//! `CLOSED_AFTER` conversations of one scope, which is a permission in the same divisions, have been refused and
 //! none was let in between, the scope is closed: of all its decisions one is tried every [`PROBE_EVERY`], so that a
 //! missing role does not use up the rate. Who was refused stands behind who was not. The first that is let in
 //! opens the scope again.
 //!
 //! Readiness is down while somebody is refused or a scope is closed. An operator is told once for each scope; again
-//! once it had been granted meanwhile, or after [`TOLD_FOR`].
+//! once it had been granted meanwhile, or after `TOLD_FOR`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
