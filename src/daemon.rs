@@ -105,22 +105,9 @@ pub struct Parts {
 /// # Errors
 /// Where the audit log could not be written when it was told to stop.
 pub async fn run(parts: Parts) -> Result<Parts, Unwritten> {
-    let status_at = parts.clock.now().mono;
     let tokens = std::sync::Arc::clone(parts.api.tokens());
-    let renewals = tokens.renewals();
     let keeper = tokio::spawn(async move { tokens.keep_fresh().await });
-    let mut daemon = Daemon {
-        wires: Wires::new(parts.warden.memory() / 4, parts.clock),
-        parts,
-        tickets: BTreeMap::new(),
-        next_ticket: 0,
-        renewals,
-        status_at,
-        told: Told::Nothing,
-        stop_by: None,
-        write_failures: 0,
-        alerts: outward::Alerts::new(),
-    };
+    let mut daemon = Daemon::of(parts);
     let drained = daemon.turn_until_drained().await;
     keeper.abort();
     drained?;
@@ -150,6 +137,21 @@ struct Daemon {
 }
 
 impl Daemon {
+    fn of(parts: Parts) -> Self {
+        Self {
+            wires: Wires::new(parts.warden.memory() / 4, parts.clock),
+            tickets: BTreeMap::new(),
+            next_ticket: 0,
+            renewals: parts.api.tokens().renewals(),
+            status_at: parts.clock.now().mono,
+            told: Told::Nothing,
+            stop_by: None,
+            write_failures: 0,
+            alerts: outward::Alerts::new(),
+            parts,
+        }
+    }
+
     async fn turn_until_drained(&mut self) -> Result<(), Unwritten> {
         self.feed(Input::Timeout).await?;
         loop {
@@ -389,5 +391,74 @@ impl Daemon {
         // A count of seconds stays far below 2^52, where a float would lose count.
         view.counters.insert("recwarden_audit_write_failures_total".to_owned(), self.write_failures as f64);
         view
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::settings::Credentials;
+    use crate::wire::reply::Transport;
+
+    /// A daemon in a folder of its own that reaches nobody, and the way to ask it.
+    async fn daemon(folder: &Path) -> (Daemon, mpsc::Sender<Ask>) {
+        let path = folder.join("recwarden.toml");
+        let text = "[genesys]\napi_url = \"http://127.0.0.1:1\"\nclient_id = \"x\"\n[audit]\ndirectory = \"audit\"\n";
+        std::fs::write(&path, text).expect("room");
+        let environment = BTreeMap::from([("GENESYS_CLIENT_SECRET".to_owned(), "x".to_owned())]);
+        let source = Source { path, environment, credentials: Credentials::Needed };
+        let loaded = source.load().expect("a configuration");
+        let mut settings = loaded.settings;
+        folder.clone_into(&mut settings.state_directory);
+        let genesys = settings.genesys.clone().expect("it is configured");
+        let (asks_tx, asks) = mpsc::channel(ask::WAITING_ASKS);
+        let start = startup::Start {
+            settings,
+            genesys,
+            policy: loaded.policy,
+            source: None,
+            asks,
+            signals: mpsc::channel(1).1,
+            webhook_secret: None,
+            watcher: None,
+        };
+        let parts = startup::build(start).await.expect("it starts").expect("nobody stops it");
+        (Daemon::of(parts), asks_tx)
+    }
+
+    async fn look(asks: &mpsc::Sender<Ask>) -> oneshot::Receiver<ask::View> {
+        let (answer, answered) = oneshot::channel();
+        asks.send(Ask::View { answer }).await.expect("it listens");
+        answered
+    }
+
+    #[tokio::test]
+    async fn who_asks_is_heard_in_a_turn_full_of_events() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut daemon, asks) = daemon(folder.path()).await;
+        let (answers, waiting) = mpsc::channel(ANSWERS_WAITING);
+        daemon.wires.answers = waiting;
+        for number in 0..EVENTS_PER_TURN as u64 * 2 {
+            let failed = RawAnswer::Failed(Transport::Connect("refused".into()));
+            answers.send((RequestId(u64::MAX - number), failed)).await.expect("room");
+        }
+        let mut answered = look(&asks).await;
+        assert_eq!(daemon.next_event(None).await.expect("the log is written"), Some(Turn::On));
+        assert!(answered.try_recv().is_ok(), "it was answered");
+        assert!(daemon.wires.answers.try_recv().is_ok(), "before all events were taken");
+    }
+
+    #[tokio::test]
+    async fn deadlines_are_kept_though_questions_keep_coming() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut daemon, asks) = daemon(folder.path()).await;
+        let (due, _answered) = (daemon.status_at, (look(&asks).await, look(&asks).await, look(&asks).await));
+        daemon.next_event(None).await.expect("the log is written");
+        assert!(daemon.status_at > due, "the status was due");
+        assert!(daemon.parts.asks.try_recv().is_ok(), "and more questions wait");
     }
 }
