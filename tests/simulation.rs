@@ -119,6 +119,7 @@ fn what_is_promised_holds_whatever_goes_wrong() {
         "dropped",
         "events shed: conversation without room",
         "events shed: text",
+        "what is known compared with the log",
     ] {
         let times: u64 = reports.iter().filter_map(|(_, report)| report.counts.get(what)).sum();
         assert!(times > 0, "'{what}' never came about");

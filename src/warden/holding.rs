@@ -128,8 +128,12 @@ impl Warden {
             (Some(was), Some(now)) if was.says(&now) => {}
             (_, Some(now)) => {
                 self.journal_claim(id);
-                let restore = Some(now.before.brought_back_by());
-                self.record(hold_ended(id, now.rule, why_of(now.stands), restore));
+                // A hold that waits, or is over and matches yet, says by its phase that it let go.
+                let said = |call: &Call| call.journaled.as_ref().is_some_and(|was| was.says(&now));
+                if !self.book.get(id).is_some_and(said) {
+                    let restore = Some(now.before.brought_back_by());
+                    self.record(hold_ended(id, now.rule, why_of(now.stands), restore));
+                }
             }
             (Some(was), None) => {
                 let lasts = call.is_held_by(&was.rule) || call.latches.get(&was.rule).is_some();
