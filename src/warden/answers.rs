@@ -676,4 +676,24 @@ mod tests {
             "it is tried every 30 s by itself"
         );
     }
+
+    #[test]
+    fn a_refused_token_costs_an_attempt_of_its_own_in_the_log() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "on");
+        let refused = std::cell::Cell::new(false);
+        bench.refuses = Box::new(move |request| {
+            let first = matches!(request, Request::SetRecordingState { .. }) && !refused.replace(true);
+            first.then_some((401, "{}"))
+        });
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        let mut results = Vec::new();
+        for record in &bench.records {
+            if let Record::Outcome(one) = record {
+                results.push((one.attempt, one.result));
+            }
+        }
+        assert_eq!(results, [(1, OutcomeResult::Retry), (2, OutcomeResult::Accepted)]);
+        assert_eq!((bench.kinds("attempt"), bench.kinds("confirmed")), (2, 1));
+    }
 }
