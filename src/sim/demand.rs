@@ -359,7 +359,12 @@ impl<'a> Mind<'a> {
             && match self.case.governed {
                 Governed::Pauses { .. } => truth.tape == Tape::SecurePaused,
                 Governed::Gateway => {
-                    truth.tape == Tape::None && truth.agents > 0 && taping == Some(Taping::Recorded)
+                    // While an agent dials there is nothing to record yet.
+                    let begun = self.story.truths.iter().take_while(|one| one.at <= truth.at);
+                    truth.tape == Tape::None
+                        && truth.agents > 0
+                        && taping == Some(Taping::Recorded)
+                        && begun.into_iter().any(|one| one.tape != Tape::None)
                 }
                 Governed::Adhoc => false,
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Level, Warden};
 use crate::audit::record::{self, HoldPhase, Record};
-use crate::model::conversation::Conversation;
+use crate::model::conversation::{Conversation, Participant};
 use crate::model::ids::ConversationId;
 use crate::model::recording::Action;
 use crate::model::time::{Now, Wall};
@@ -180,10 +180,22 @@ impl Warden {
         // from the last read too.
         let news = particulars != particulars_now && read_before.is_some_and(|read| read != particulars_now);
         let expected = owed || !self.session.is_live();
-        if !expected && told_version == version && version_now != version && (told != told_now || news) {
+        let changed = told_version == version && version_now != version && (told != told_now || news);
+        if changed && !expected && self.is_subscribed(id) {
             self.survey.changed_in_silence(id, now.mono);
         }
         Ok(())
+    }
+
+    /// Whether events tell of this conversation: one that is in no queue yet is in the book by an order or a read alone.
+    fn is_subscribed(&self, id: &ConversationId) -> bool {
+        let queues = self.directory.subscribed_queues();
+        let in_queue = |one: &Participant| queues.contains(&one.queue.id);
+        let in_any = |call: &Call| call.conversation.participants.iter().any(in_queue);
+        let wanted = &self.settings.directory;
+        // What those topics tell of is not known here.
+        let others = !wanted.users.is_empty() || !wanted.topics.is_empty();
+        others || self.book.get(id).is_some_and(in_any)
     }
 
     /// Whether a live conversation began while every topic was heard, and long enough ago for its first event.

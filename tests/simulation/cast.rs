@@ -263,8 +263,8 @@ fn unstrained(seed: u64) -> Script {
     script
 }
 
-/// Days instead of minutes: the settings that a configuration has by default, few calls at a slow pace, and of each
-/// fault one in some hours, so that what only time brings about (a token or a channel a day, a file of the log a day,
+/// Days instead of minutes: few calls at a slow pace, seldom a look for new queues or a resync, and of each fault one in
+/// some hours, so that what only time brings about (a token or a channel a day, a file of the log a day,
 /// something that grows) comes about too.
 pub(crate) fn long(seed: u64) -> Script {
     /// So much longer is it from one fault to the next.
@@ -297,13 +297,13 @@ pub(crate) fn long(seed: u64) -> Script {
     }
     (faults.jitter, faults.closing_notice) = (0.9, seconds(60));
     mischief.crashes /= 4.0;
-    (script.plan.calls, script.plan.pace, script.plan.requests_per_minute) = (1, 0.2, 300);
+    (script.plan.calls, script.plan.pace, script.plan.requests_per_minute) = (1, 0.1, 300);
     script.settings.allowance.requests_per_minute = 300;
-    script.settings.directory.discover_every = seconds(60);
-    script.settings.resync_every = seconds(300);
+    script.settings.directory.discover_every = seconds(300);
+    script.settings.resync_every = seconds(1800);
     script.rotation = Rotation { every: HOUR * 24, size: 256 << 20 };
-    script.rough = HOUR * 24 * 3;
-    script.calm = HOUR * 2;
+    script.rough = HOUR * 24 * 7;
+    script.calm = HOUR * 3;
     script.settles = HOUR;
     script
 }

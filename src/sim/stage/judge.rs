@@ -119,7 +119,7 @@ impl Stage {
     /// When a call may not have been seen as it was.
     fn unseen_of(&self, story: &TrueStory) -> Vec<(Wall, Wall)> {
         let known = self.blind.iter().copied().chain(self.unread(&story.conversation));
-        known.chain(self.begun_in_the_dark(story)).collect()
+        known.chain(self.begun_in_the_dark(story)).chain(before_any_queue(story)).collect()
     }
 
     /// For how long a call may be in a wrong state.
@@ -189,4 +189,11 @@ impl Stage {
             Err(error) => self.finding(format!("the log does not open: {error}")),
         }
     }
+}
+
+/// No event tells of a call before it is in a queue: where it takes its time to get there, that is not seen.
+fn before_any_queue(story: &TrueStory) -> Option<(Wall, Wall)> {
+    let begin = story.truths.first()?.at;
+    let queued = story.truths.iter().find(|truth| truth.queue.is_some()).map_or(begin, |truth| truth.at);
+    (queued.since(begin) > WRONG_AT_MOST).then_some((begin, queued))
 }
