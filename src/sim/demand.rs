@@ -5,16 +5,19 @@
 //! while the warden may have been blind leaves such a hold *unsure*, until something settles it: then more than
 //! one demand is acceptable, and only a state that none of them allows is wrong.
 
+mod hold;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::recording::{Action, Wish};
 use crate::model::time::Wall;
-use crate::policy::rule::{Mode, Until};
+use crate::policy::rule::Mode;
 use crate::sim::call::{Tape, Truth};
 use crate::sim::charter::{Charter, Clause, Scene};
 use crate::sim::org::{Org, Taping};
 use crate::sim::platform::TrueStory;
+use hold::{Condition, Hold, Phase, Sight, next_hold};
 
 /// The priority of directives among rules, as the stage sets it.
 pub const DIRECTIVE_PRIORITY: i64 = 1000;
@@ -94,32 +97,6 @@ pub struct Wrong {
     pub until: Wall,
     /// What was wrong at first.
     pub what: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Pending,
-    Held,
-    Expired,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sight {
-    Sure,
-    Unsure,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Condition {
-    Matches,
-    Differs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Hold {
-    phase: Phase,
-    since: Wall,
-    sight: Sight,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -368,34 +345,5 @@ impl<'a> Mind<'a> {
                 }
                 Governed::Adhoc => false,
             }
-    }
-}
-
-/// Where a hold stands next, and whether that is sure.
-fn next_hold(clause: &Clause, before: Option<Hold>, is: Condition, now: Wall, seen: Sight) -> Option<Hold> {
-    let remembers = clause.until == Until::End || !clause.after.is_zero() || clause.at_most.is_some();
-    let changed = if remembers { seen } else { Sight::Sure };
-    let Some(hold) = before else {
-        let phase = if clause.after.is_zero() { Phase::Held } else { Phase::Pending };
-        return (is == Condition::Matches).then_some(Hold { phase, since: now, sight: changed });
-    };
-    let differs = is == Condition::Differs;
-    let later = if changed == Sight::Unsure { changed } else { hold.sight };
-    match hold.phase {
-        Phase::Pending | Phase::Expired if differs => None,
-        Phase::Held if differs && clause.until == Until::Unmatched => None,
-        Phase::Pending if now.since(hold.since) >= clause.after => {
-            Some(Hold { phase: Phase::Held, since: now, sight: later })
-        }
-        Phase::Held if clause.at_most.is_some_and(|most| now.since(hold.since) >= most) => {
-            Some(Hold { phase: Phase::Expired, since: now, sight: later })
-        }
-        // It matches and is seen: where nothing but the match counts, that settles it.
-        Phase::Held
-            if !differs && seen == Sight::Sure && clause.at_most.is_none() && clause.after.is_zero() =>
-        {
-            Some(Hold { sight: Sight::Sure, ..hold })
-        }
-        Phase::Pending | Phase::Held | Phase::Expired => Some(hold),
     }
 }
