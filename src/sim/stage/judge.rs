@@ -140,11 +140,12 @@ impl Stage {
             Control::AdHoc => Governed::Adhoc,
             Control::RecordingsAction => Governed::Gateway,
         };
-        // A start that found nothing recorded gives that back: through a gateway, also what the platform would have
-        // begun meanwhile (PRODUCT.md 2: "what was observed before the hold's first change").
+        // A start that found nothing recorded gives that back, and stops what the platform has begun meanwhile
+        // (PRODUCT.md 2: "what was observed before the hold's first change").
+        let from_none = matches!(governed, Governed::Gateway | Governed::Pauses { from_none: true });
         let leaves = |one: &Clause| match one.action {
             Action::Stop => !one.gives_back(),
-            Action::Start => one.gives_back() && governed == Governed::Gateway,
+            Action::Start => one.gives_back() && from_none,
         };
         let others = self.script.plan.agent_pauses > 0.0
             || self.script.charters.iter().any(|charter| charter.clauses.iter().any(leaves));
