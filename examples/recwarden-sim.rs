@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cast::Kind;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use recwarden::io::clock::Clock;
 use recwarden::sim::faults::Faults;
 use recwarden::sim::stage::{Mischief, Report, Script, Telling};
@@ -32,7 +32,7 @@ struct Options {
     seed: Option<u64>,
     /// Only runs of this kind.
     #[arg(long)]
-    kind: Option<KindOption>,
+    kind: Option<Kind>,
     /// Threads.
     #[arg(long, default_value_t = 1)]
     jobs: usize,
@@ -50,45 +50,12 @@ struct Options {
     seconds: Option<u64>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum KindOption {
-    Calm,
-    Deadly,
-    Rough,
-    Brief,
-    Plain,
-    Dark,
-    Braked,
-    Crowded,
-    Divided,
-    Long,
-}
-
 impl Options {
+    /// All but those that play what others do at another length.
     fn kinds(&self) -> Vec<Kind> {
-        match self.kind {
-            None => {
-                vec![
-                    Kind::Calm,
-                    Kind::Deadly,
-                    Kind::Rough,
-                    Kind::Dark,
-                    Kind::Braked,
-                    Kind::Crowded,
-                    Kind::Divided,
-                ]
-            }
-            Some(KindOption::Brief) => vec![Kind::Brief],
-            Some(KindOption::Plain) => vec![Kind::Plain],
-            Some(KindOption::Dark) => vec![Kind::Dark],
-            Some(KindOption::Braked) => vec![Kind::Braked],
-            Some(KindOption::Crowded) => vec![Kind::Crowded],
-            Some(KindOption::Long) => vec![Kind::Long],
-            Some(KindOption::Divided) => vec![Kind::Divided],
-            Some(KindOption::Calm) => vec![Kind::Calm],
-            Some(KindOption::Deadly) => vec![Kind::Deadly],
-            Some(KindOption::Rough) => vec![Kind::Rough],
-        }
+        let all =
+            [Kind::Calm, Kind::Deadly, Kind::Rough, Kind::Dark, Kind::Braked, Kind::Crowded, Kind::Divided];
+        self.kind.map_or(all.to_vec(), |kind| vec![kind])
     }
 
     fn script(&self, kind: Kind, seed: u64) -> Script {

@@ -178,8 +178,8 @@ fn what_narrow_bounds_once_brought_about_is_found_no_more() {
 }
 
 /// What the checks once blamed the warden for: a conversation that had no room, a start that gave back, through a
-/// gateway, that nothing had been recorded, and an order in whose place another was taken right before a death,
-/// and a clock that was set between the last record and a death.
+/// gateway, that nothing had been recorded, an order in whose place another was taken right before a death, and a
+/// clock that was set between the last record and a death.
 #[test]
 fn what_is_as_promised_is_no_finding() {
     for (kind, seed) in

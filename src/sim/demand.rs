@@ -337,11 +337,11 @@ impl<'a> Mind<'a> {
                 Governed::Pauses { .. } => truth.tape == Tape::SecurePaused,
                 Governed::Gateway => {
                     // While an agent dials there is nothing to record yet.
-                    let begun = self.story.truths.iter().take_while(|one| one.at <= truth.at);
+                    let mut so_far = self.story.truths.iter().take_while(|one| one.at <= truth.at);
                     truth.tape == Tape::None
                         && truth.agents > 0
                         && taping == Some(Taping::Recorded)
-                        && begun.into_iter().any(|one| one.tape != Tape::None)
+                        && so_far.any(|one| one.tape != Tape::None)
                 }
                 Governed::Adhoc => false,
             }

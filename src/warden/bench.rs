@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::audit::history::History;
+use crate::audit::record::DirectiveOrigin;
 use crate::model::recording::{Action, RecorderState};
 use crate::policy::compile::Compiler;
 use crate::wire::reply::{RateHeaders, Transport};
@@ -171,6 +172,19 @@ impl Bench {
         serde_json::json!({"id": conversation.as_str(), "recordingState": state, "securePause": secure,
             "startTime": there.begun.map(|at| at.to_string()), "participants": legs, "divisions": divisions})
         .to_string()
+    }
+
+    /// A person orders something for a call.
+    pub(super) fn order(&mut self, number: usize, ticket: u64, what: What) {
+        let order = Order {
+            conversation: id(number),
+            what,
+            by: "ada".into(),
+            reason: "card".into(),
+            origin: DirectiveOrigin::Manual,
+            webhook_id: None,
+        };
+        self.feed(Input::Order(Ticket(ticket), order));
     }
 
     /// A call begins, on tape; nobody is told of it.

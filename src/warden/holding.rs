@@ -272,11 +272,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::audit::record::DirectiveOrigin;
     use crate::model::recording::RecorderState;
     use crate::policy::decide::Policy;
     use crate::warden::bench::{Bench, PCI, id, policy, settings};
-    use crate::warden::{Input, Order, Ticket, What};
+    use crate::warden::{Input, What};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -291,19 +290,6 @@ mod tests {
     fn tell(bench: &mut Bench, pci: &str) {
         bench.set(0, pci);
         bench.tell(0);
-    }
-
-    fn order(bench: &mut Bench, what: What) {
-        let (by, reason) = ("ada".to_owned(), "card".to_owned());
-        let order = Order {
-            conversation: id(0),
-            what,
-            by,
-            reason,
-            origin: DirectiveOrigin::Manual,
-            webhook_id: None,
-        };
-        bench.feed(Input::Order(Ticket(1), order));
     }
 
     fn press(bench: &mut Bench, state: RecorderState) {
@@ -333,7 +319,7 @@ mod tests {
     fn a_directive_that_ends_before_its_stop_is_confirmed_leaves_no_hold_in_the_log() {
         let mut bench = bench(PCI);
         bench.answers_after = SECOND * 2;
-        order(&mut bench, What::Set(Action::Stop, Some(SECOND)));
+        bench.order(0, 1, What::Set(Action::Stop, Some(SECOND)));
         bench.pass(SECOND);
         assert_eq!((bench.kinds("attempt"), bench.kinds("superseded")), (1, 1));
         assert_eq!(bench.recovered(), bench.warden.standing());
@@ -396,14 +382,14 @@ action = "stop"
             if by_rule {
                 tell(&mut bench, "on")
             } else {
-                order(&mut bench, order_first)
+                bench.order(0, 1, order_first)
             }
             bench.pass(SECOND * 10);
             assert_eq!(bench.state(0), RecorderState::Paused);
             if by_rule {
                 tell(&mut bench, "off")
             } else {
-                order(&mut bench, What::Release)
+                bench.order(0, 1, What::Release)
             }
             let kind = if by_rule { "hold.ended" } else { "directive.released" };
             let end = bench.records.iter().position(|record| record.kind() == kind).expect("it ended");
@@ -420,9 +406,9 @@ action = "stop"
     #[test]
     fn an_order_in_place_of_another_keeps_what_is_to_be_given_back_through_a_death() {
         let mut bench = bench(PCI);
-        order(&mut bench, What::Set(Action::Stop, None));
+        bench.order(0, 1, What::Set(Action::Stop, None));
         bench.pass(SECOND * 10);
-        order(&mut bench, What::Set(Action::Stop, Some(SECOND * 20)));
+        bench.order(0, 1, What::Set(Action::Stop, Some(SECOND * 20)));
         bench.pass(SECOND * 5);
         assert_eq!(bench.recovered(), bench.warden.standing());
         bench.die(same(&bench));
@@ -491,7 +477,7 @@ action = "stop"
         let mut bench = bench(TWO);
         bench.answers_after = SECOND * 2;
         tell(&mut bench, "both");
-        order(&mut bench, What::Set(Action::Stop, None));
+        bench.order(0, 1, What::Set(Action::Stop, None));
         bench.pass(SECOND * 20);
         bench.ended.insert(id(0));
         bench.tell(0);

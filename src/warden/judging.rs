@@ -311,10 +311,10 @@ impl Call {
 mod tests {
     use super::*;
     use crate::audit::history::History;
-    use crate::audit::record::{DirectiveOrigin, HoldPhase};
+    use crate::audit::record::HoldPhase;
     use crate::model::recording::RecorderState;
     use crate::warden::bench::{Bench, PCI, Way, id, settings};
-    use crate::warden::{Input, Order, Ticket, What};
+    use crate::warden::{Input, What};
 
     #[test]
     fn what_was_given_back_is_wanted_by_no_rule_any_more() {
@@ -332,15 +332,7 @@ mod tests {
     }
 
     fn order(bench: &mut Bench, ticket: u64, action: Action, lasts: Option<Duration>) {
-        let order = Order {
-            conversation: id(0),
-            what: What::Set(action, lasts),
-            by: "ada".into(),
-            reason: "card".into(),
-            origin: DirectiveOrigin::Manual,
-            webhook_id: None,
-        };
-        bench.feed(Input::Order(Ticket(ticket), order));
+        bench.order(0, ticket, What::Set(action, lasts));
         bench.pass(Duration::from_secs(10));
     }
 
@@ -395,15 +387,7 @@ mod tests {
         (bench.sockets, bench.reads) = (Way::Open, Way::Open);
         bench.pass(Duration::from_secs(120));
         assert_eq!((bench.state(0), bench.kinds("confirmed")), (RecorderState::Paused, 2));
-        let release = Order {
-            conversation: id(0),
-            what: What::Release,
-            by: "ada".into(),
-            reason: String::new(),
-            origin: DirectiveOrigin::Manual,
-            webhook_id: None,
-        };
-        bench.feed(Input::Order(Ticket(6), release));
+        bench.order(0, 6, What::Release);
         bench.pass(Duration::from_secs(10));
         assert_eq!(bench.state(0), RecorderState::Active, "what the start had made of it is given back");
     }
@@ -442,15 +426,7 @@ mod tests {
         let mut history = History::default();
         assert_eq!(history.take(bench.now.wall - FAILURE_EVERY, &hold), None);
         bench.warden.recover(&history, bench.now);
-        let order = Order {
-            conversation: id(0),
-            what: What::Set(Action::Stop, None),
-            by: "ada".into(),
-            reason: "card".into(),
-            origin: DirectiveOrigin::Manual,
-            webhook_id: None,
-        };
-        bench.feed(Input::Order(Ticket(1), order));
+        bench.order(0, 1, What::Set(Action::Stop, None));
         assert_eq!(bench.kinds("hold.ended"), 0);
         bench.pass(Duration::from_secs(10));
         assert_eq!(bench.kinds("hold.ended"), 1, "the first look ends it");

@@ -15,6 +15,7 @@ use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::Action;
 use crate::model::time::{Now, Wall};
 use crate::warden::book::{Directive, LetGo};
+use crate::warden::holding::let_go;
 use crate::warden::plan::{self, DIRECTIVE};
 
 /// An order from outside.
@@ -148,9 +149,7 @@ impl Warden {
     fn release_directive(&mut self, id: &ConversationId, why: &str, webhook_id: Option<String>) -> bool {
         let Some(call) = self.book.get_mut(id) else { return false };
         let Some(directive) = call.directive.take() else { return false };
-        if let Some(claim) = call.claim.as_mut().filter(|claim| claim.rule == DIRECTIVE) {
-            claim.ended = LetGo::Released;
-        }
+        let_go(call, DIRECTIVE, LetGo::Released);
         let (directive, conversation, why) = (directive.id, id.clone(), why.to_owned());
         self.record(Record::DirectiveReleased(record::DirectiveReleased {
             directive,

@@ -387,15 +387,7 @@ mod tests {
     #[test]
     fn a_persons_order_stands_while_blind() {
         let mut bench = stops_when_blind();
-        let order = super::super::Order {
-            conversation: id(0),
-            what: super::super::What::Set(Action::Start, None),
-            by: "ada".into(),
-            reason: "court order".into(),
-            origin: record::DirectiveOrigin::Webhook,
-            webhook_id: None,
-        };
-        bench.feed(super::super::Input::Order(super::super::Ticket(1), order));
+        bench.order(0, 1, super::super::What::Set(Action::Start, None));
         (bench.sockets, bench.api) = (Way::Shut, Way::Shut);
         bench.lose_socket();
         bench.pass(SECOND * 90);

@@ -271,10 +271,9 @@ pub(super) fn passes_brake(call: &Call, action: Action) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::record::DirectiveOrigin;
     use crate::model::recording::RecorderState;
     use crate::warden::bench::{Bench, PCI, Way, id, settings};
-    use crate::warden::{Input, Order, Settings, Ticket, What};
+    use crate::warden::{Input, Settings, What};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -327,19 +326,10 @@ mod tests {
     #[test]
     fn a_persons_order_passes_the_brake() {
         let mut bench = braked(2, 5);
-        let last =
-            (0..5).map(id).find(|id| bench.calls[id].state == RecorderState::Active).expect("one waits");
-        let order = Order {
-            conversation: last.clone(),
-            what: What::Set(Action::Stop, None),
-            by: "ada".into(),
-            reason: "card".into(),
-            origin: DirectiveOrigin::Manual,
-            webhook_id: None,
-        };
-        bench.feed(Input::Order(Ticket(1), order));
+        let last = (0..5).find(|&number| bench.state(number) == RecorderState::Active).expect("one waits");
+        bench.order(last, 1, What::Set(Action::Stop, None));
         bench.pass(SECOND);
-        assert_eq!(bench.calls[&last].state, RecorderState::Paused);
+        assert_eq!(bench.state(last), RecorderState::Paused);
     }
 
     /// Found by the simulation: the decision was made of a state that was not known, so that nothing was claimed.
@@ -349,15 +339,7 @@ mod tests {
         bench.feed(Input::Timeout);
         bench.pass(SECOND * 10);
         bench.begin(0);
-        let order = Order {
-            conversation: id(0),
-            what: What::Set(Action::Stop, Some(SECOND * 20)),
-            by: "ada".into(),
-            reason: "card".into(),
-            origin: DirectiveOrigin::Manual,
-            webhook_id: None,
-        };
-        bench.feed(Input::Order(Ticket(1), order));
+        bench.order(0, 1, What::Set(Action::Stop, Some(SECOND * 20)));
         bench.pass(SECOND * 10);
         assert_eq!(bench.state(0), RecorderState::Paused);
         bench.pass(SECOND * 20);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{Level, Warden};
 use crate::model::time::Now;
-use crate::warden::answers::{unanswered, wait_after};
 use crate::warden::backoff::News;
 use crate::warden::directory::Progress;
 use crate::warden::permission::PROBE_EVERY;
+use crate::warden::reads::{unanswered, wait_after};
 use crate::warden::session::{Shortfall, SlotId};
 use crate::wire::reply::{self, Fault, RawAnswer};
 use crate::wire::request::Request;

@@ -271,12 +271,10 @@ pub(crate) fn long(seed: u64) -> Script {
     const STRETCH: u32 = 240;
     const HOUR: Duration = seconds(3600);
     let mut script = unstrained(seed);
-    let short = script.plan.token_lifetime < HOUR;
-    if short {
+    if script.plan.token_lifetime < HOUR {
         script.plan.token_lifetime *= STRETCH;
     }
-    let short = script.plan.channel_lifetime < HOUR;
-    if short {
+    if script.plan.channel_lifetime < HOUR {
         script.plan.channel_lifetime *= STRETCH;
     }
     let (faults, mischief) = (&mut script.plan.faults, &mut script.mischief);
@@ -330,7 +328,7 @@ fn briefly(mut script: Script) -> Script {
 }
 
 /// A kind of run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Kind {
     Calm,
     Deadly,

@@ -52,8 +52,8 @@ impl Stage {
     /// A call that begins while no event comes and no query is answered is found after that.
     pub(super) fn begun_in_the_dark(&self, story: &TrueStory) -> Option<(Wall, Wall)> {
         let began = story.truths.first()?.at;
-        let out = self.platform.outages().iter().filter(|out| out.what == Outage::Queries);
-        let out = out.into_iter().find(|out| out.from - ON_ITS_WAY <= began && began <= out.until)?;
+        let mut unlisted = self.platform.outages().iter().filter(|out| out.what == Outage::Queries);
+        let out = unlisted.find(|out| out.from - ON_ITS_WAY <= began && began <= out.until)?;
         Some((began, out.until + READ_AGAIN + READ_WITHIN))
     }
 
