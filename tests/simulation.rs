@@ -178,13 +178,17 @@ fn what_narrow_bounds_once_brought_about_is_found_no_more() {
 }
 
 /// What the checks once blamed the warden for: a conversation that had no room, a start that gave back, through a
-/// gateway, that nothing had been recorded, an order in whose place another was taken right before a death, and a
-/// clock that was set between the last record and a death.
+/// gateway, that nothing had been recorded, an order in whose place another was taken right before a death, a
+/// clock that was set between the last record and a death, and changes that the brake let go right before the end.
 #[test]
 fn what_is_as_promised_is_no_finding() {
-    for (kind, seed) in
-        [(Kind::Crowded, 10_040), (Kind::Crowded, 10_206), (Kind::Rough, 20_439), (Kind::Rough, 82)]
-    {
+    for (kind, seed) in [
+        (Kind::Crowded, 10_040),
+        (Kind::Crowded, 10_206),
+        (Kind::Rough, 20_439),
+        (Kind::Rough, 82),
+        (Kind::Braked, 400_034),
+    ] {
         assert_eq!(cast::run(kind.script(seed)).findings, [""; 0], "{kind:?} seed {seed}");
     }
 }
@@ -201,4 +205,11 @@ fn a_clock_that_is_set_lets_no_change_of_the_last_minute_be_forgotten() {
 #[test]
 fn what_changes_before_a_call_is_in_a_queue_shows_no_deaf_subscription() {
     assert_eq!(cast::run(Kind::Dark.script(100_392)).findings, [""; 0]);
+}
+
+/// A stop and the start that gave it back were applied in the reverse of their order, and a read older than both had
+/// confirmed the start: the call stayed paused.
+#[test]
+fn a_stop_that_is_applied_behind_what_gives_it_back_does_not_stay() {
+    assert_eq!(cast::run(Kind::Crowded.script(200_892)).findings, [""; 0]);
 }

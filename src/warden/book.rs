@@ -106,8 +106,6 @@ pub struct Call {
     pub latches: Latches,
     /// The directive in force.
     pub directive: Option<Directive>,
-    /// Until when something that was sent and not confirmed may come true yet.
-    pub unfinished_until: Option<Mono>,
     /// What was sent and not seen in effect yet.
     pub unseen: Unseen,
     /// What would be given back.

@@ -13,7 +13,6 @@ use crate::policy::decide::Policy;
 use crate::warden::backoff::{Backoff, News};
 use crate::warden::book::{Again, Begun, Call, Claim, GivenUp, LetGo, Pursuit, Stage};
 use crate::warden::plan::{self, DEFAULT, Step, Verdict};
-use crate::warden::unseen::UNFINISHED_FOR;
 
 /// The epoch of a single host (ARCHITECTURE.md, rule 13).
 pub(super) const EPOCH: u64 = 1;
@@ -164,18 +163,17 @@ impl Warden {
 
     /// What was sent for a decision that ends unconfirmed may come true yet: it is claimed as a change of ours,
     /// so that it is given back where nobody wants it any more.
-    fn claim_unfinished(&mut self, id: &ConversationId, done: &Pursuit, now: Mono) {
+    fn claim_unfinished(&mut self, id: &ConversationId, done: &Pursuit) {
         let Some(call) = self.book.get_mut(id).filter(|_| done.attempts > 0) else { return };
-        call.unfinished_until = Some(now + UNFINISHED_FOR);
         if call.claim.is_none() {
             call.claim = claim_of(&self.policy, call, done);
             self.journal_claim(id);
         }
     }
 
-    pub(super) fn supersede(&mut self, id: &ConversationId, why: &str, now: Mono) {
+    pub(super) fn supersede(&mut self, id: &ConversationId, why: &str) {
         let Some(done) = self.book.get_mut(id).and_then(|call| call.pursuit.take()) else { return };
-        self.claim_unfinished(id, &done, now);
+        self.claim_unfinished(id, &done);
         self.worklist.remove(id);
         self.brake.forget(id);
         self.permissions.forget(id);
@@ -200,7 +198,7 @@ impl Warden {
         call.given_up = Some(GivenUp { action, rule: rule.clone(), observed, again });
         // Of what is over, nothing is given back any more.
         if giving_up != GivingUp::Over {
-            self.claim_unfinished(id, &done, now);
+            self.claim_unfinished(id, &done);
             self.journal_holds(id, Vec::new());
         }
         self.worklist.remove(id);

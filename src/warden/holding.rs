@@ -15,7 +15,6 @@ use crate::policy::rule::{OnRelease, WHEN_BLIND};
 use crate::warden::book::{Call, Claim, LetGo, Outlook};
 use crate::warden::latch::Hold;
 use crate::warden::plan::{self, DIRECTIVE, Source, Verdict};
-use crate::warden::unseen::UNFINISHED_FOR;
 
 /// What is in force on one conversation, apart from what is seen of it: what has to outlive the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,7 +181,7 @@ impl Warden {
             call.journaled = Some(claimed.clone());
             // What was sent last may come true yet, and nobody knows whether it did.
             if unfinished.contains(id) {
-                call.unfinished_until = Some(now.mono + UNFINISHED_FOR);
+                call.unseen.recover(claimed.action, now.mono);
             }
         }
     }
@@ -449,6 +448,22 @@ action = "stop"
         bench.answers_after = Duration::ZERO;
         bench.die(same(&bench));
         bench.pass(SECOND * 10);
+        press(&mut bench, RecorderState::Paused);
+        bench.pass(SECOND * 60);
+        owes_nothing(bench);
+    }
+
+    #[test]
+    fn a_stop_that_was_open_at_a_death_and_is_wanted_no_more_is_given_back_where_it_comes_true() {
+        let mut bench = bench(PCI);
+        bench.answers_after = SECOND * 20;
+        tell(&mut bench, "on");
+        press(&mut bench, RecorderState::Active);
+        bench.answers_after = Duration::ZERO;
+        bench.set(0, "off");
+        bench.die(same(&bench));
+        bench.pass(SECOND * 10);
+        assert_eq!((bench.kinds("attempt"), bench.kinds("superseded")), (1, 1));
         press(&mut bench, RecorderState::Paused);
         bench.pass(SECOND * 60);
         owes_nothing(bench);

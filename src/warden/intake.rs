@@ -234,6 +234,9 @@ impl Warden {
     /// goes on with it. `opened` is when it was made, `attempts` how often it was tried.
     fn recover_decision(&mut self, decision: record::Decision, opened: Wall, attempts: u32, now: Now) {
         let call = self.book.enter(&decision.conversation);
+        if attempts > 0 {
+            call.unseen.recover(decision.action, now.mono);
+        }
         call.pursuit = Some(Pursuit {
             decision: decision.decision,
             action: decision.action,

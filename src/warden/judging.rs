@@ -12,7 +12,7 @@ use crate::model::time::{Mono, Now};
 use crate::policy::decide::RuleFailure;
 use crate::policy::rule::WHEN_BLIND;
 use crate::policy::subject::Subject;
-use crate::warden::book::{Busy, Call, LetGo, Outlook, Pursuit};
+use crate::warden::book::{Busy, Call, LetGo, Outlook, Pursuit, Stage};
 use crate::warden::deciding::GivingUp;
 use crate::warden::latch::Change;
 use crate::warden::plan::{self, DIRECTIVE, Source, Verdict};
@@ -36,7 +36,7 @@ impl Warden {
         let sent =
             |call: &Call| call.pursuit.as_ref().filter(|open| open.attempts > 0).map(|open| open.action);
         if self.book.get(id).and_then(sent).is_some_and(|action| verdict.action != Some(action)) {
-            self.supersede(id, "the policy wants something else now", now.mono);
+            self.supersede(id, "the policy wants something else now");
             if let Some(call) = self.book.get_mut(id) {
                 ended.iter().for_each(|(rule, why)| let_go(call, rule, how(*why)));
             }
@@ -223,16 +223,13 @@ impl Warden {
             // Once tried, it is the platform's word after that which counts.
             let told = open.attempts == 0 || !call.unseen.includes(action);
             match (verdict.action == Some(action), told && plan::is_as_wanted(&means, action, call)) {
-                (true, false) => {
-                    let (action, opened) = (action, open.opened.mono);
-                    if super::sending::passes_brake(call, action) && self.brake.forget(id) {
-                        self.worklist.put(id, action, opened, now.mono);
-                    }
-                    return;
-                }
-                (true, true) if open.attempts > 0 => self.confirm(id, by, now),
-                (true, true) => self.supersede(id, "the wanted state came true by itself", now.mono),
-                (false, _) => self.supersede(id, "the policy wants something else now", now.mono),
+                (true, false) => return self.hasten(id, now.mono),
+                (true, true) if open.attempts > 0 => match unsettled(verdict, call, now.mono) {
+                    None => self.confirm(id, by, now),
+                    Some(until) => return self.doubt(id, until),
+                },
+                (true, true) => self.supersede(id, "the wanted state came true by itself"),
+                (false, _) => self.supersede(id, "the policy wants something else now"),
             }
         }
         let Some(call) = self.book.get_mut(id) else { return };
@@ -240,8 +237,7 @@ impl Warden {
         let Some(action) = verdict.action else { return };
         if plan::is_as_wanted(&means, action, call) {
             call.given_up = None;
-            call.unfinished_until = call.unfinished_until.filter(|until| now.mono < *until);
-            if verdict.source == Source::GivingBack && call.unfinished_until.is_none() {
+            if verdict.source == Source::GivingBack && unsettled(verdict, call, now.mono).is_none() {
                 call.claim = None;
             }
             return;
@@ -249,6 +245,30 @@ impl Warden {
         if self.settings.enforcement == Enforcement::Enforce && call.pursuit.is_none() {
             self.open_decision(id, verdict, action, now);
         }
+    }
+
+    /// What is pursued is not there yet: it goes now where what it waits for is over.
+    fn hasten(&mut self, id: &ConversationId, now: Mono) {
+        let Some(call) = self.book.get_mut(id) else { return };
+        let Some(open) = &mut call.pursuit else { return };
+        let (action, opened) = (open.action, open.opened.mono);
+        let undone = open.stage == Stage::Doubted;
+        if undone {
+            open.stage = Stage::Due;
+        }
+        let passes = super::sending::passes_brake(call, action) && self.brake.forget(id);
+        if undone || passes {
+            self.worklist.put(id, action, opened, now);
+        }
+    }
+
+    /// What gives back is there, but an older order of ours may undo it until then, when it is read again. Its
+    /// confirmation is the end of all that is owed, so that what comes true after it would stay.
+    fn doubt(&mut self, id: &ConversationId, until: Mono) {
+        let Some(call) = self.book.get_mut(id).filter(|call| call.is_idle()) else { return };
+        let Some(open) = &mut call.pursuit else { return };
+        open.stage = Stage::Doubted;
+        self.worklist.put(id, open.action, open.opened.mono, until);
     }
 
     /// The conversation is over: nothing is owed to it any more.
@@ -300,6 +320,12 @@ impl Warden {
     }
 }
 
+/// Until when what gives back, and is in effect, may be undone by an older order of ours.
+fn unsettled(verdict: &Verdict, call: &Call, now: Mono) -> Option<Mono> {
+    let action = verdict.action.filter(|_| verdict.source == Source::GivingBack)?;
+    call.unseen.late_against(action, now)
+}
+
 impl Call {
     /// Whether a request for it may go now.
     pub(super) fn is_idle(&self) -> bool {
@@ -315,6 +341,7 @@ mod tests {
     use crate::model::recording::RecorderState;
     use crate::warden::bench::{Bench, PCI, Way, id, settings};
     use crate::warden::{Input, What};
+    use crate::wire::request::Request;
 
     #[test]
     fn what_was_given_back_is_wanted_by_no_rule_any_more() {
@@ -351,6 +378,70 @@ mod tests {
         assert_eq!(bench.state(0), RecorderState::Paused);
         bench.pass(Duration::from_secs(20));
         assert_eq!(bench.state(0), RecorderState::Active);
+    }
+
+    /// A stop was superseded while it was under way, and what gives back was accepted right behind its answer: neither
+    /// has come true.
+    fn stopped_and_given_back_at_once() -> Bench {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((200, "{}")));
+        bench.answers_after = Duration::from_secs(1);
+        for pci in ["on", "off"] {
+            bench.set(0, pci);
+            bench.tell(0);
+        }
+        bench.pass(Duration::from_secs(2));
+        assert_eq!((bench.kinds("superseded"), bench.kinds("attempt"), bench.kinds("outcome")), (1, 2, 2));
+        bench
+    }
+
+    fn press(bench: &mut Bench, state: RecorderState) {
+        if let Some(there) = bench.calls.get_mut(&id(0)) {
+            there.state = state;
+        }
+        bench.tell(0);
+    }
+
+    /// Found by the simulation: a read older than both confirmed what gives back, and the stop came true after it.
+    #[test]
+    fn a_stop_that_comes_true_behind_what_gives_back_is_given_back() {
+        let mut bench = stopped_and_given_back_at_once();
+        bench.tell(0);
+        assert_eq!(bench.kinds("confirmed"), 0, "the stop may come true yet");
+        bench.pass(Duration::from_secs(7));
+        bench.refuses = Box::new(|_| None);
+        press(&mut bench, RecorderState::Paused);
+        bench.pass(Duration::from_secs(4));
+        assert_eq!(bench.state(0), RecorderState::Active, "sent again at once");
+        bench.pass(Duration::from_secs(60));
+        assert_eq!((bench.kinds("decision"), bench.kinds("confirmed")), (2, 1));
+        assert_eq!(bench.recovered(), bench.warden.standing());
+    }
+
+    #[test]
+    fn what_gives_back_is_confirmed_once_no_older_order_can_undo_it() {
+        let mut bench = stopped_and_given_back_at_once();
+        bench.tell(0);
+        bench.pass(Duration::from_secs(60));
+        assert_eq!((bench.kinds("attempt"), bench.kinds("confirmed")), (2, 1), "nothing is sent meanwhile");
+        press(&mut bench, RecorderState::Paused);
+        bench.pass(Duration::from_secs(60));
+        assert_eq!(bench.state(0), RecorderState::Paused, "an agent's own pause stays");
+    }
+
+    #[test]
+    fn a_stop_that_was_seen_before_what_gives_back_leaves_no_doubt() {
+        let mut bench = stopped_and_given_back_at_once();
+        for state in [RecorderState::Paused, RecorderState::Active] {
+            press(&mut bench, state);
+        }
+        assert_eq!(bench.kinds("confirmed"), 1);
+        press(&mut bench, RecorderState::Paused);
+        bench.pass(Duration::from_secs(60));
+        assert_eq!(bench.state(0), RecorderState::Paused, "an agent's own pause stays");
     }
 
     /// Nothing is heard or read from here on, but orders get through.

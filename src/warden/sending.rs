@@ -134,7 +134,7 @@ impl Warden {
         }
         match open.stage {
             Stage::Due => self.prepare_attempt(id, now),
-            Stage::AwaitWord | Stage::ToRead => self.prepare_read(id),
+            Stage::AwaitWord | Stage::Doubted | Stage::ToRead => self.prepare_read(id),
             Stage::InFlight | Stage::Reading => {
                 self.worklist.remove(id);
                 None

@@ -17,7 +17,9 @@ impl Warden {
         let settled = call.seen.and_then(|_| call.latches.next_change(&self.policy));
         let next = settled.into_iter().chain(directive).min();
         let next = next.map(|at| now.mono + at.since(now.wall));
-        let unfinished = call.unfinished_until.filter(|until| now.mono < *until);
+        // An open decision is looked at again by itself.
+        let waits = call.claim.as_ref().filter(|_| call.pursuit.is_none());
+        let unfinished = waits.and_then(|claim| call.unseen.late_against(claim.gives_back(), now.mono));
         if let Some(timer) = next.into_iter().chain(unfinished).min() {
             call.timer = Some(timer);
             self.timers.insert((timer, id.clone()));

@@ -4,7 +4,11 @@
 //! that was satisfied by a pause would leave the recording running that our own start has resumed since. So an order
 //! counts from the moment it goes out until a snapshot shows it in effect, until one shows long after that it never
 //! came true, or until it is refused or another for the same recorder is accepted in its place.
+//!
+//! The platform need not apply two orders in the order in which it accepted them. So an order in whose place another
+//! was accepted may still come true late, and undo that one: as long as it may, nothing is settled for good.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::conversation::{Conversation, Participant};
@@ -38,6 +42,8 @@ struct Sent {
 pub struct Unseen {
     answered: Vec<Sent>,
     in_flight: Option<Sent>,
+    /// Until when one that another has overtaken may come true.
+    overtaken: BTreeMap<Action, Mono>,
 }
 
 impl Unseen {
@@ -50,7 +56,7 @@ impl Unseen {
     pub fn answer(&mut self, request: &Request, word: Word) {
         let sent = self.in_flight.take();
         match word {
-            Word::Accepted => self.answered.retain(|one| !is_for_the_same_recorder(&one.request, request)),
+            Word::Accepted => self.overtake(request),
             // It is tried over and over, and stands here once.
             Word::Unclear => self.answered.retain(|one| one.request != *request),
             Word::Refused => return,
@@ -59,13 +65,28 @@ impl Unseen {
         self.answered.extend(sent);
     }
 
+    /// An order for the recorder of `request` was accepted after those that wait to be seen.
+    fn overtake(&mut self, request: &Request) {
+        let is_overtaken = |one: &mut Sent| is_for_the_same_recorder(&one.request, request);
+        let over = self.answered.extract_if(.., is_overtaken);
+        self.overtaken.extend(over.map(|one| (one.action, one.at + UNFINISHED_FOR)));
+    }
+
+    /// Something for `action` may have been sent before `at`, of which nothing else is known: the log of an earlier
+    /// process tells of it.
+    pub fn recover(&mut self, action: Action, at: Mono) {
+        self.overtaken.insert(action, at + UNFINISHED_FOR);
+    }
+
     /// A snapshot came in, which `shows` what is in effect. Whether that is the effect of an order that waited for it.
     #[must_use]
     pub fn see(&mut self, shows: impl Fn(Action) -> bool, now: Mono) -> bool {
-        let waited = self.includes(Action::Start) && shows(Action::Start)
-            || self.includes(Action::Stop) && shows(Action::Stop);
+        self.overtaken.retain(|_, until| now < *until);
+        let waited =
+            self.iter().map(|one| &one.action).chain(self.overtaken.keys()).any(|action| shows(*action));
         self.in_flight = self.in_flight.take().filter(|one| !shows(one.action));
         self.answered.retain(|one| !shows(one.action) && now.since(one.at) < UNFINISHED_FOR);
+        self.overtaken.retain(|action, _| !shows(*action));
         waited
     }
 
@@ -81,6 +102,12 @@ impl Unseen {
         let mut then = seen.clone();
         contrary.for_each(|one| come_true(&one.request, &mut then));
         Some(then)
+    }
+
+    /// Until when an order against `action` may still come true though another has overtaken it; none where none may.
+    pub fn late_against(&self, action: Action, now: Mono) -> Option<Mono> {
+        let contrary = self.overtaken.iter().filter(|(one, until)| **one != action && now < **until);
+        contrary.map(|(_, until)| *until).max()
     }
 
     fn iter(&self) -> impl Iterator<Item = &Sent> {
@@ -185,6 +212,22 @@ mod tests {
         left.send(Action::Stop, off.clone(), NOW);
         left.answer(&off, Word::Accepted);
         assert!(!left.includes(Action::Start));
+    }
+
+    #[test]
+    fn an_overtaken_order_may_come_true_late() {
+        let stop = (Action::Stop, set(RecorderState::Paused), Word::Accepted);
+        let start = (Action::Start, set(RecorderState::Active), Word::Accepted);
+        let mut unseen = answered(&[stop, start]);
+        assert!(
+            unseen.see(|action| action == Action::Start, NOW),
+            "what is in effect may be older than both"
+        );
+        assert_eq!(unseen.late_against(Action::Start, NOW), Some(NOW + UNFINISHED_FOR));
+        assert_eq!(unseen.late_against(Action::Start, NOW + UNFINISHED_FOR), None);
+        assert_eq!(unseen.late_against(Action::Stop, NOW), None);
+        assert!(unseen.see(|action| action == Action::Stop, NOW), "here it comes");
+        assert_eq!(unseen.late_against(Action::Start, NOW), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::dark::POLLED_LATE;
 use super::{Judged, Stage};
 use crate::audit::chain::Link;
-use crate::audit::history::History;
+use crate::audit::history::{History, Open};
 use crate::audit::log::{Disk, in_order};
 use crate::model::recording::Action;
 use crate::model::time::Wall;
@@ -45,17 +45,22 @@ impl Stage {
         self.judge_calls(&stories, &dim, calm_from + REGRANTED);
     }
 
-    /// A decision that was tried comes to its end; one that was not waits for the brake (`restraint`).
+    /// A decision comes to its end: within so long of its making, or of its first attempt where it may have waited for
+    /// the brake (`restraint`).
     fn judge_open_decisions(&mut self) {
         let now = self.now.wall;
         let blind_now = self.blind.iter().any(|(_, until)| *until > now);
         let braked = self.script.settings.max_changes_per_minute > 0;
-        let late: Vec<String> = self
-            .log
-            .history()
+        let history = self.log.history();
+        let tried = |open: &Open| {
+            let own = history.attempts().filter(|one| one.attempt.decision == open.decision.decision);
+            own.map(|one| one.at).min()
+        };
+        let since = |open: &Open| if braked { tried(open) } else { Some(open.at) };
+        let is_late = |at: Wall| self.seen().wall.since(at) > WRONG_AT_MOST + CONTEST_LONGEST;
+        let late: Vec<String> = history
             .open_decisions()
-            .filter(|open| !blind_now && self.seen().wall.since(open.at) > WRONG_AT_MOST + CONTEST_LONGEST)
-            .filter(|open| !braked || open.attempts > 0)
+            .filter(|open| !blind_now && since(open).is_some_and(is_late))
             .filter(|open| {
                 self.unread(open.decision.conversation.as_str()).iter().all(|(_, until)| *until <= now)
             })

@@ -17,6 +17,9 @@ pub enum Stage {
     InFlight,
     /// Accepted; the platform's own word is awaited until the deadline on the worklist.
     AwaitWord,
+    /// As it is wanted, and an older order of ours against that may come true yet. Read again at the deadline on the
+    /// worklist, when none can.
+    Doubted,
     /// To be read once it is due: no word came, or the state is unknown.
     ToRead,
     /// The read is under way.
