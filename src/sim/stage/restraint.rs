@@ -27,7 +27,10 @@ enum Restrained {
     Surely,
     /// It may: a start, which may be the giving back of what a rule before paused.
     Perhaps,
-    /// It is none of its business: a person's order, a blind stop, recording that is given back.
+    /// A person's order or a blind stop: none of its business as long as that stands, and a rule's change once it is
+    /// over and a rule wants the same.
+    OnceOver,
+    /// It is none of its business: recording that is given back.
     Never,
 }
 
@@ -70,7 +73,8 @@ impl Restraint {
     fn note(&mut self, one: &Decision, since: Now) {
         let given_back = one.action == Action::Start && matches!(&*one.reason, "released" | "expired");
         let restrained = match one.action {
-            _ if given_back || one.rule == DIRECTIVE || one.rule == WHEN_BLIND => Restrained::Never,
+            _ if given_back => Restrained::Never,
+            _ if one.rule == DIRECTIVE || one.rule == WHEN_BLIND => Restrained::OnceOver,
             Action::Stop => Restrained::Surely,
             Action::Start => Restrained::Perhaps,
         };
@@ -132,11 +136,12 @@ impl Stage {
 
     /// The first attempt of a decision: never more within a minute than the brake lets go.
     fn watch_change(&mut self, waiting: &Waiting, at: Mono) {
-        if waiting.restrained == Restrained::Never {
-            return;
-        }
-        self.restraint.made.push(at);
         let excepted = self.restraint.is_excepted(&waiting.conversation);
+        match waiting.restrained {
+            Restrained::Never => return,
+            Restrained::OnceOver if excepted => return,
+            Restrained::OnceOver | Restrained::Perhaps | Restrained::Surely => self.restraint.made.push(at),
+        }
         if excepted || waiting.restrained != Restrained::Surely {
             return;
         }
@@ -172,7 +177,8 @@ impl Stage {
         let waiting = self.restraint.waiting.remove(decision)?;
         let span = (waiting.since.wall, now.wall);
         self.restraint.waited.entry(waiting.conversation.to_string()).or_default().push(span);
-        if now.mono.since(waiting.since.mono) >= BRAKED_FROM && waiting.restrained != Restrained::Never {
+        let minds = matches!(waiting.restrained, Restrained::Surely | Restrained::Perhaps);
+        if now.mono.since(waiting.since.mono) >= BRAKED_FROM && minds {
             self.count("decisions that waited for the brake");
         }
         self.judge_wait(decision, &waiting, now.mono);
@@ -185,7 +191,7 @@ impl Stage {
         let beside = if contested { CONTESTED_AT_MOST } else { ELSE_AT_MOST };
         let concerned = self.script.judged == Judged::Throughout
             && waiting.sendable
-            && waiting.restrained != Restrained::Never
+            && matches!(waiting.restrained, Restrained::Surely | Restrained::Perhaps)
             && !self.restraint.is_excepted(&waiting.conversation);
         let bound = self.script.settings.max_changes_per_minute as usize;
         let mut moment = waiting.since.mono + beside;
