@@ -219,9 +219,10 @@ impl Book {
         self.bytes
     }
 
-    /// Names of queues, which events of one family leave out.
+    /// Names of queues, which events of one family leave out. What was known stays: a queue may be off the list, and
+    /// have calls yet.
     pub fn name_queues(&mut self, names: BTreeMap<QueueId, String>) {
-        self.queue_names = names;
+        self.queue_names.extend(names);
     }
 
     /// Takes a snapshot in, unless it is older than what is known.
@@ -229,11 +230,13 @@ impl Book {
         if self.ended.outdates(&snapshot) {
             return Intake::Stale;
         }
-        for one in &mut snapshot.participants {
-            if one.queue.name.is_empty()
-                && let Some(name) = self.queue_names.get(&one.queue.id)
-            {
-                one.queue.name.clone_from(name);
+        for queue in snapshot.participants.iter_mut().map(|one| &mut one.queue) {
+            let known = self.queue_names.get(&queue.id);
+            if queue.name.is_empty() {
+                known.into_iter().for_each(|name| queue.name.clone_from(name));
+            } else if known != Some(&queue.name) {
+                // No list names it any more, or not yet, or it has another name since.
+                self.queue_names.insert(queue.id.clone(), queue.name.clone());
             }
         }
         let bytes = bytes_of(&snapshot);
@@ -339,4 +342,38 @@ fn is_older(snapshot: &Conversation, known: &Conversation) -> bool {
         None => true,
         Some(now) => !one.is_live() && now.is_live(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::conversation::QueueRef;
+
+    const NOW: Now = Now { mono: Mono::new(Duration::ZERO), wall: Wall::from_micros(0) };
+
+    /// A call in the queue `q`, told with this name.
+    fn told(name: &str) -> Conversation {
+        let queue = QueueRef { id: QueueId::new("q"), name: name.to_owned() };
+        let participants = vec![Participant { queue, ..Participant::default() }];
+        Conversation { id: ConversationId::new("c"), participants, ..Conversation::default() }
+    }
+
+    fn name_after(book: &mut Book, snapshot: Conversation) -> String {
+        assert_eq!(book.take(snapshot, NOW), Intake::Taken);
+        let call = book.get(&ConversationId::new("c")).expect("it is there");
+        call.conversation.participants[0].queue.name.clone()
+    }
+
+    /// Found by the simulation: a rule for the queue matched each read and unmatched with each event.
+    #[test]
+    fn a_queue_keeps_its_name_where_events_leave_it_out_and_no_list_has_it_any_more() {
+        let mut book = Book::within(1 << 20);
+        book.name_queues(BTreeMap::from([(QueueId::new("q"), "Payments".to_owned())]));
+        book.name_queues(BTreeMap::new());
+        assert_eq!(name_after(&mut book, told("")), "Payments");
+        assert_eq!(name_after(&mut book, told("Payments 2")), "Payments 2", "it was renamed");
+        assert_eq!(name_after(&mut book, told("")), "Payments 2");
+    }
 }

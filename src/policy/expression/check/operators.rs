@@ -168,6 +168,9 @@ impl Checker<'_> {
                 return self.wrong(Mistake::new(span, format!("{} has no elements", of.of)));
             }
         };
+        if element == Type::Nothing {
+            return self.wrong(Mistake::new(span, "nothing can be taken out of what is empty"));
+        }
         if !fits {
             let message = format!("an element of {} is not found by {}", of.of, at.of);
             self.mistake(at.span(), message);

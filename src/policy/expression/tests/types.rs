@@ -317,3 +317,13 @@ fn something_at_a_place_that_is_not_known_reads_as_empty() {
         "!has(participants[int(agent.endTime)].id)",
     ]);
 }
+
+/// Found by a generated expression: what was taken out of an empty map went with every type, and so did what it was
+/// joined with.
+#[test]
+fn nothing_is_taken_out_of_what_is_empty() {
+    for source in ["{}[media] == flagged", "(flagged ? {}[media] : media) < flagged", "[][0] == 1"] {
+        let mistakes = Expression::compile(source).expect_err(source);
+        assert!(mistakes[0].message.contains("nothing can be taken out"), "{source}: {mistakes:?}");
+    }
+}
