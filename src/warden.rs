@@ -202,6 +202,16 @@ enum Purpose {
     Directory,
 }
 
+impl Purpose {
+    /// Whether it keeps other work for this conversation waiting.
+    fn occupies(&self, id: &ConversationId) -> bool {
+        match self {
+            Self::Attempt { conversation, .. } | Self::Confirm { conversation, .. } => conversation == id,
+            Self::Survey { .. } | Self::Activity | Self::Slot(_) | Self::Directory => false,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct UnderWay {
     purpose: Purpose,

@@ -44,6 +44,17 @@ pub struct Tried {
     pub at: Wall,
     /// As it was journaled.
     pub attempt: Attempt,
+    /// Whether what it asked for was seen.
+    pub came: Came,
+}
+
+/// Whether what an attempt asked for was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// Its decision was confirmed.
+    True,
+    /// Nobody knows.
+    Unknown,
 }
 
 /// What is in force after the records read so far.
@@ -86,7 +97,8 @@ impl History {
                 Some(open) => {
                     open.attempts = open.attempts.max(one.attempt);
                     self.tried.retain(|tried| at.since(tried.at) < ATTEMPTS_REMEMBERED);
-                    self.tried.push_back(Tried { at, attempt: one.clone() });
+                    self.tried.push_back(Tried { at, attempt: one.clone(), came: Came::Unknown });
+                    open.decision.observed = one.observed.unwrap_or(open.decision.observed);
                 }
                 None => {
                     return Some(format!(
@@ -103,6 +115,8 @@ impl History {
                     let action = open.decision.action;
                     self.reclaim(&one.conversation, |was| claim::after_confirmed(was, action));
                 }
+                let own = self.tried.iter_mut().filter(|tried| tried.attempt.decision == one.decision);
+                own.for_each(|tried| tried.came = Came::True);
                 return self.end(&one.decision);
             }
             Record::Superseded(one) => return self.end(&one.decision),
@@ -232,7 +246,7 @@ impl History {
             }
             Ok(Record::Attempt(attempt)) => {
                 if !self.tried.iter().any(|tried| tried.attempt == attempt) {
-                    self.tried.push_back(Tried { at: since, attempt });
+                    self.tried.push_back(Tried { at: since, attempt, came: Came::Unknown });
                 }
                 None
             }
@@ -449,6 +463,7 @@ mod tests {
                 attempt: number,
                 method: "PUT".into(),
                 path: "/".into(),
+                observed: None,
             })
         };
         history.take(at(1), &attempt(1));

@@ -13,7 +13,7 @@ use crate::warden::deciding::GivingUp;
 use crate::warden::permission::{Consequence, PROBE_EVERY, Scope};
 use crate::warden::plan::{self, Step};
 use crate::warden::unseen::Word;
-use crate::wire::reply::{self, Fault, RawAnswer};
+use crate::wire::reply::{self, Fault, RawAnswer, Transport};
 use crate::wire::request::Request;
 
 /// What the platform did not permit, and what it said.
@@ -58,7 +58,8 @@ impl Warden {
                     now.mono.since(sent),
                 );
                 self.heed_admission(&conversation, &request, fault.as_ref());
-                self.settle_attempt(&conversation, &decision, &request, fault, now);
+                let word = word_of(answer, fault.as_ref());
+                self.settle_attempt((&conversation, &decision), &request, word, fault, now);
             }
             Purpose::Confirm { conversation, version } => {
                 self.settle_read(&conversation, version, answer, fault, now);
@@ -112,9 +113,9 @@ impl Warden {
 
     pub(super) fn settle_attempt(
         &mut self,
-        id: &ConversationId,
-        decision: &DecisionId,
+        (id, decision): (&ConversationId, &DecisionId),
         request: &Request,
+        word: Word,
         fault: Option<Fault>,
         now: Now,
     ) {
@@ -122,7 +123,7 @@ impl Warden {
         let confirm_within = self.settings.confirm_within;
         let Some(call) = self.book.get_mut(id) else { return };
         call.busy = Busy::Idle;
-        call.unseen.answer(request, word_of(fault.as_ref()));
+        call.unseen.answer(request, word, now.mono);
         let Some(open) = call.pursuit.as_mut() else { return };
         let (action, opened) = (open.action, open.opened.mono);
         if open.decision != *decision {
@@ -131,6 +132,7 @@ impl Warden {
             self.worklist.put_no_sooner(id, action, opened, now.mono);
             return self.judge(id, ConfirmedBy::Event, now);
         }
+        open.reached = open.reached.saturating_sub(u32::from(word == Word::Refused));
         let due = match fault {
             None => {
                 open.backoff.reset();
@@ -184,10 +186,10 @@ impl Warden {
                 now.mono
             }
             Some(Fault::Gone { message }) => {
-                return self.abandon(id, &message, GivingUp::NotFound, now.mono);
+                return self.abandon(id, &message, GivingUp::NotFound, now);
             }
             Some(Fault::Refused { message }) => {
-                return self.abandon(id, &message, GivingUp::Refused, now.mono);
+                return self.abandon(id, &message, GivingUp::Refused, now);
             }
         };
         self.worklist.put(id, action, opened, due);
@@ -233,7 +235,10 @@ impl Warden {
 }
 
 /// Whether an order that was answered like this may come true.
-fn word_of(fault: Option<&Fault>) -> Word {
+fn word_of(answer: &RawAnswer, fault: Option<&Fault>) -> Word {
+    if let RawAnswer::Failed(Transport::Connect(_) | Transport::Token(_)) = answer {
+        return Word::Refused;
+    }
     match fault {
         None => Word::Accepted,
         Some(Fault::Transient { .. }) => Word::Unclear,

@@ -41,7 +41,8 @@ impl Warden {
         }
     }
 
-    fn set_back(&mut self, by: Duration) {
+    /// What is kept by the wall is set back with it.
+    pub(super) fn set_back(&mut self, by: Duration) {
         let ids: Vec<ConversationId> = self.book.iter().map(|(id, _)| id.clone()).collect();
         for id in ids {
             let Some(call) = self.book.get_mut(&id) else { continue };

@@ -11,7 +11,7 @@ use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
 use crate::policy::decide::Policy;
 use crate::warden::backoff::{Backoff, News};
-use crate::warden::book::{Again, Begun, Call, Claim, GivenUp, LetGo, Pursuit, Stage};
+use crate::warden::book::{Again, Begun, Busy, Call, Claim, GivenUp, LetGo, Pursuit, Stage};
 use crate::warden::plan::{self, DEFAULT, Step, Verdict};
 
 /// The epoch of a single host (ARCHITECTURE.md, rule 13).
@@ -73,15 +73,23 @@ impl Warden {
             action,
             rule: verdict.rule.clone(),
             observed: before,
+            journaled: reported,
             opened: now,
             in_line: now.mono,
             attempts: 0,
+            reached: 0,
             begun: Begun::NotYet,
             silenced: Duration::ZERO,
             asked: std::collections::BTreeSet::new(),
             stage: if known { Stage::Due } else { Stage::ToRead },
             backoff: Backoff::default(),
         });
+        // It was over and has come back, and what was sent for it before that is under way yet.
+        if self.under_way.values().any(|one| one.purpose.occupies(id))
+            && let Some(call) = self.book.get_mut(id)
+        {
+            call.busy = Busy::Sending;
+        }
         self.count("recwarden_decisions_total");
         self.record(Record::Decision(record::Decision {
             decision,
@@ -99,7 +107,7 @@ impl Warden {
             self.tell_contest(id, wait, now.mono);
         }
         match step {
-            Step::Refuse(why) if known => self.abandon(id, why, GivingUp::RuledOut, now.mono),
+            Step::Refuse(why) if known => self.abandon(id, why, GivingUp::RuledOut, now),
             Step::Refuse(_) | Step::Send(..) | Step::Wait | Step::Asked => {
                 self.worklist.put(id, action, now.mono, now.mono + wait.unwrap_or_default());
             }
@@ -164,7 +172,7 @@ impl Warden {
     /// What was sent for a decision that ends unconfirmed may come true yet: it is claimed as a change of ours,
     /// so that it is given back where nobody wants it any more.
     fn claim_unfinished(&mut self, id: &ConversationId, done: &Pursuit) {
-        let Some(call) = self.book.get_mut(id).filter(|_| done.attempts > 0) else { return };
+        let Some(call) = self.book.get_mut(id).filter(|_| done.reached > 0) else { return };
         if call.claim.is_none() {
             call.claim = claim_of(&self.policy, call, done);
             self.journal_claim(id);
@@ -184,14 +192,14 @@ impl Warden {
     }
 
     /// Gives the open decision up. Where that is news to an operator, who can mend it, an alert goes out.
-    pub(super) fn abandon(&mut self, id: &ConversationId, why: &str, giving_up: GivingUp, now: Mono) {
+    pub(super) fn abandon(&mut self, id: &ConversationId, why: &str, giving_up: GivingUp, now: Now) {
         let Some(call) = self.book.get_mut(id) else { return };
         let Some(done) = call.pursuit.take() else { return };
         let give_up_after = self.settings.give_up_after;
         let again = match giving_up {
             GivingUp::Over | GivingUp::RuledOut | GivingUp::Refused => Again::Never,
-            GivingUp::NotFound => Again::After(now + NOT_FOUND_FOR),
-            GivingUp::Failed => Again::After(now + give_up_after),
+            GivingUp::NotFound => Again::After(now.mono + NOT_FOUND_FOR),
+            GivingUp::Failed => Again::After(now.mono + give_up_after),
         };
         let observed = plan::observed(&self.settings.means, &call.conversation);
         let (action, rule) = (done.action, done.rule.clone());
@@ -200,6 +208,7 @@ impl Warden {
         if giving_up != GivingUp::Over {
             self.claim_unfinished(id, &done);
             self.journal_holds(id, Vec::new());
+            self.rearm(id, now);
         }
         self.worklist.remove(id);
         self.brake.forget(id);
@@ -213,7 +222,7 @@ impl Warden {
             GivingUp::Refused => "it is not tried again before the policy or the state changes".to_owned(),
             GivingUp::Failed => format!("it is tried again in {}", humantime::format_duration(give_up_after)),
         };
-        if self.given_up.again(why, now) == News::Yes {
+        if self.given_up.again(why, now.mono) == News::Yes {
             let message = format!(
                 "'{action}' of rule '{rule}' on {id} is given up, and the recording stays as it is: {why}; {then}. Others \
                  that were given up for the same reason within a minute are in the log alone (audit show --kind \
@@ -266,7 +275,7 @@ mod tests {
     use crate::audit::history::History;
     use crate::model::recording::RecorderState;
     use crate::warden::bench::{Bench, PCI, id, settings};
-    use crate::warden::{Input, Settings};
+    use crate::warden::{Input, Settings, What};
     use crate::wire::request::Request;
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -358,6 +367,62 @@ mod tests {
         bench.feed(Input::Timeout);
         bench.pass(MINUTE * 20);
         assert_eq!((bench.kinds("abandoned"), bench.alerts("abandoned").len()), (1, 0));
+    }
+
+    #[test]
+    fn a_call_that_the_platform_did_not_find_for_a_moment_is_stopped_though_nothing_more_is_told_of_it() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((404, "{}")));
+        bench.set(0, "on");
+        bench.tell(0);
+        bench.pass(Duration::from_secs(1));
+        assert_eq!(bench.kinds("abandoned"), 1);
+        bench.refuses = Box::new(|_| None);
+        bench.pass(NOT_FOUND_FOR + Duration::from_secs(1));
+        assert_eq!(bench.state(0), RecorderState::Paused);
+    }
+
+    #[test]
+    fn a_start_that_waits_for_an_agent_is_sent_when_one_comes_and_costs_few_reads_until_then() {
+        let mut bench = Bench::new(settings(), PCI);
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        bench.begin(0);
+        let there = bench.calls.get_mut(&id(0)).expect("it is there");
+        there.state = RecorderState::None;
+        there.left.insert("agent".into());
+        let before = bench.sent.len();
+        bench.order(0, 1, What::Set(Action::Start, None));
+        bench.pass(MINUTE * 2);
+        assert_eq!((bench.kinds("decision"), bench.kinds("attempt")), (1, 0));
+        assert!(bench.sent.len() - before < 8, "{:?}", &bench.sent[before..]);
+        let there = bench.calls.get_mut(&id(0)).expect("it is there");
+        there.agents.insert("later".into(), RecorderState::None);
+        bench.tell(0);
+        bench.pass(Duration::from_millis(10));
+        assert_eq!(bench.calls[&id(0)].agents["later"], RecorderState::Active, "at once");
+    }
+
+    #[test]
+    fn nothing_is_sent_for_a_call_that_came_back_while_what_was_sent_before_is_under_way() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        bench.answers_after = Duration::from_secs(20);
+        bench.set(0, "on");
+        bench.tell(0);
+        bench.ended.insert(id(0));
+        bench.tell(0);
+        bench.ended.clear();
+        let sent = bench.sent.len();
+        bench.order(0, 1, What::Set(Action::Stop, None));
+        bench.pass(Duration::from_secs(15));
+        assert_eq!((bench.kinds("decision"), bench.sent.len()), (2, sent));
+        bench.pass(Duration::from_secs(6));
+        assert_eq!(bench.sent.len(), sent + 1, "it is read once the order of before is answered");
     }
 
     #[test]

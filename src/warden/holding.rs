@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Warden;
 use crate::audit::claim::{self, Claimed, Stands};
-use crate::audit::history::History;
+use crate::audit::history::{Came, History};
 use crate::audit::record::{self, HoldEnd, HoldPhase, Record};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::{Action, Observed};
-use crate::model::time::{Now, Wall};
+use crate::model::time::{Mono, Now, Wall};
 use crate::policy::rule::{OnRelease, WHEN_BLIND};
 use crate::warden::book::{Call, Claim, LetGo, Outlook};
+use crate::warden::intake::late_until;
 use crate::warden::latch::Hold;
 use crate::warden::plan::{self, DIRECTIVE, Source, Verdict};
 
@@ -164,8 +165,15 @@ impl Warden {
     pub(super) fn recover_claims(&mut self, history: &History, now: Now) {
         let open: BTreeSet<&DecisionId> =
             history.open_decisions().map(|open| &open.decision.decision).collect();
-        let over = history.attempts().filter(|one| !open.contains(&one.attempt.decision));
-        let unfinished: BTreeSet<&ConversationId> = over.map(|one| &one.attempt.conversation).collect();
+        let mut unfinished: BTreeMap<&ConversationId, Mono> = BTreeMap::new();
+        for one in history.attempts().filter(|one| one.came == Came::Unknown) {
+            if !open.contains(&one.attempt.decision)
+                && let Some(until) = late_until(one, now)
+            {
+                let latest = unfinished.entry(&one.attempt.conversation).or_default();
+                *latest = until.max(*latest);
+            }
+        }
         for (id, claimed) in history.claims() {
             let on_release = match claimed.stands {
                 Stands::LetGo(_) => OnRelease::Restore,
@@ -180,8 +188,8 @@ impl Warden {
             call.claim = Some(Claim { before, action, rule, on_release, ended });
             call.journaled = Some(claimed.clone());
             // What was sent last may come true yet, and nobody knows whether it did.
-            if unfinished.contains(id) {
-                call.unseen.recover(claimed.action, now.mono);
+            if let Some(until) = unfinished.get(id) {
+                call.unseen.recover(claimed.action, *until);
             }
         }
     }
@@ -273,8 +281,8 @@ mod tests {
     use super::*;
     use crate::model::recording::RecorderState;
     use crate::policy::decide::Policy;
-    use crate::warden::bench::{Bench, PCI, id, policy, settings};
-    use crate::warden::{Input, What};
+    use crate::warden::bench::{Bench, PCI, Way, id, policy, settings};
+    use crate::warden::{Enforcement, Input, What};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -451,6 +459,63 @@ action = "stop"
         press(&mut bench, RecorderState::Paused);
         bench.pass(SECOND * 60);
         owes_nothing(bench);
+    }
+
+    #[test]
+    fn a_stop_that_was_confirmed_before_a_death_makes_no_later_pause_ours() {
+        let mut bench = bench(PCI);
+        tell(&mut bench, "on");
+        bench.pass(SECOND * 10);
+        assert_eq!(bench.kinds("confirmed"), 1);
+        bench.set(0, "off");
+        press(&mut bench, RecorderState::Active);
+        bench.die(same(&bench));
+        bench.pass(SECOND * 10);
+        press(&mut bench, RecorderState::Paused);
+        bench.pass(SECOND * 60);
+        assert_eq!(bench.state(0), RecorderState::Paused);
+    }
+
+    #[test]
+    fn what_a_stop_found_on_a_call_that_nobody_knew_outlives_a_death() {
+        let mut bench = bench(PCI);
+        bench.begin(1);
+        bench.answers_after = SECOND;
+        bench.order(1, 1, What::Set(Action::Stop, Some(SECOND * 20)));
+        bench.pass(Duration::from_millis(1500));
+        assert_eq!((bench.kinds("attempt"), bench.kinds("outcome")), (1, 0));
+        bench.answers_after = Duration::ZERO;
+        bench.die(same(&bench));
+        bench.pass(SECOND * 60);
+        assert_eq!(bench.state(1), RecorderState::Active, "it is given back");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_between_two_processes_lengthens_no_hold() {
+        let mut bench = bench(&format!("{PCI}at_most = \"10m\"\n"));
+        tell(&mut bench, "on");
+        bench.order(0, 1, What::Set(Action::Stop, Some(SECOND * 900)));
+        bench.pass(SECOND * 10);
+        bench.now.wall = bench.now.wall - SECOND * 3600;
+        bench.die(same(&bench));
+        bench.pass(SECOND * 1000);
+        assert_eq!(bench.state(0), RecorderState::Active);
+    }
+
+    #[test]
+    fn a_dry_run_sends_nothing_that_an_earlier_process_decided() {
+        let mut bench = bench(PCI);
+        bench.api = Way::Shut;
+        tell(&mut bench, "on");
+        bench.pass(SECOND);
+        let attempts = bench.kinds("attempt");
+        assert!(attempts > 0);
+        bench.api = Way::Open;
+        bench.warden.settings.enforcement = Enforcement::DryRun;
+        bench.die(same(&bench));
+        bench.pass(SECOND * 60);
+        assert_eq!((bench.kinds("attempt"), bench.kinds("superseded")), (attempts, 1));
+        assert_eq!(bench.kinds("would"), 1);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What comes in from outside: socket texts, snapshots, a new policy, and what the log says
 //! was still in force when the daemon last stopped.
 
-use super::{Level, Output, SocketOrder, Warden};
-use crate::audit::history::{History, Tried};
+use std::collections::BTreeMap;
+
+use super::{Enforcement, Level, Output, SocketOrder, Warden};
+use crate::audit::history::{History, Open, Tried};
 use crate::audit::record::{self, ConfirmedBy, Record};
 use crate::model::conversation::Conversation;
 use crate::model::ids::ConversationId;
-use crate::model::time::{Now, Wall};
+use crate::model::time::{Mono, Now};
 use crate::policy::decide::Policy;
 use crate::policy::rule::WHEN_BLIND;
 use crate::warden::Settings;
@@ -15,7 +17,14 @@ use crate::warden::latch::Hold;
 use crate::warden::orders::Answered;
 use crate::warden::session::{Effect, Novelty, SocketId};
 use crate::warden::survey::Gap;
+use crate::warden::unseen::LATE_AFTER_SENDING;
 use crate::wire::frame::{self, Frame};
+
+/// Until when what was sent may come true yet, though nothing is known of its answer; none where it no longer may.
+pub(super) fn late_until(tried: &Tried, now: Now) -> Option<Mono> {
+    let left = LATE_AFTER_SENDING.checked_sub(now.wall.since(tried.at))?;
+    Some(now.mono + left)
+}
 
 impl Warden {
     pub(super) fn take_text(&mut self, socket: SocketId, text: &str, now: Now) {
@@ -44,7 +53,7 @@ impl Warden {
                         self.sight.looked(now.mono);
                         self.survey.heard(&id, begun, now);
                     }
-                    Intake::Stale => {}
+                    Intake::Stale => self.survey.heard_late(&id),
                     Intake::NoRoom => {
                         let why = "there is more in the book than limits.memory has room for";
                         self.take_shed(1, now.wall, why, now);
@@ -186,9 +195,10 @@ impl Warden {
             let attempts: Vec<&Tried> = history.attempts().filter(|one| one.at <= now.wall).collect();
             let ago = |one: &&Tried| now.wall.since(one.at);
             self.allowance.recall(&attempts.iter().map(ago).collect::<Vec<_>>(), now.mono);
-            for first in attempts.iter().filter(|one| one.attempt.attempt == 1) {
-                self.brake.recall(ago(first), now.mono);
-            }
+            // What was sent back (429) is tried a first time again, and is one change all the same.
+            let firsts = attempts.iter().rev().filter(|one| one.attempt.attempt == 1);
+            let firsts: BTreeMap<_, _> = firsts.map(|one| (&one.attempt.decision, ago(one))).collect();
+            firsts.into_values().for_each(|ago| self.brake.recall(ago, now.mono));
         }
         for gap in history.open_gaps() {
             self.survey.recover_gap(Gap { gap: gap.gap, from: gap.from });
@@ -202,7 +212,17 @@ impl Warden {
         }
         self.recover_claims(history, now);
         for open in history.open_decisions() {
-            self.recover_decision(open.decision.clone(), open.at, open.attempts, now);
+            let own = history.attempts().filter(|one| one.attempt.decision == open.decision.decision);
+            let late_until = own.filter_map(|one| late_until(one, now)).max();
+            self.recover_decision(open, late_until, now);
+        }
+        if let Some(last) = history.last().filter(|last| *last > now.wall) {
+            self.set_back(last.since(now.wall));
+        }
+        if self.settings.enforcement == Enforcement::DryRun {
+            let open = self.book.iter().filter(|(_, call)| call.pursuit.is_some());
+            let open: Vec<ConversationId> = open.map(|(id, _)| id.clone()).collect();
+            open.iter().for_each(|id| self.supersede(id, "this is a dry run, which sends nothing"));
         }
     }
 
@@ -231,20 +251,23 @@ impl Warden {
     }
 
     /// Takes an open decision up again: the conversation is read first, and what is found closes it or
-    /// goes on with it. `opened` is when it was made, `attempts` how often it was tried.
-    fn recover_decision(&mut self, decision: record::Decision, opened: Wall, attempts: u32, now: Now) {
+    /// goes on with it. What was sent for it may come true until then, where it still may.
+    fn recover_decision(&mut self, open: &Open, late_until: Option<Mono>, now: Now) {
+        let (decision, opened, attempts) = (open.decision.clone(), open.at, open.attempts);
         let call = self.book.enter(&decision.conversation);
-        if attempts > 0 {
-            call.unseen.recover(decision.action, now.mono);
+        if let Some(until) = late_until {
+            call.unseen.recover(decision.action, until);
         }
         call.pursuit = Some(Pursuit {
             decision: decision.decision,
             action: decision.action,
             rule: decision.rule,
             observed: decision.observed,
+            journaled: decision.observed,
             opened: Now { mono: now.mono, wall: opened },
             in_line: now.mono,
             attempts,
+            reached: attempts,
             begun: if attempts > 0 { Begun::At(now.mono) } else { Begun::NotYet },
             silenced: std::time::Duration::ZERO,
             asked: std::collections::BTreeSet::new(),

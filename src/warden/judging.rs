@@ -15,7 +15,7 @@ use crate::policy::subject::Subject;
 use crate::warden::book::{Busy, Call, LetGo, Outlook, Pursuit, Stage};
 use crate::warden::deciding::GivingUp;
 use crate::warden::latch::Change;
-use crate::warden::plan::{self, DIRECTIVE, Source, Verdict};
+use crate::warden::plan::{self, DIRECTIVE, Source, Step, Verdict};
 
 /// A failing rule is journaled once in this time (PRODUCT.md 3).
 const FAILURE_EVERY: Duration = Duration::from_secs(3600);
@@ -29,12 +29,16 @@ impl Warden {
             return;
         }
         if call.seen.is_none() && call.directive.is_none() {
+            // Nothing is known of it, and nobody orders anything any more.
+            if call.pursuit.as_ref().is_some_and(|open| open.rule == DIRECTIVE && open.reached == 0) {
+                self.supersede(id, "the order is over");
+            }
             return;
         }
         let ended = self.settle(id, now);
         let Some(mut verdict) = self.verdict_of(id) else { return };
         let sent =
-            |call: &Call| call.pursuit.as_ref().filter(|open| open.attempts > 0).map(|open| open.action);
+            |call: &Call| call.pursuit.as_ref().filter(|open| open.reached > 0).map(|open| open.action);
         if self.book.get(id).and_then(sent).is_some_and(|action| verdict.action != Some(action)) {
             self.supersede(id, "the policy wants something else now");
             if let Some(call) = self.book.get_mut(id) {
@@ -221,10 +225,10 @@ impl Warden {
         if let Some(open) = &call.pursuit {
             let action = open.action;
             // Once tried, it is the platform's word after that which counts.
-            let told = open.attempts == 0 || !call.unseen.includes(action);
+            let told = open.reached == 0 || !call.unseen.includes(action);
             match (verdict.action == Some(action), told && plan::is_as_wanted(&means, action, call)) {
                 (true, false) => return self.hasten(id, now.mono),
-                (true, true) if open.attempts > 0 => match unsettled(verdict, call, now.mono) {
+                (true, true) if open.reached > 0 => match unsettled(verdict, call, now.mono) {
                     None => self.confirm(id, by, now),
                     Some(until) => return self.doubt(id, until),
                 },
@@ -252,12 +256,22 @@ impl Warden {
         let Some(call) = self.book.get_mut(id) else { return };
         let Some(open) = &mut call.pursuit else { return };
         let (action, opened) = (open.action, open.opened.mono);
-        let undone = open.stage == Stage::Doubted;
-        if undone {
+        let waits_no_longer = match open.stage {
+            // An older order of ours has undone it.
+            Stage::Doubted => true,
+            Stage::AwaitLeg => {
+                let then = call.unseen.against(action, &call.conversation);
+                let expected = then.as_ref().unwrap_or(&call.conversation);
+                let step = plan::next_step(&self.settings.means, action, expected, &open.asked);
+                matches!(step, Step::Send(..))
+            }
+            Stage::Due | Stage::InFlight | Stage::AwaitWord | Stage::ToRead | Stage::Reading => false,
+        };
+        if waits_no_longer {
             open.stage = Stage::Due;
         }
         let passes = super::sending::passes_brake(call, action) && self.brake.forget(id);
-        if undone || passes {
+        if waits_no_longer || passes {
             self.worklist.put(id, action, opened, now);
         }
     }
@@ -273,7 +287,7 @@ impl Warden {
 
     /// The conversation is over: nothing is owed to it any more.
     pub(super) fn finish(&mut self, id: &ConversationId, why: &str, now: Now) {
-        self.abandon(id, why, GivingUp::Over, now.mono);
+        self.abandon(id, why, GivingUp::Over, now);
         let begun = self.book.get(id).and_then(|call| call.conversation.start_time);
         self.survey.ended(id, begun, now);
         let Some(call) = self.book.close(id) else { return };
@@ -303,12 +317,17 @@ impl Warden {
         let Some(call) = self.book.get_mut(id) else { return };
         let new = plan::observed(&means, &call.conversation);
         let shows = |action| plan::is_satisfied(&means, action, &call.conversation);
-        let awaited = call.unseen.see(shows, now);
-        let Some(old) = call.observed.replace(new) else { return };
+        let old = call.observed.replace(new);
+        let turned = |action: &Action| {
+            action.is_satisfied_by(new) && !old.is_some_and(|old| action.is_satisfied_by(old))
+        };
+        let turned = [Action::Start, Action::Stop].into_iter().find(turned);
+        let awaited = call.unseen.see(shows, turned, now);
+        let Some(old) = old else { return };
         if old == new {
             return;
         }
-        let tried = |open: &Pursuit| open.attempts > 0 && open.action.is_satisfied_by(new);
+        let tried = |open: &Pursuit| open.reached > 0 && open.action.is_satisfied_by(new);
         let ours = awaited || call.pursuit.as_ref().is_some_and(tried);
         let undid = |action: Action| action.is_satisfied_by(old) && !action.is_satisfied_by(new);
         if !ours && call.claim.as_ref().is_some_and(|claim| undid(claim.action)) {
@@ -444,6 +463,68 @@ mod tests {
         assert_eq!(bench.state(0), RecorderState::Paused, "an agent's own pause stays");
     }
 
+    /// Found by reading: an order that never went out was claimed, and an agent's own pause was given back.
+    #[test]
+    fn an_order_that_did_not_go_out_makes_no_pause_of_an_agent_ours() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        bench.api = Way::Shut;
+        bench.set(0, "on");
+        bench.tell(0);
+        bench.pass(Duration::from_millis(1));
+        assert_eq!(bench.kinds("attempt"), 1);
+        bench.set(0, "off");
+        bench.tell(0);
+        press(&mut bench, RecorderState::Paused);
+        bench.api = Way::Open;
+        bench.pass(Duration::from_secs(60));
+        assert_eq!(bench.state(0), RecorderState::Paused);
+    }
+
+    /// Found by reading: the first effect that was seen stood for both.
+    #[test]
+    fn of_two_stops_the_later_may_come_true_after_what_gives_back() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((200, "{}")));
+        bench.set(0, "on");
+        bench.tell(0);
+        while bench.kinds("outcome") < 2 {
+            bench.pass(Duration::from_secs(1));
+        }
+        press(&mut bench, RecorderState::Paused);
+        assert_eq!(bench.kinds("confirmed"), 1);
+        bench.refuses = Box::new(|_| None);
+        bench.set(0, "off");
+        bench.tell(0);
+        bench.pass(Duration::from_secs(1));
+        bench.tell(0);
+        assert_eq!(bench.state(0), RecorderState::Active);
+        bench.pass(Duration::from_secs(6));
+        press(&mut bench, RecorderState::Paused);
+        bench.pass(Duration::from_secs(60));
+        assert_eq!(bench.state(0), RecorderState::Active);
+    }
+
+    #[test]
+    fn an_order_that_is_taken_back_before_anything_is_seen_leaves_nothing_open() {
+        let mut bench = Bench::new(settings(), PCI);
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        bench.reads = Way::Shut;
+        bench.begin(0);
+        bench.order(0, 1, What::Set(Action::Stop, None));
+        bench.pass(Duration::from_secs(1));
+        bench.order(0, 2, What::Release);
+        assert_eq!((bench.kinds("decision"), bench.kinds("superseded")), (1, 1));
+        bench.reads = Way::Open;
+        bench.pass(Duration::from_secs(60));
+        assert_eq!((bench.kinds("attempt"), bench.state(0)), (0, RecorderState::Active));
+    }
+
     /// Nothing is heard or read from here on, but orders get through.
     fn go_dark(bench: &mut Bench) {
         (bench.sockets, bench.reads) = (Way::Shut, Way::Shut);
@@ -492,11 +573,12 @@ mod tests {
         go_dark(&mut bench);
         order(&mut bench, 2, Action::Stop, None);
         assert_eq!(bench.kinds("attempt"), 1, "as it was seen last, and nothing was sent since");
-        bench.api = Way::Shut;
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
         order(&mut bench, 3, Action::Start, None);
         let attempts = bench.kinds("attempt");
         assert!(attempts > 1, "nobody knows whether these were carried out");
-        bench.api = Way::Open;
+        bench.refuses = Box::new(|_| None);
         order(&mut bench, 4, Action::Stop, None);
         assert_eq!((bench.kinds("attempt"), bench.state(0)), (attempts + 1, RecorderState::Paused));
     }

@@ -13,6 +13,7 @@ use crate::model::time::{Mono, Now};
 use crate::warden::backoff::News;
 use crate::warden::book::{Busy, Intake, Stage};
 use crate::warden::permission::PROBE_EVERY;
+use crate::warden::plan;
 use crate::wire::conversation;
 use crate::wire::reply::{self, Fault, RawAnswer};
 use crate::wire::request::Request;
@@ -41,12 +42,13 @@ impl Warden {
             call.busy = Busy::Idle;
         }
         let failed = match fault {
-            None => self.take_body(id, version, answer, now).err(),
+            None => self.take_body_and_compare(id, version, answer, now).err(),
             Some(Fault::Gone { message }) if self.note_missing(id, now.mono) => {
                 return self.finish(id, &message, now);
             }
             Some(other) => Some(other.to_string()),
         };
+        let news = failed.is_none();
         if let Some(message) = failed {
             self.note(Level::Warn, format!("{id} could not be read: {message}"));
         } else {
@@ -66,7 +68,10 @@ impl Warden {
             }
             return;
         };
-        open.stage = if unread { Stage::ToRead } else { Stage::Due };
+        // What is there already is not asked for again only because nobody could look.
+        let there = !news && plan::is_as_wanted(&self.settings.means, open.action, call);
+        let Some(open) = call.pursuit.as_mut() else { return };
+        open.stage = if unread || there { Stage::ToRead } else { Stage::Due };
         let wait = if overtaken || open.attempts == 0 && !unread {
             Duration::ZERO
         } else {
@@ -113,7 +118,7 @@ impl Warden {
         now: Now,
     ) {
         match fault {
-            None => match self.take_body_of_survey(id, version, answer, now) {
+            None => match self.take_body_and_compare(id, version, answer, now) {
                 Ok(()) => {
                     let begun = self.book.get(id).and_then(|call| call.conversation.start_time);
                     self.survey.read(id, begun, now);

@@ -44,6 +44,7 @@ use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::subject::Facts;
 use crate::warden::plan::{self, DEFAULT, Means};
+use crate::warden::unseen::Word;
 use crate::warden::{allowance, directory, sight};
 use tape::Tape;
 
@@ -277,7 +278,7 @@ impl Rehearsal {
         for _ in 0..MOST_CALLS {
             let prepared = self.warden.prepare_attempt(id, self.now);
             let Some((Purpose::Attempt { decision, .. }, request)) = prepared else { break };
-            self.warden.settle_attempt(id, &decision, &request, None, self.now);
+            self.warden.settle_attempt((id, &decision), &request, Word::Accepted, None, self.now);
             let (Some(part), Some(call)) = (self.parts.get_mut(id), self.warden.book.get_mut(id)) else {
                 break;
             };

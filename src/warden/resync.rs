@@ -148,7 +148,7 @@ impl Warden {
     }
 
     /// Takes the body in, and notes where it tells a change that no event has told.
-    pub(super) fn take_body_of_survey(
+    pub(super) fn take_body_and_compare(
         &mut self,
         id: &ConversationId,
         version: u64,
@@ -158,8 +158,9 @@ impl Warden {
         let looks = |warden: &Self| {
             let call = warden.book.get(id).filter(|call| call.seen.is_some() && call.busy == Busy::Idle)?;
             let means = &warden.settings.means;
-            let told = (plan::observed(means, &call.conversation), call.conversation.is_flagged());
-            Some((call.version, told, particulars(&call.conversation)))
+            let seen = &call.conversation;
+            let told = (plan::observed(means, seen), seen.is_flagged(), seen.is_live());
+            Some((call.version, told, particulars(seen)))
         };
         // What came while nothing was heard, or while events were shed, no event could tell.
         let unheard = |(seen, since): (Now, Now)| seen.mono < since.mono;
@@ -167,9 +168,9 @@ impl Warden {
         let late = seen.zip(self.session.heard_since()).is_some_and(unheard);
         let owed = late || self.sheds() || self.survey.owes_look(id);
         let before = looks(self);
-        let unknown = self.book.get(id).is_none();
+        let unknown = seen.is_none();
         self.take_body(id, version, answer, now)?;
-        if unknown && !owed && self.should_have_been_told(id, now) {
+        if unknown && !owed && self.is_subscribed(id) && self.should_have_been_told(id, now) {
             self.survey.changed_in_silence(id, now.mono);
         }
         let Some((version_now, told_now, particulars_now)) = looks(self) else { return Ok(()) };
@@ -460,6 +461,32 @@ mod tests {
         bench.tell(2);
         bench.pass(SECOND * 1_000);
         assert_eq!((known, deaf(&bench), bench.kinds("gap.opened")), (true, 0, 1));
+    }
+
+    #[test]
+    fn an_order_whose_effect_only_a_read_shows_and_an_end_that_no_event_told_show_a_deaf_subscription() {
+        let mut bench = live(2);
+        bench.set(0, "on");
+        bench.tell(0);
+        bench.pass(SECOND * 30);
+        assert_eq!((bench.kinds("confirmed"), deaf(&bench)), (1, 1), "its event did not come");
+        bench.pass(SECOND * 90);
+        bench.ended.insert(id(1));
+        bench.pass(SECOND * 330);
+        assert_eq!((bench.warden.call(&id(1)).is_none(), deaf(&bench)), (true, 2));
+    }
+
+    #[test]
+    fn an_end_whose_event_comes_late_shows_no_deaf_subscription() {
+        let mut bench = live(2);
+        bench.ended.insert(id(1));
+        while bench.warden.call(&id(1)).is_some() {
+            bench.pass(SECOND);
+        }
+        bench.pass(SECOND * 5);
+        bench.tell(1);
+        bench.pass(SECOND * 330);
+        assert_eq!(deaf(&bench), 0);
     }
 
     #[test]

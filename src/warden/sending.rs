@@ -22,6 +22,9 @@ use crate::wire::request::Request;
 /// How often it is looked again whether a slot is free while all are taken.
 const SLOTS_ASKED_EVERY: Duration = Duration::from_secs(1);
 
+/// Who waits for an agent is told of one by events; it is read so often in case none comes.
+const LEG_READ_EVERY: Duration = Duration::from_secs(30);
+
 impl Warden {
     /// Sends what may go now.
     pub(super) fn dispatch(&mut self, now: Now) {
@@ -129,12 +132,12 @@ impl Warden {
         if failing >= give_up_after {
             let span = humantime::format_duration(give_up_after);
             let why = format!("it did not come true within {span}");
-            self.abandon(id, &why, GivingUp::Failed, now.mono);
+            self.abandon(id, &why, GivingUp::Failed, now);
             return None;
         }
         match open.stage {
             Stage::Due => self.prepare_attempt(id, now),
-            Stage::AwaitWord | Stage::Doubted | Stage::ToRead => self.prepare_read(id),
+            Stage::AwaitWord | Stage::AwaitLeg | Stage::Doubted | Stage::ToRead => self.prepare_read(id),
             Stage::InFlight | Stage::Reading => {
                 self.worklist.remove(id);
                 None
@@ -170,14 +173,20 @@ impl Warden {
                 self.permissions.tried(&scope, now.mono);
                 self.begin_attempt(id, request, leg, now.mono)
             }
-            Step::Wait | Step::Asked => {
+            Step::Wait => {
+                open.asked.clear();
+                open.stage = Stage::AwaitLeg;
+                self.worklist.put(id, action, opened, now.mono + LEG_READ_EVERY);
+                None
+            }
+            Step::Asked => {
                 open.asked.clear();
                 open.stage = Stage::AwaitWord;
                 self.worklist.put(id, action, opened, now.mono + self.settings.confirm_within);
                 None
             }
             Step::Refuse(why) => {
-                self.abandon(id, why, GivingUp::RuledOut, now.mono);
+                self.abandon(id, why, GivingUp::RuledOut, now);
                 None
             }
         }
@@ -196,7 +205,11 @@ impl Warden {
         if open.attempts == 0 && open.observed == Observed::Unknown {
             open.observed = plan::observed(&self.settings.means, &call.conversation);
         }
+        // The log has it before anything is changed, so that a crash loses nothing of what is owed.
+        let found = (open.observed != open.journaled).then_some(open.observed);
+        open.journaled = open.observed;
         open.attempts += 1;
+        open.reached += 1;
         if !matches!(open.begun, Begun::At(_)) {
             open.begun = Begun::At(now);
         }
@@ -212,6 +225,7 @@ impl Warden {
             attempt,
             method: request.method().into(),
             path: request.path(),
+            observed: found,
         }));
         self.count("recwarden_attempts_total");
         Some((Purpose::Attempt { conversation: id.clone(), decision, attempt }, request))

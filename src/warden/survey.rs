@@ -33,6 +33,8 @@ pub const POLL_EVERY: Duration = Duration::from_secs(5);
 const REREAD_EVERY: Duration = Duration::from_secs(60);
 /// An event that is later than this after the change was read will not come.
 const EVENT_WAIT: Duration = Duration::from_secs(10);
+/// A subscription that was taken for deaf gets so long to show that it hears.
+const DEAF_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Where the list could not be had and somebody is read without it, it is asked for again no sooner.
 const QUERY_AGAIN: Duration = Duration::from_secs(20);
 /// A round that lasts longer than this tells how far it is, and again each time.
@@ -69,6 +71,9 @@ pub struct Survey {
     trouble: Trouble,
     /// Conversations that changed without an event, and since when one is waited for.
     silent: BTreeMap<ConversationId, Mono>,
+    /// The subscription is not taken for deaf before that: events that are late as a rule would have it replaced
+    /// over and over.
+    deaf_from: Mono,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +116,7 @@ impl Survey {
             unreadable: BTreeMap::new(),
             trouble: Trouble::default(),
             silent: BTreeMap::new(),
+            deaf_from: Mono::default(),
         }
     }
 
@@ -259,9 +265,13 @@ impl Survey {
         self.gaps.judged(id, self.gaps.cover(), begun, now);
     }
 
+    /// An event came that is older than what is known: the subscription is heard all the same.
+    pub fn heard_late(&mut self, id: &ConversationId) {
+        self.silent.remove(id);
+    }
+
     /// A conversation is over: nobody is owed a look at it any more.
     pub fn ended(&mut self, id: &ConversationId, begun: Option<Wall>, now: Now) {
-        self.silent.remove(id);
         self.unreadable.remove(id);
         if let Stage::Reading(reading) = &mut self.stage {
             reading.strike(id);
@@ -277,16 +287,17 @@ impl Survey {
     /// Whether an event did not come at all, so that the subscription can't be trusted (GENESYS.md: an evicted
     /// channel still answers and beats). Told once.
     pub fn subscription_is_deaf(&mut self, now: Mono) -> bool {
-        let deaf = self.silent.values().any(|until| *until <= now);
+        let deaf = now >= self.deaf_from && self.silent.values().any(|until| *until <= now);
         if deaf {
             self.silent.clear();
+            self.deaf_from = now + DEAF_AGAIN_AFTER;
         }
         deaf
     }
 
     /// When an event that is waited for is overdue.
     pub fn event_overdue_at(&self) -> Option<Mono> {
-        self.silent.values().min().copied()
+        self.silent.values().min().map(|at| self.deaf_from.max(*at))
     }
 
     /// Ends a round whose every read is done.

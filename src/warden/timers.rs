@@ -1,4 +1,5 @@
-//! The look at a conversation that is due by time alone: `after`, `at_most`, the end of a directive.
+//! The look at a conversation that is due by time alone: `after`, `at_most`, the end of a directive, the next try of what
+//! was given up.
 
 use super::Warden;
 use crate::audit::record::ConfirmedBy;
@@ -20,7 +21,8 @@ impl Warden {
         // An open decision is looked at again by itself.
         let waits = call.claim.as_ref().filter(|_| call.pursuit.is_none());
         let unfinished = waits.and_then(|claim| call.unseen.late_against(claim.gives_back(), now.mono));
-        if let Some(timer) = next.into_iter().chain(unfinished).min() {
+        let again = call.given_up.as_ref().and_then(|one| one.again.at()).filter(|at| now.mono < *at);
+        if let Some(timer) = next.into_iter().chain(unfinished).chain(again).min() {
             call.timer = Some(timer);
             self.timers.insert((timer, id.clone()));
         }

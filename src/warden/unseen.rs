@@ -5,8 +5,9 @@
 //! counts from the moment it goes out until a snapshot shows it in effect, until one shows long after that it never
 //! came true, or until it is refused or another for the same recorder is accepted in its place.
 //!
-//! The platform need not apply two orders in the order in which it accepted them. So an order in whose place another
-//! was accepted may still come true late, and undo that one: as long as it may, nothing is settled for good.
+//! The platform need not apply two orders in the order in which it accepted them, and of two that ask for the same one
+//! may come true long after the other was seen. So an order that no longer counts may still come true late, and undo
+//! what was ordered since: as long as it may, nothing is settled for good.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,8 +17,11 @@ use crate::model::recording::{Action, RecorderState};
 use crate::model::time::Mono;
 use crate::wire::request::{Request, SnippetKind, Switch};
 
-/// What was sent can come true for so long: the longest wait for an answer, and what the platform takes to apply it.
-pub const UNFINISHED_FOR: Duration = Duration::from_secs(30);
+/// What was sent can come true for so long after its answer, or after the wait for one: the platform reports a change
+/// within a second or two (GENESYS.md), and this leaves room for its worst hour.
+pub const LATE_FOR: Duration = Duration::from_secs(20);
+/// The same from the moment of sending, where nothing is known of its answer: that takes half a minute at most.
+pub const LATE_AFTER_SENDING: Duration = Duration::from_secs(60);
 
 /// What the answer says of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +38,7 @@ pub enum Word {
 struct Sent {
     action: Action,
     request: Request,
+    /// When it was answered; until then, when it was sent.
     at: Mono,
 }
 
@@ -42,8 +47,8 @@ struct Sent {
 pub struct Unseen {
     answered: Vec<Sent>,
     in_flight: Option<Sent>,
-    /// Until when one that another has overtaken may come true.
-    overtaken: BTreeMap<Action, Mono>,
+    /// Until when one that does not count any more may come true.
+    late: BTreeMap<Action, Mono>,
 }
 
 impl Unseen {
@@ -53,41 +58,48 @@ impl Unseen {
     }
 
     /// The order that went out last was answered.
-    pub fn answer(&mut self, request: &Request, word: Word) {
-        let sent = self.in_flight.take();
+    pub fn answer(&mut self, request: &Request, word: Word, now: Mono) {
+        let sent = self.in_flight.take().map(|sent| Sent { at: now, ..sent });
         match word {
-            Word::Accepted => self.overtake(request),
-            // It is tried over and over, and stands here once.
-            Word::Unclear => self.answered.retain(|one| one.request != *request),
+            Word::Accepted => self.overtake(|one| is_for_the_same_recorder(&one.request, request)),
+            // It is tried over and over, and counts once.
+            Word::Unclear => self.overtake(|one| one.request == *request),
             Word::Refused => return,
         }
         // Where it is none, its effect was seen before its answer.
         self.answered.extend(sent);
     }
 
-    /// An order for the recorder of `request` was accepted after those that wait to be seen.
-    fn overtake(&mut self, request: &Request) {
-        let is_overtaken = |one: &mut Sent| is_for_the_same_recorder(&one.request, request);
-        let over = self.answered.extract_if(.., is_overtaken);
-        self.overtaken.extend(over.map(|one| (one.action, one.at + UNFINISHED_FOR)));
+    /// Another counts in the place of these.
+    fn overtake(&mut self, is_overtaken: impl Fn(&Sent) -> bool) {
+        let over = self.answered.extract_if(.., |one| is_overtaken(one));
+        self.late.extend(over.map(|one| (one.action, one.at + LATE_FOR)));
     }
 
-    /// Something for `action` may have been sent before `at`, of which nothing else is known: the log of an earlier
-    /// process tells of it.
-    pub fn recover(&mut self, action: Action, at: Mono) {
-        self.overtaken.insert(action, at + UNFINISHED_FOR);
+    /// Something for `action` may have been sent that comes true until then; the log of an earlier process tells of it.
+    pub fn recover(&mut self, action: Action, until: Mono) {
+        self.late.insert(action, until);
     }
 
-    /// A snapshot came in, which `shows` what is in effect. Whether that is the effect of an order that waited for it.
+    /// A snapshot came in, which `shows` what is in effect; `turned` is what it shows for the first time. Whether that
+    /// is the effect of an order that waited for it.
     #[must_use]
-    pub fn see(&mut self, shows: impl Fn(Action) -> bool, now: Mono) -> bool {
-        self.overtaken.retain(|_, until| now < *until);
-        let waited =
-            self.iter().map(|one| &one.action).chain(self.overtaken.keys()).any(|action| shows(*action));
-        self.in_flight = self.in_flight.take().filter(|one| !shows(one.action));
-        self.answered.retain(|one| !shows(one.action) && now.since(one.at) < UNFINISHED_FOR);
-        self.overtaken.retain(|action, _| !shows(*action));
-        waited
+    pub fn see(&mut self, shows: impl Fn(Action) -> bool, turned: Option<Action>, now: Mono) -> bool {
+        self.late.retain(|_, until| now < *until);
+        let shown =
+            [Action::Start, Action::Stop].into_iter().find(|action| self.includes(*action) && shows(*action));
+        let Some(action) = shown else {
+            self.answered.retain(|one| now.since(one.at) < LATE_FOR);
+            return turned.is_some_and(|action| self.late.remove(&action).is_some());
+        };
+        // One came true; of others that ask for the same nobody knows.
+        let same = self.answered.extract_if(.., |one| one.action == action).map(|one| one.at);
+        let waiting = self.in_flight.take_if(|one| one.action == action).map(|_| now);
+        if let Some(last) = same.chain(waiting).skip(1).last() {
+            self.late.insert(action, last + LATE_FOR);
+        }
+        self.answered.retain(|one| now.since(one.at) < LATE_FOR);
+        true
     }
 
     /// Whether an order for this waits to be seen.
@@ -104,9 +116,9 @@ impl Unseen {
         Some(then)
     }
 
-    /// Until when an order against `action` may still come true though another has overtaken it; none where none may.
+    /// Until when an order against `action` may still come true though it does not count any more; none where none may.
     pub fn late_against(&self, action: Action, now: Mono) -> Option<Mono> {
-        let contrary = self.overtaken.iter().filter(|(one, until)| **one != action && now < **until);
+        let contrary = self.late.iter().filter(|(one, until)| **one != action && now < **until);
         contrary.map(|(_, until)| *until).max()
     }
 
@@ -178,11 +190,19 @@ mod tests {
         Request::Snippet { conversation, participant, kind: SnippetKind::Adhoc, record }
     }
 
+    fn started(action: Action) -> bool {
+        action == Action::Start
+    }
+
+    fn stopped(action: Action) -> bool {
+        action == Action::Stop
+    }
+
     fn answered(orders: &[(Action, Request, Word)]) -> Unseen {
         let mut unseen = Unseen::default();
         for (action, request, word) in orders {
             unseen.send(*action, request.clone(), NOW);
-            unseen.answer(request, *word);
+            unseen.answer(request, *word, NOW);
         }
         unseen
     }
@@ -207,10 +227,10 @@ mod tests {
         assert!(left.includes(Action::Start), "the start of leg b is still to be seen");
         let off = adhoc("b", Switch::Off);
         left.send(Action::Stop, off.clone(), NOW);
-        left.answer(&off, Word::Unclear);
+        left.answer(&off, Word::Unclear, NOW);
         assert!(left.includes(Action::Start), "nobody knows whether the stop was carried out");
         left.send(Action::Stop, off.clone(), NOW);
-        left.answer(&off, Word::Accepted);
+        left.answer(&off, Word::Accepted, NOW);
         assert!(!left.includes(Action::Start));
     }
 
@@ -219,28 +239,40 @@ mod tests {
         let stop = (Action::Stop, set(RecorderState::Paused), Word::Accepted);
         let start = (Action::Start, set(RecorderState::Active), Word::Accepted);
         let mut unseen = answered(&[stop, start]);
-        assert!(
-            unseen.see(|action| action == Action::Start, NOW),
-            "what is in effect may be older than both"
-        );
-        assert_eq!(unseen.late_against(Action::Start, NOW), Some(NOW + UNFINISHED_FOR));
-        assert_eq!(unseen.late_against(Action::Start, NOW + UNFINISHED_FOR), None);
+        assert!(unseen.see(started, None, NOW), "what is in effect may be older than both");
+        assert_eq!(unseen.late_against(Action::Start, NOW), Some(NOW + LATE_FOR));
+        assert_eq!(unseen.late_against(Action::Start, NOW + LATE_FOR), None);
         assert_eq!(unseen.late_against(Action::Stop, NOW), None);
-        assert!(unseen.see(|action| action == Action::Stop, NOW), "here it comes");
+        assert!(!unseen.see(started, None, NOW), "nothing has changed");
+        assert!(unseen.see(stopped, Some(Action::Stop), NOW), "here it comes");
         assert_eq!(unseen.late_against(Action::Start, NOW), None);
+    }
+
+    #[test]
+    fn of_two_orders_for_the_same_one_may_come_true_after_the_other() {
+        for word in [Word::Accepted, Word::Unclear] {
+            let stop = (Action::Stop, set(RecorderState::Paused), word);
+            let mut unseen = answered(&[stop.clone(), stop]);
+            assert!(unseen.see(stopped, Some(Action::Stop), NOW));
+            assert!(!unseen.includes(Action::Stop));
+            assert_eq!(unseen.late_against(Action::Start, NOW), Some(NOW + LATE_FOR), "{word:?}");
+        }
+        let mut unseen = answered(&[(Action::Stop, set(RecorderState::Paused), Word::Unclear)]);
+        unseen.send(Action::Stop, set(RecorderState::Paused), NOW);
+        assert!(unseen.see(stopped, Some(Action::Stop), NOW));
+        assert_eq!(unseen.late_against(Action::Start, NOW), Some(NOW + LATE_FOR), "one is under way yet");
     }
 
     #[test]
     fn an_order_waits_until_it_is_seen_or_can_no_longer_come_true() {
         let start = [(Action::Start, set(RecorderState::Active), Word::Accepted)];
-        let paused = |action| action == Action::Stop;
         let mut unseen = answered(&start);
-        assert!(!unseen.see(paused, NOW + UNFINISHED_FOR / 2), "a snapshot may be older than the order");
+        assert!(!unseen.see(stopped, None, NOW + LATE_FOR / 2), "a snapshot may be older than the order");
         assert!(unseen.includes(Action::Start));
-        assert!(!unseen.see(paused, NOW + UNFINISHED_FOR));
+        assert!(!unseen.see(stopped, None, NOW + LATE_FOR));
         assert!(!unseen.includes(Action::Start));
         let mut unseen = answered(&start);
-        assert!(unseen.see(|action| action == Action::Start, NOW + UNFINISHED_FOR * 2));
+        assert!(unseen.see(started, Some(Action::Start), NOW + LATE_FOR * 2));
         assert!(!unseen.includes(Action::Start));
     }
 }

@@ -84,6 +84,9 @@ pub struct Attempt {
     pub method: String,
     /// Path and query.
     pub path: String,
+    /// What was observed before it, where the decision did not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observed>,
 }
 
 /// `outcome`: what came of an attempt.

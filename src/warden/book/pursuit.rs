@@ -20,6 +20,9 @@ pub enum Stage {
     /// As it is wanted, and an older order of ours against that may come true yet. Read again at the deadline on the
     /// worklist, when none can.
     Doubted,
+    /// Nothing can be sent yet: no agent is connected whose leg could be recorded. What is seen tells when; it is read
+    /// at the deadline all the same.
+    AwaitLeg,
     /// To be read once it is due: no word came, or the state is unknown.
     ToRead,
     /// The read is under way.
@@ -44,8 +47,18 @@ pub struct GivenUp {
 pub enum Again {
     /// Never: it would be refused again.
     Never,
-    /// With the first look after that.
+    /// Then, or with the first look after that.
     After(Mono),
+}
+
+impl Again {
+    /// From when on it is.
+    pub fn at(self) -> Option<Mono> {
+        match self {
+            Self::Never => None,
+            Self::After(at) => Some(at),
+        }
+    }
 }
 
 /// Whether what a decision wants has begun to be tried.
@@ -70,12 +83,16 @@ pub struct Pursuit {
     pub rule: String,
     /// What was observed when it was made.
     pub observed: Observed,
+    /// What the log says of that.
+    pub journaled: Observed,
     /// When it was made.
     pub opened: Now,
     /// Since when it stands in line: who is not permitted (403) goes to its end.
     pub in_line: Mono,
     /// Attempts sent so far.
     pub attempts: u32,
+    /// How many of these may have been carried out: they were not refused, and got to the platform at all.
+    pub reached: u32,
     /// Whether it has begun to be tried.
     pub begun: Begun,
     /// For so long of the time since then the platform wanted nothing sent (429).
