@@ -6,7 +6,7 @@ mod players;
 
 use std::process::{Command, Output};
 
-use players::{PROGRAM, said, skipped};
+use players::{Need, PROGRAM, said, skipped};
 
 /// `systemd-analyze security` rates from 0 (safe) to 10; this is ten times the most that is borne.
 const EXPOSURE_MOST: &str = "15";
@@ -14,7 +14,7 @@ const EXPOSURE_MOST: &str = "15";
 fn analyze(arguments: &[&str]) -> Option<Output> {
     match Command::new("systemd-analyze").args(arguments).output() {
         Ok(output) => Some(output),
-        Err(error) => skipped(&format!("there is no systemd-analyze here: {error}")),
+        Err(error) => skipped(Need::SystemdAnalyze, &format!("there is no systemd-analyze here: {error}")),
     }
 }
 
@@ -34,7 +34,8 @@ fn the_unit_verifies_and_is_hardened() {
     assert!(complaints.is_empty(), "{complaints:?}");
     let Some(help) = analyze(&["security", "--help"]) else { return };
     if !said(&help).contains("--offline") {
-        return skipped::<()>("this systemd-analyze cannot look at a unit offline").unwrap_or_default();
+        let why = "this systemd-analyze cannot look at a unit offline";
+        return skipped::<()>(Need::SystemdAnalyze, why).unwrap_or_default();
     }
     let threshold = format!("--threshold={EXPOSURE_MOST}");
     let Some(rated) = analyze(&["security", "--offline=true", &threshold, path]) else { return };

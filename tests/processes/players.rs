@@ -383,8 +383,10 @@ impl Tmpfs {
             Command::new("mount").args(["-t", "tmpfs", "-o", option, "recwarden-test"]).arg(at).output();
         match mounted {
             Ok(output) if output.status.success() => Some(Self(at.to_owned())),
-            Ok(output) => skipped(&format!("mounting is not permitted here: {}", said(&output).trim())),
-            Err(error) => skipped(&format!("there is no mount here: {error}")),
+            Ok(output) => {
+                skipped(Need::Mount, &format!("mounting is not permitted here: {}", said(&output).trim()))
+            }
+            Err(error) => skipped(Need::Mount, &format!("there is no mount here: {error}")),
         }
     }
 }
@@ -396,11 +398,45 @@ impl Drop for Tmpfs {
     }
 }
 
-/// Says that a test could not do its work here, past the harness that swallows what a passing test prints.
-pub(crate) fn skipped<T>(why: &str) -> Option<T> {
+/// What a test needs of the machine and may not find there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// To be permitted to mount.
+    Mount,
+    /// `systemd-analyze`, which looks at units without a running systemd.
+    SystemdAnalyze,
+}
+
+impl Need {
+    /// What it is called in [`REQUIRED`].
+    fn name(self) -> &'static str {
+        match self {
+            Self::Mount => "mount",
+            Self::SystemdAnalyze => "systemd-analyze",
+        }
+    }
+}
+
+/// Names in the environment what there is on this machine, or `all`: a test that does not find that fails.
+const REQUIRED: &str = "RECWARDEN_REQUIRE";
+/// Names in the environment a file to which skipped tests are written.
+const SKIPPED: &str = "RECWARDEN_SKIPPED";
+
+/// Says that a test could not do its work here, past the harness that swallows what a passing test prints; a
+/// failure where the machine has what it needs.
+pub(crate) fn skipped<T>(need: Need, why: &str) -> Option<T> {
     use std::io::Write;
+    let required = std::env::var(REQUIRED).unwrap_or_default();
+    let is_required = required.split_whitespace().any(|one| one == "all" || one == need.name());
+    assert!(!is_required, "{REQUIRED} says that there is '{}', but {why}", need.name());
     let name = std::thread::current().name().unwrap_or("a test").to_owned();
-    writeln!(std::io::stderr(), "SKIPPED {name}: {why}").expect("stderr");
+    let why: Vec<&str> = why.split_whitespace().collect();
+    let line = format!("SKIPPED {name}: {}\n", why.join(" "));
+    std::io::stderr().write_all(line.as_bytes()).expect("stderr");
+    if let Some(path) = std::env::var_os(SKIPPED) {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("it is noted");
+    }
     None
 }
 
@@ -434,6 +470,17 @@ pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
         let client = reqwest::Client::builder().timeout(PATIENCE).build().expect("a client");
         let answer = client.get(url).send().await.expect("an answer");
         (answer.status().as_u16(), answer.text().await.expect("a text"))
+    })
+}
+
+/// `POST` of JSON on loopback, with a secret: status and answer.
+pub(crate) fn post(url: &str, secret: &str, body: &Value) -> (u16, Value) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let client = reqwest::Client::builder().timeout(PATIENCE).build().expect("a client");
+        let sent = client.post(url).bearer_auth(secret).body(body.to_string()).send();
+        let answer = sent.await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("a JSON body"))
     })
 }
 
