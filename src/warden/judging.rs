@@ -16,6 +16,7 @@ use crate::warden::book::{Busy, Call, LetGo, Outlook, Pursuit, Stage};
 use crate::warden::deciding::GivingUp;
 use crate::warden::latch::Change;
 use crate::warden::plan::{self, DIRECTIVE, Source, Step, Verdict};
+use crate::warden::unseen::Sight;
 
 /// A failing rule is journaled once in this time (PRODUCT.md 3).
 const FAILURE_EVERY: Duration = Duration::from_secs(3600);
@@ -316,11 +317,11 @@ impl Warden {
         let means = self.settings.means;
         let Some(call) = self.book.get_mut(id) else { return };
         let new = plan::observed(&means, &call.conversation);
-        let shows = |action| plan::is_satisfied(&means, action, &call.conversation);
+        let sight = if new == Observed::Suspended { Sight::Hint } else { Sight::Proof };
+        let shows = |action| plan::is_satisfied(&means, action, &call.conversation).then_some(sight);
         let old = call.observed.replace(new);
-        let turned = |action: &Action| {
-            action.is_satisfied_by(new) && !old.is_some_and(|old| action.is_satisfied_by(old))
-        };
+        let proves = |action: &Action, seen| seen != Observed::Suspended && action.is_satisfied_by(seen);
+        let turned = |action: &Action| proves(action, new) && !old.is_some_and(|old| proves(action, old));
         let turned = [Action::Start, Action::Stop].into_iter().find(turned);
         let awaited = call.unseen.see(shows, turned, now);
         let Some(old) = old else { return };

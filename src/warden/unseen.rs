@@ -19,9 +19,9 @@ use crate::wire::request::{Request, SnippetKind, Switch};
 
 /// What was sent can come true for so long after its answer, or after the wait for one: the platform reports a change
 /// within a second or two (GENESYS.md), and this leaves room for its worst hour.
-pub const LATE_FOR: Duration = Duration::from_secs(20);
+pub const LATE_FOR: Duration = Duration::from_secs(30);
 /// The same from the moment of sending, where nothing is known of its answer: that takes half a minute at most.
-pub const LATE_AFTER_SENDING: Duration = Duration::from_secs(60);
+pub const LATE_AFTER_SENDING: Duration = Duration::from_secs(65);
 
 /// What the answer says of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,15 @@ pub enum Word {
     Unclear,
     /// It was not carried out.
     Refused,
+}
+
+/// What a snapshot says of an order whose effect it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// That it came true.
+    Proof,
+    /// That nothing is left to do for now: what the platform suspends by itself it resumes by itself.
+    Hint,
 }
 
 #[derive(Clone, Debug)]
@@ -81,21 +90,26 @@ impl Unseen {
         self.late.insert(action, until);
     }
 
-    /// A snapshot came in, which `shows` what is in effect; `turned` is what it shows for the first time. Whether that
+    /// A snapshot came in, which `shows` what is in effect; `turned` is what it proves for the first time. Whether that
     /// is the effect of an order that waited for it.
     #[must_use]
-    pub fn see(&mut self, shows: impl Fn(Action) -> bool, turned: Option<Action>, now: Mono) -> bool {
+    pub fn see(
+        &mut self,
+        shows: impl Fn(Action) -> Option<Sight>,
+        turned: Option<Action>,
+        now: Mono,
+    ) -> bool {
         self.late.retain(|_, until| now < *until);
-        let shown =
-            [Action::Start, Action::Stop].into_iter().find(|action| self.includes(*action) && shows(*action));
-        let Some(action) = shown else {
+        let awaited = [Action::Start, Action::Stop].into_iter().filter(|action| self.includes(*action));
+        let shown = awaited.filter_map(|action| shows(action).map(|sight| (action, sight))).next();
+        let Some((action, sight)) = shown else {
             self.answered.retain(|one| now.since(one.at) < LATE_FOR);
             return turned.is_some_and(|action| self.late.remove(&action).is_some());
         };
         // One came true; of others that ask for the same nobody knows.
         let same = self.answered.extract_if(.., |one| one.action == action).map(|one| one.at);
         let waiting = self.in_flight.take_if(|one| one.action == action).map(|_| now);
-        if let Some(last) = same.chain(waiting).skip(1).last() {
+        if let Some(last) = same.chain(waiting).skip(usize::from(sight == Sight::Proof)).last() {
             self.late.insert(action, last + LATE_FOR);
         }
         self.answered.retain(|one| now.since(one.at) < LATE_FOR);
@@ -190,12 +204,12 @@ mod tests {
         Request::Snippet { conversation, participant, kind: SnippetKind::Adhoc, record }
     }
 
-    fn started(action: Action) -> bool {
-        action == Action::Start
+    fn started(action: Action) -> Option<Sight> {
+        (action == Action::Start).then_some(Sight::Proof)
     }
 
-    fn stopped(action: Action) -> bool {
-        action == Action::Stop
+    fn stopped(action: Action) -> Option<Sight> {
+        (action == Action::Stop).then_some(Sight::Proof)
     }
 
     fn answered(orders: &[(Action, Request, Word)]) -> Unseen {
@@ -261,6 +275,15 @@ mod tests {
         unseen.send(Action::Stop, set(RecorderState::Paused), NOW);
         assert!(unseen.see(stopped, Some(Action::Stop), NOW));
         assert_eq!(unseen.late_against(Action::Start, NOW), Some(NOW + LATE_FOR), "one is under way yet");
+    }
+
+    #[test]
+    fn what_the_platform_suspends_is_no_proof_of_a_stop() {
+        let mut unseen = answered(&[(Action::Stop, set(RecorderState::Paused), Word::Accepted)]);
+        let suspended = |action| (action == Action::Stop).then_some(Sight::Hint);
+        assert!(unseen.see(suspended, None, NOW));
+        assert!(!unseen.includes(Action::Stop), "nothing is left to do");
+        assert_eq!(unseen.late_against(Action::Start, NOW), Some(NOW + LATE_FOR));
     }
 
     #[test]

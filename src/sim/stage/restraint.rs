@@ -27,9 +27,9 @@ enum Restrained {
     Surely,
     /// It may: a start, which may be the giving back of what a rule before paused.
     Perhaps,
-    /// A person's order or a blind stop: none of its business as long as that stands, and a rule's change once it is
-    /// over and a rule wants the same.
-    OnceOver,
+    /// A person's order or a blind stop: none of its business, unless a rule that wants the same outranks it, or does
+    /// once it is over.
+    Rarely,
     /// It is none of its business: recording that is given back.
     Never,
 }
@@ -74,7 +74,7 @@ impl Restraint {
         let given_back = one.action == Action::Start && matches!(&*one.reason, "released" | "expired");
         let restrained = match one.action {
             _ if given_back => Restrained::Never,
-            _ if one.rule == DIRECTIVE || one.rule == WHEN_BLIND => Restrained::OnceOver,
+            _ if one.rule == DIRECTIVE || one.rule == WHEN_BLIND => Restrained::Rarely,
             Action::Stop => Restrained::Surely,
             Action::Start => Restrained::Perhaps,
         };
@@ -136,12 +136,11 @@ impl Stage {
 
     /// The first attempt of a decision: never more within a minute than the brake lets go.
     fn watch_change(&mut self, waiting: &Waiting, at: Mono) {
-        let excepted = self.restraint.is_excepted(&waiting.conversation);
-        match waiting.restrained {
-            Restrained::Never => return,
-            Restrained::OnceOver if excepted => return,
-            Restrained::OnceOver | Restrained::Perhaps | Restrained::Surely => self.restraint.made.push(at),
+        if waiting.restrained == Restrained::Never {
+            return;
         }
+        self.restraint.made.push(at);
+        let excepted = self.restraint.is_excepted(&waiting.conversation);
         if excepted || waiting.restrained != Restrained::Surely {
             return;
         }
