@@ -7,8 +7,8 @@ use super::{Loaded, PolicyFile, in_order};
 use crate::io::events::EventFiles;
 use crate::model::document::Diagnostic;
 use crate::policy::example::{self, Example, Pointed};
+use crate::warden::trial::Brought;
 use crate::wire::captured::Contents;
-use crate::wire::frame::Event;
 
 /// One test, ready to run.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Test {
     /// As it is meant.
     pub example: Example,
     /// By the number of the step.
-    pub events: BTreeMap<usize, Event>,
+    pub events: BTreeMap<usize, Brought>,
 }
 
 /// The tests that were chosen.
@@ -85,7 +85,7 @@ impl Written {
 }
 
 /// The events that the steps of a test name, by the number of the step.
-fn events(folder: &Path, example: &Example, found: &mut Vec<Diagnostic>) -> BTreeMap<usize, Event> {
+fn events(folder: &Path, example: &Example, found: &mut Vec<Diagnostic>) -> BTreeMap<usize, Brought> {
     let mut events = BTreeMap::new();
     for (number, step) in example.steps.iter().enumerate() {
         let Some(Pointed { text, place }) = &step.event else { continue };
@@ -100,8 +100,8 @@ fn events(folder: &Path, example: &Example, found: &mut Vec<Diagnostic>) -> BTre
     events
 }
 
-/// The one conversation event in a file.
-fn the_event(path: &PathBuf) -> Result<Event, String> {
+/// The one conversation event in a file, with the names of queues that the file tells.
+fn the_event(path: &PathBuf) -> Result<Brought, String> {
     let name = path.display();
     // A pipe, or the standard input (`-`), would be waited for; a daemon that reloads cannot wait.
     match std::fs::metadata(path) {
@@ -109,13 +109,15 @@ fn the_event(path: &PathBuf) -> Result<Event, String> {
         Ok(_) => return Err(format!("{name} is not a file")),
         Err(error) => return Err(format!("{name} cannot be opened: {error}")),
     }
-    let mut events = Vec::new();
+    let (mut events, mut queues) = (Vec::new(), BTreeMap::new());
     let files = EventFiles::open(std::slice::from_ref(path)).map_err(|error| error.to_string())?;
     let read = files.for_each::<Stop>(|entry| {
         let line = entry.place.line;
         let captured = entry.read.map_err(|error| Stop(format!("{name}:{line}: {error}")))?;
-        if let Contents::Conversation(event) = captured.what {
-            events.push(*event);
+        match captured.what {
+            Contents::Conversation(event) => events.push(*event),
+            Contents::Queues(names) => queues.extend(names),
+            Contents::Other => {}
         }
         // A day of events by mistake: nobody waits for the end of it.
         if events.len() > 1 {
@@ -125,7 +127,7 @@ fn the_event(path: &PathBuf) -> Result<Event, String> {
     });
     match (read, events.pop()) {
         (Err(Stop(message)), _) => Err(message),
-        (Ok(()), Some(event)) => Ok(event),
+        (Ok(()), Some(event)) => Ok(Brought { event, queues }),
         (Ok(()), None) => Err(format!("{name} holds no conversation event")),
     }
 }

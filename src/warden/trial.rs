@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::audit::record::{DirectiveOrigin, HoldPhase};
 use crate::model::conversation::Conversation;
 use crate::model::document::Diagnostic;
-use crate::model::ids::ConversationId;
+use crate::model::ids::{ConversationId, QueueId};
 use crate::model::recording::Wish;
 use crate::model::time::Wall;
 use crate::policy::decide::Policy;
@@ -77,15 +77,25 @@ pub struct Ground<'p> {
     pub directive_priority: i64,
 }
 
+/// A captured event that a step brings.
+#[derive(Clone, Debug)]
+pub struct Brought {
+    /// The event.
+    pub event: Event,
+    /// Names of queues that its file tells: most events have their ids alone.
+    pub queues: BTreeMap<QueueId, String>,
+}
+
 /// Tries a test. `events` are those that its steps name, by the number of the step from 0.
-pub fn run(example: &Example, events: &BTreeMap<usize, Event>, ground: Ground<'_>) -> Outcome {
-    let own = events.values().next().map(|event| event.decoded.conversation.id.clone());
+pub fn run(example: &Example, events: &BTreeMap<usize, Brought>, ground: Ground<'_>) -> Outcome {
+    let own = events.values().next().map(|one| one.event.decoded.conversation.id.clone());
     let id = own.unwrap_or_else(|| ConversationId::new(CONVERSATION));
     let Ground { policy, means, directive_priority } = ground;
     let mut play = Play {
         rehearsal: Rehearsal::new(means, directive_priority, policy.clone(), BEGIN),
         scene: ordinary_call(id.clone(), BEGIN),
         id,
+        queues: events.values().flat_map(|one| one.queues.clone()).collect(),
         happened: Vec::new(),
         outcome: Outcome::default(),
     };
@@ -94,7 +104,7 @@ pub fn run(example: &Example, events: &BTreeMap<usize, Event>, ground: Ground<'_
     }
     for (number, step) in example.steps.iter().enumerate() {
         play.happened.clear();
-        let got = play.step(step, events.get(&number));
+        let got = play.step(step, events.get(&number).map(|one| &one.event));
         play.hold_against(number + 1, step, &got);
     }
     play.outcome
@@ -105,6 +115,8 @@ struct Play {
     id: ConversationId,
     /// The call as the test tells it, without what our calls made of it.
     scene: Conversation,
+    /// Names of queues, as far as they are known.
+    queues: BTreeMap<QueueId, String>,
     happened: Vec<String>,
     outcome: Outcome,
 }
@@ -123,6 +135,7 @@ impl Play {
             got = self.listen();
         }
         if let Some(event) = event {
+            self.name_queues(&event.decoded.conversation);
             self.scene = event.decoded.conversation.clone();
             self.scene.id = self.id.clone();
             self.rehearsal.put(self.scene.clone(), event.topic.as_str());
@@ -146,6 +159,19 @@ impl Play {
             got = self.listen();
         }
         got.unwrap_or_else(|| self.standing())
+    }
+
+    /// Names the queues that an event has by their ids alone: as it is known, or else as the test itself called
+    /// the queue that the call was in before.
+    fn name_queues(&mut self, event: &Conversation) {
+        let told = event.queues().filter(|one| !one.name.is_empty());
+        self.queues.extend(told.map(|one| (one.id.clone(), one.name.clone())));
+        let given = self.scene.queue().filter(|one| one.id.as_str() == one.name);
+        let given = given.filter(|one| uuid::Uuid::parse_str(&one.name).is_err());
+        if let (Some(queue), Some(given)) = (event.queue(), given) {
+            self.queues.entry(queue.id.clone()).or_insert_with(|| given.name.clone());
+        }
+        self.rehearsal.name_queues(self.queues.clone());
     }
 
     fn change(&mut self, change: &Change) -> Option<Got> {
@@ -264,6 +290,13 @@ impl Play {
         if lines.is_empty() && got.rule == DEFAULT {
             lines.push("no rule holds, so policy.default speaks".to_owned());
         }
+        if let Some(queue) = call.conversation.queue().filter(|one| one.name.is_empty()) {
+            lines.push(format!(
+                "the event tells the id of the queue alone ({0}), so no rule matches its name: name it with \
+                 given = {{ queue = \"...\" }}, or in the event's file with {{\"queues\":{{\"{0}\":\"...\"}}}}",
+                queue.id
+            ));
+        }
         lines
     }
 }
@@ -342,7 +375,7 @@ action = "stop"
 mode = "observe"
 "#;
 
-    fn tried(tests: &str, events: &BTreeMap<usize, Event>) -> Outcome {
+    fn tried(tests: &str, events: &BTreeMap<usize, Brought>) -> Outcome {
         let mut compiler = Compiler::default();
         assert_eq!(compiler.add_file("rules.toml", RULES), []);
         let policy = compiler.finish();
@@ -407,20 +440,50 @@ mode = "observe"
         ));
     }
 
-    #[test]
-    fn an_event_takes_the_place_of_the_call() {
-        let body = r#"{"topicName":"v2.users.u.conversations.calls","eventBody":{"id":"e","recordingState":"active","participants":[
-            {"id":"x","purpose":"customer","state":"connected","attributes":{"pci":"on"}},
-            {"id":"y","purpose":"agent","state":"connected","queue":{"id":"q","name":"Card Europe"}}]}}"#;
-        let Ok(crate::wire::frame::Frame::Conversation(event)) = crate::wire::frame::read(body) else {
+    /// A call with `pci` on, in the queue `queue` (JSON); its file tells `queues`.
+    fn brought(queue: &str, queues: &[(&str, &str)]) -> Brought {
+        let body = format!(
+            r#"{{"topicName":"v2.users.u.conversations.calls","eventBody":{{"id":"e","recordingState":"active","participants":[
+            {{"id":"x","purpose":"customer","state":"connected","attributes":{{"pci":"on"}}}},
+            {{"id":"y","purpose":"agent","state":"connected","queue":{queue}}}]}}}}"#
+        );
+        let Ok(crate::wire::frame::Frame::Conversation(event)) = crate::wire::frame::read(&body) else {
             panic!("no event")
         };
+        let queues = queues.iter().map(|(id, name)| (QueueId::new(*id), (*name).to_owned())).collect();
+        Brought { event: *event, queues }
+    }
+
+    #[test]
+    fn an_event_that_has_the_id_of_its_queue_alone_is_in_the_queue_of_that_name() {
+        let begin = "[[test]]\nname = 't'\n";
+        let event = "{ event = 'e.json', expect = 'stop', rule = 'card' }";
+        let anonymous = r#"{"id":"q"}"#;
+        let passes = |steps: &str, queue: &str, names: &[(&str, &str)]| {
+            tried(&format!("{begin}{steps}"), &[(0, brought(queue, names))].into()).failures
+        };
+        let steps = format!("steps = [{event}]");
+        assert_eq!(passes(&steps, anonymous, &[("q", "Payments")]), []);
+        // The test itself says which queue it is.
+        let given = format!("given = {{ queue = 'Payments' }}\n{steps}");
+        assert_eq!(passes(&given, anonymous, &[]), []);
+        // What the capture says counts more.
+        assert_eq!(passes(&given, anonymous, &[("q", "Sales")]).len(), 1);
+        assert_eq!(passes(&given, r#"{"id":"q","name":"Sales"}"#, &[]).len(), 1);
+        // Nobody knows it.
+        let failed = passes(&steps, anonymous, &[]);
+        assert!(failed[0].why.iter().any(|one| one.contains("the id of the queue alone (q)")), "{failed:?}");
+    }
+
+    #[test]
+    fn an_event_takes_the_place_of_the_call() {
+        let event = brought(r#"{"id":"q","name":"Card Europe"}"#, &[]);
         let steps = "[[test]]\nname = 't'\nsteps = [{ event = 'e.json', expect = 'stop' }, \
                      { set = { attributes = { pci = 'off' } }, expect = 'start' }]";
-        assert_eq!(tried(steps, &[(0, (*event).clone())].into()).failures, []);
+        assert_eq!(tried(steps, &[(0, event.clone())].into()).failures, []);
         let steps =
             "[[test]]\nname = 't'\nsteps = [{ expect = 'leave' }, { event = 'e.json', expect = 'stop' }]";
-        assert_eq!(tried(steps, &[(1, *event)].into()).failures, []);
+        assert_eq!(tried(steps, &[(1, event)].into()).failures, []);
     }
 
     #[test]
