@@ -137,6 +137,28 @@ fn a_rule_in_observe_mode_passes_no_gate_unsaid_and_is_tried_when_asked() {
     assert!(!complaints(&output).contains("observe"), "{}", complaints(&output));
 }
 
+/// A rule that fails matched none either, and the reason is another one.
+#[test]
+fn a_rule_that_fails_is_told_with_its_first_error() {
+    let folder = folder();
+    let rule = "[[rule]]\nname = \"score\"\nwhen = \"int(attributes.pci) > 5\"\naction = \"stop\"\n";
+    std::fs::write(folder.path().join("score.toml"), rule).expect("written");
+    let arguments = ["--config", "score.toml", "--summary", "--format", "text", "day.jsonl"];
+    let output = replay(folder.path(), &arguments);
+    assert_eq!(
+        complaints(&output),
+        "recwarden: score.toml: rules that failed, and counted as not matching there (--format text tells why and \
+         how often): score\n"
+    );
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(
+        text.contains(
+            "rule 'score' failed 4 times, on 2 conversations, and counted as not matching; the first time: "
+        ),
+        "{text}"
+    );
+}
+
 #[test]
 fn more_change_than_is_allowed_fails() {
     let folder = folder();

@@ -222,7 +222,11 @@ fn advise_of_rules(summary: &Summary, options: &Options, complaints: &mut dyn Wr
         return Ok(());
     }
     tell(
-        named(|one| one.conversations == 0),
+        named(|one| one.failures > 0),
+        "rules that failed, and counted as not matching there (--format text tells why and how often)",
+    )?;
+    tell(
+        named(|one| one.conversations == 0 && one.failures == 0),
         "rules that matched none of the conversations (are their queues and values written as the platform has them?)",
     )
 }

@@ -29,7 +29,7 @@ use crate::warden::rehearsal::{Rehearsal, Said, Seen, What};
 use crate::wire::captured::{Captured, Contents};
 use crate::wire::frame::Event;
 use account::{Account, Stand};
-use summary::Way;
+use summary::{Before, Way};
 pub use summary::{Changed, Difference, Ledger, RuleLine, Summary};
 
 /// A conversation that was not seen for so long has ended without our seeing it, or will be told anew.
@@ -203,7 +203,7 @@ impl Backtest {
         let mut concerned: Vec<ConversationId> = seen.cloned().into_iter().collect();
         let mut ended = Vec::new();
         let alone = self.sides.len() == 1;
-        for side in &mut self.sides {
+        for (number, side) in self.sides.iter_mut().enumerate() {
             while let Some(one) = side.rehearsal.poll() {
                 let id = one.conversation;
                 match one.what {
@@ -216,7 +216,12 @@ impl Backtest {
                     }
                     What::Decision { rule, .. } => side.ledger.decided(&rule),
                     What::Would { rule, .. } => side.ledger.would(&rule),
-                    What::Failed { rule, .. } => side.ledger.failed(&rule),
+                    What::Failed { rule, error } => {
+                        let rule = side.ledger.number(&rule);
+                        let first =
+                            self.accounts.get_mut(&id).is_some_and(|one| one.failed.note(number, rule));
+                        side.ledger.failed(rule, error, if first { Before::Not } else { Before::Too });
+                    }
                     What::Ended => ended.push(id.clone()),
                 }
                 if !concerned.contains(&id) {
@@ -427,6 +432,23 @@ mod tests {
         let card = &summary.rules[0];
         assert_eq!((card.conversations, card.decisions, card.stopped_seconds), (2, 4, 65.0));
         assert_eq!((summary.events, summary.conversations, summary.live_at_the_end), (6, 2, 1));
+    }
+
+    /// The log has the first of each hour alone.
+    #[test]
+    fn every_failure_of_a_rule_is_counted_and_the_first_one_is_told() {
+        let rules = "[[rule]]\nname = 'bad'\nwhen = 'int(attributes.pci) > 5'\naction = 'stop'\n";
+        let events = vec![
+            event(0, "x", "off", "active"),
+            event(10, "x", "on", "active"),
+            event(20, "y", "off", "active"),
+            event(30, "y", "7", "active"),
+        ];
+        let (lines, summary) = played(Backtest::new(entrant(rules), None), events);
+        assert_eq!(lines, ["30 4 y stop bad was leave"]);
+        let bad = &summary.rules[0];
+        assert_eq!((bad.failures, bad.failed_conversations, bad.conversations), (3, 2, 1));
+        assert_eq!(bad.first_error.as_deref(), Some("a text could not be read as int"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::model::conversation::{Conversation, Participant};
 use crate::model::ids::{ConversationId, QueueId};
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now, Wall};
+use crate::policy::decide::RuleFailure;
 use crate::policy::rule::OnRelease;
 use crate::policy::subject::Facts;
 use crate::warden::latch::Latches;
@@ -104,6 +105,8 @@ pub struct Call {
     pub facts: Facts,
     /// Holds of rules.
     pub latches: Latches,
+    /// Rules that could not be evaluated when it was judged last.
+    pub failing: Vec<RuleFailure>,
     /// The directive in force.
     pub directive: Option<Directive>,
     /// What was sent and not seen in effect yet.

@@ -108,6 +108,7 @@ impl Warden {
             let subject =
                 Subject { conversation: &call.conversation, facts: &call.facts, topic: &call.cause.0 };
             let matches = self.policy.matches(subject);
+            call.failing.clone_from(&matches.failures);
             failures = matches.failures;
             for change in call.latches.settle(&self.policy, &matches.rules, now.wall) {
                 match change {

@@ -41,7 +41,7 @@ use crate::model::conversation::Conversation;
 use crate::model::ids::ConversationId;
 use crate::model::recording::{Action, Wish};
 use crate::model::time::{Mono, Now, Wall};
-use crate::policy::decide::Policy;
+use crate::policy::decide::{Policy, RuleFailure};
 use crate::policy::subject::Facts;
 use crate::warden::plan::{self, DEFAULT, Means};
 use crate::warden::unseen::Word;
@@ -89,7 +89,7 @@ pub enum What {
         /// The rule.
         rule: String,
     },
-    /// A rule could not be evaluated.
+    /// A rule could not be evaluated: each time that something new is looked at.
     Failed {
         /// Which rule.
         rule: String,
@@ -275,6 +275,7 @@ impl Rehearsal {
     /// Tells what the last look came to, and carries out what it asks for until nothing is left to do.
     fn follow(&mut self, id: &ConversationId) {
         self.tell(id);
+        self.tell_failures(id);
         for _ in 0..MOST_CALLS {
             let prepared = self.warden.prepare_attempt(id, self.now);
             let Some((Purpose::Attempt { decision, .. }, request)) = prepared else { break };
@@ -312,6 +313,17 @@ impl Rehearsal {
         self.tell_records();
     }
 
+    /// The log has the first of each hour alone, and one look may judge several times: so they are told from here.
+    fn tell_failures(&mut self, id: &ConversationId) {
+        let failing = self.warden.book.get(id).map_or(&[][..], |call| &call.failing);
+        for RuleFailure { rule, error } in failing {
+            if let Some(terms) = self.warden.policy.terms_of(*rule) {
+                let what = What::Failed { rule: terms.name.clone(), error: error.clone() };
+                self.happened.push_back(Happening { at: self.now.wall, conversation: id.clone(), what });
+            }
+        }
+    }
+
     fn tell_records(&mut self) {
         while let Some(output) = self.warden.outputs.pop_front() {
             let Output::Record(record) = output else { continue };
@@ -320,8 +332,6 @@ impl Rehearsal {
                 (one.conversation, What::Decision { action, rule, reason })
             } else if let Record::Would(one) = record {
                 (one.conversation, What::Would { action: one.action, rule: one.rule })
-            } else if let Record::RuleFailed(one) = record {
-                (one.conversation, What::Failed { rule: one.rule, error: one.error })
             } else {
                 continue;
             };

@@ -140,14 +140,23 @@ fn rules(lines: &[RuleLine], out: &mut dyn Write) -> io::Result<()> {
     if lines.is_empty() {
         return writeln!(out, "  no rules");
     }
-    let head = ["rule", "conversations", "seconds stopped", "decisions", "would"];
-    writeln!(out, "  {:<38} {:>13} {:>15} {:>9} {:>6}", head[0], head[1], head[2], head[3], head[4])?;
+    let [rule, conversations, stopped, decisions, would, failed] =
+        ["rule", "conversations", "seconds stopped", "decisions", "would", "failures"];
+    writeln!(out, "  {rule:<38} {conversations:>13} {stopped:>15} {decisions:>9} {would:>6} {failed:>9}")?;
     for one in lines {
         let (rule, seconds) = (&one.rule, one.stopped_seconds);
         writeln!(
             out,
-            "  {rule:<38} {:>13} {seconds:>15.3} {:>9} {:>6}",
-            one.conversations, one.decisions, one.would
+            "  {rule:<38} {:>13} {seconds:>15.3} {:>9} {:>6} {:>9}",
+            one.conversations, one.decisions, one.would, one.failures
+        )?;
+    }
+    for one in lines {
+        let Some(error) = &one.first_error else { continue };
+        writeln!(
+            out,
+            "  rule '{}' failed {} times, on {} conversations, and counted as not matching; the first time: {error}",
+            one.rule, one.failures, one.failed_conversations
         )?;
     }
     Ok(())

@@ -25,6 +25,8 @@ pub(super) struct Account {
     pub(super) stands: SmallVec<[Stand; 2]>,
     /// Rules that spoke for it.
     pub(super) touched: Touched,
+    /// Rules that could not be evaluated on it.
+    pub(super) failed: Touched,
 }
 
 /// How one policy stands to one conversation.
@@ -61,6 +63,7 @@ impl Account {
             was_unnamed: false,
             stands: SmallVec::new(),
             touched: Touched::default(),
+            failed: Touched::default(),
         }
     }
 }

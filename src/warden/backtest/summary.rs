@@ -68,8 +68,13 @@ pub struct RuleLine {
     pub decisions: u64,
     /// Calls that it would have needed, in observe mode.
     pub would: u64,
-    /// Looks at which it could not be evaluated: the first of each hour.
+    /// Times that it could not be evaluated, and so counted as not matching.
     pub failures: u64,
+    /// Conversations on which that was so.
+    pub failed_conversations: u64,
+    /// Why, the first time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_error: Option<String>,
 }
 
 /// What the other policy does to some seconds of recording.
@@ -137,6 +142,15 @@ fn seconds(span: Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
+/// Whether the same was so before of the same conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    /// It was.
+    Too,
+    /// This is the first time.
+    Not,
+}
+
 /// The rules of one policy, by number.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -170,6 +184,8 @@ impl Ledger {
             decisions: 0,
             would: 0,
             failures: 0,
+            failed_conversations: 0,
+            first_error: None,
         };
         self.lines.push((line, Duration::ZERO));
         self.numbers.insert(rule.to_owned(), number);
@@ -213,8 +229,12 @@ impl Ledger {
         self.count(rule, |line| &mut line.would);
     }
 
-    pub(super) fn failed(&mut self, rule: &str) {
-        self.count(rule, |line| &mut line.failures);
+    pub(super) fn failed(&mut self, number: u32, error: String, before: Before) {
+        if let Some((line, _)) = self.line(number) {
+            line.failures += 1;
+            line.failed_conversations += u64::from(before == Before::Not);
+            line.first_error.get_or_insert(error);
+        }
     }
 
     fn count(&mut self, rule: &str, what: impl FnOnce(&mut RuleLine) -> &mut u64) {
