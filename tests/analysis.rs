@@ -118,6 +118,31 @@ fn a_contradiction_is_told_with_a_conversation() {
 }
 
 #[test]
+fn a_contradiction_that_a_rule_of_a_higher_priority_settles_is_none() {
+    let pair = |keys: &str| {
+        rule("flagged", "stop", "flagged = true\npriority = 5")
+            + &rule("payments", "start", &format!("queue = \"Payments\"\npriority = 5\n{keys}"))
+    };
+    let third = |keys: &str| rule("both", "start", keys);
+    let settled = "queue = \"Payments\"\nflagged = true\npriority = 10";
+    assert_eq!(found(&(third(settled) + &pair(""))), Vec::<String>::new());
+    let when = "queue = \"Payments\"\nwhen = 'attributes.a.startsWith(\"x\")'\npriority = 5";
+    let by_when = rule("flagged", "stop", "flagged = true\npriority = 5") + &rule("payments", "start", when);
+    let all = settled.replace("10", "10\nwhen = 'attributes.a.startsWith(\"x\")'");
+    assert_eq!(found(&(third(&all) + &by_when)), Vec::<String>::new());
+    for (keys, of_start) in [
+        ("queue = \"Payments\"\nflagged = true\nattribute = { vip = \"yes\" }\npriority = 10", ""),
+        ("queue = \"Payments\"\nflagged = true\npriority = 10\nafter = \"1s\"", ""),
+        ("queue = \"Payments\"\nflagged = true\npriority = 10\nat_most = \"1m\"", ""),
+        ("queue = \"Payments\"\nflagged = true\npriority = 10\nmode = \"observe\"", ""),
+        (settled, "until = \"end\""),
+    ] {
+        let found = found(&(third(keys) + &pair(of_start)));
+        assert!(found.len() == 1 && found[0].contains("'payments' wants start"), "{keys}: {found:#?}");
+    }
+}
+
+#[test]
 fn a_rule_that_holds_to_the_end_has_an_effect_where_its_conditions_hold_no_more() {
     let start =
         |until: &str| rule("a", "start", &format!("flagged = false\npriority = 1\nuntil = \"{until}\""));

@@ -296,7 +296,9 @@ impl Analysis<'_> {
             if !meets || self.witnesses >= MOST_WITNESSES || self.compared >= MOST_COMPARED {
                 continue;
             }
-            if let Some(example) = self.both_hold(rank, other) {
+            if let Some(example) = self.both_hold(rank, other)
+                && !self.is_settled(rank, other)
+            {
                 let example = if example.is_empty() { "any call".to_owned() } else { example };
                 notes.push(note(stop, format!("'{}' wants stop; both hold on: {example}", stop.terms.name)));
                 names.push(format!("'{}'", stop.terms.name));
@@ -317,6 +319,32 @@ impl Analysis<'_> {
             if names.len() == 1 && more.is_empty() { "s" } else { "" },
         );
         Some(warning(rule, message, notes, "say which is meant by different priorities"))
+    }
+
+    /// Whether a rule of a higher priority speaks on every conversation on which both hold.
+    fn is_settled(&mut self, one: usize, two: usize) -> bool {
+        let [Ranked { rule: start, scope }, Ranked { rule: stop, scope: other }] =
+            [&self.ranked[one], &self.ranked[two]];
+        // One that holds to the end meets the other where its own conditions hold no more.
+        if [start, stop].iter().any(|rule| rule.terms.until == Until::End) {
+            return false;
+        }
+        let both = scope.and(other);
+        let cost = 1 + both.size() / VALUES;
+        for before in self.by_queue.before(one.min(two), &both) {
+            let third = &self.ranked[before];
+            if third.rule.terms.priority <= start.terms.priority || self.compared >= MOST_COMPARED {
+                break;
+            }
+            self.compared += cost;
+            let speaks = [start, stop].iter().all(|rule| {
+                outlasts(&third.rule.terms, &rule.terms, Split::Whole) && third.rule.expensive.is_none()
+            });
+            if speaks && both.is_within(&third.scope) {
+                return true;
+            }
+        }
+        false
     }
 
     /// A conversation on which both were found to hold, in words.

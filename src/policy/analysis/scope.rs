@@ -130,6 +130,7 @@ impl Scope {
             bounds.iter().for_each(|bound| scope.bound(term, bound.clone()));
         }
         scope.others.extend(other.others.iter().cloned());
+        scope.signature |= other.signature;
         scope
     }
 
