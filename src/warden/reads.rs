@@ -9,9 +9,11 @@ use std::time::Duration;
 use super::{Level, Warden};
 use crate::audit::record::ConfirmedBy;
 use crate::model::ids::ConversationId;
+use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
+use crate::policy::rule::WHEN_BLIND;
 use crate::warden::backoff::News;
-use crate::warden::book::{Busy, Intake, Stage};
+use crate::warden::book::{Busy, Intake, Pursuit, Stage};
 use crate::warden::permission::PROBE_EVERY;
 use crate::warden::plan;
 use crate::wire::conversation;
@@ -71,7 +73,8 @@ impl Warden {
         // What is there already is not asked for again only because nobody could look.
         let there = !news && plan::is_as_wanted(&self.settings.means, open.action, call);
         let Some(open) = call.pursuit.as_mut() else { return };
-        open.stage = if unread || there { Stage::ToRead } else { Stage::Due };
+        let waits = unread && !(needs_no_look(open) && !missing);
+        open.stage = if waits || there { Stage::ToRead } else { Stage::Due };
         let wait = if overtaken || open.attempts == 0 && !unread {
             Duration::ZERO
         } else {
@@ -181,6 +184,12 @@ impl Warden {
     }
 }
 
+/// Whether it may go though nothing is seen: the stop of a process before this one, which was blind too, and whose log
+/// says what it found.
+fn needs_no_look(open: &Pursuit) -> bool {
+    open.rule == WHEN_BLIND && open.action == Action::Stop && open.observed != Observed::Unknown
+}
+
 /// Why a list could not be read, and what to do about it.
 pub(super) fn unanswered(fault: Option<&Fault>, request: &Request) -> String {
     match (fault, request.permission()) {
@@ -200,7 +209,7 @@ pub(super) fn wait_after(fault: Option<&Fault>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::recording::{Action, RecorderState};
+    use crate::model::recording::RecorderState;
     use crate::warden::bench::{Bench, PCI, id, settings};
     use crate::warden::{Input, What};
 

@@ -281,6 +281,24 @@ mod tests {
         assert_eq!(bench.warden.not_ready(), None);
     }
 
+    #[test]
+    fn what_was_to_be_stopped_blindly_is_stopped_by_the_next_process_though_nothing_can_be_read() {
+        let mut bench = stops_when_blind();
+        (bench.sockets, bench.api) = (Way::Shut, Way::Shut);
+        bench.lose_socket();
+        bench.pass(SECOND * 120);
+        assert_eq!((bench.decisions().len(), bench.state(0)), (2, RecorderState::Active));
+        let policy = bench.warden.policy.clone();
+        (bench.api, bench.reads) = (Way::Open, Way::Shut);
+        bench.die(policy);
+        bench.pass(SECOND * 10);
+        assert_eq!((bench.state(0), bench.state(1)), (RecorderState::Paused, RecorderState::Paused));
+        (bench.sockets, bench.reads) = (Way::Open, Way::Open);
+        bench.pass(SECOND * 120);
+        assert_eq!((bench.state(0), bench.state(1)), (RecorderState::Active, RecorderState::Active));
+        assert_eq!(bench.decisions().len(), 4, "each was stopped, and given back");
+    }
+
     fn refuse_queries(bench: &mut Bench) {
         let query = |request: &Request| matches!(request, Request::ActivityQuery { .. });
         bench.refuses = Box::new(move |request| query(request).then_some((503, "{}")));

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::{Level, Output, Purpose, RequestId, UnderWay, Warden};
 use crate::audit::record::{self, Record};
+use crate::model::conversation::Conversation;
 use crate::model::ids::{ConversationId, ParticipantId};
-use crate::model::recording::{Action, Observed};
+use crate::model::recording::{Action, Observed, RecorderState};
 use crate::model::time::{Mono, Now};
 use crate::policy::rule::WHEN_BLIND;
 use crate::warden::allowance::{Class, Refusal};
@@ -160,6 +161,7 @@ impl Warden {
         let open = call.pursuit.as_mut()?;
         let (action, opened) = (open.action, open.opened.mono);
         let then = call.unseen.against(action, &call.conversation);
+        let then = then.or_else(|| call.seen.is_none().then(|| as_logged(&call.conversation, open.observed)));
         match plan::next_step(&means, action, then.as_ref().unwrap_or(&call.conversation), &open.asked) {
             Step::Send(request, leg) => {
                 // Asked only once there is something to send: the brake counts whom it lets go.
@@ -273,10 +275,18 @@ impl Warden {
     }
 }
 
+/// A conversation that nobody has seen yet, as the log has its recording.
+fn as_logged(conversation: &Conversation, observed: Observed) -> Conversation {
+    let state = (observed == Observed::Active).then_some(RecorderState::Active);
+    Conversation { recording_state: state, ..conversation.clone() }
+}
+
 /// Whether a change is none that the brake is for: a directive, a stop of `when_blind`, or recording that is
 /// given back.
 pub(super) fn passes_brake(call: &Call, action: Action) -> bool {
-    let (_, rule) = &call.verdict;
+    // Of what the log alone tells there is no verdict yet.
+    let judged = Some(&call.verdict.1).filter(|rule| !rule.is_empty());
+    let Some(rule) = judged.or(call.pursuit.as_ref().map(|open| &open.rule)) else { return false };
     let returns = |claim: &Claim| claim.rule == *rule && claim.gives_back() == action;
     let given_back = action == Action::Start && call.claim.as_ref().is_some_and(returns);
     given_back || rule == DIRECTIVE || rule == WHEN_BLIND
@@ -285,7 +295,6 @@ pub(super) fn passes_brake(call: &Call, action: Action) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::recording::RecorderState;
     use crate::warden::bench::{Bench, PCI, Way, id, settings};
     use crate::warden::{Input, Settings, What};
 
