@@ -73,7 +73,7 @@ impl Warden {
         // What is there already is not asked for again only because nobody could look.
         let there = !news && plan::is_as_wanted(&self.settings.means, open.action, call);
         let Some(open) = call.pursuit.as_mut() else { return };
-        let waits = unread && !(needs_no_look(open) && !missing);
+        let waits = unread && (missing || !needs_no_look(open));
         open.stage = if waits || there { Stage::ToRead } else { Stage::Due };
         let wait = if overtaken || open.attempts == 0 && !unread {
             Duration::ZERO
