@@ -28,6 +28,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::io::token::chain;
 use crate::model::document::Diagnostic;
 use crate::model::recording::Action;
+use crate::settings::Source;
 use control::Wanted;
 use output::{Output, WhenUnread};
 use run::LogFormat;
@@ -208,15 +209,15 @@ pub fn main(out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
         Command::Replay(options) => replay::run(&options, out, complaints),
         Command::Capture(options) => capture::run(&options, out, complaints),
         Command::Explain(options) => explain::run(&options, out, complaints),
-        Command::Start(options) => control::run(Wanted::Directive(Action::Start), &options, out),
-        Command::Stop(options) => control::run(Wanted::Directive(Action::Stop), &options, out),
-        Command::Status(options) => control::run(Wanted::Status, &options, out),
-        Command::Control(options) => control::run(Wanted::FromEnvironment, &options, out),
+        Command::Start(options) => control::run(Wanted::Directive(Action::Start), &options, out, complaints),
+        Command::Stop(options) => control::run(Wanted::Directive(Action::Stop), &options, out, complaints),
+        Command::Status(options) => control::run(Wanted::Status, &options, out, complaints),
+        Command::Control(options) => control::run(Wanted::FromEnvironment, &options, out, complaints),
         Command::Simulate(options) => {
             simulate::run(*options, Box::new(std::io::stdout())).map_err(|error| Failure::failed(&error))
         }
         Command::Drill(options) => drill::run(&options, out),
-        Command::Audit(options) => audit::run(&options, out),
+        Command::Audit(options) => audit::run(&options, out, complaints),
         Command::Schema(options) => schema::run(&options, out),
         Command::Man(options) => man::run(&options, out),
         Command::Completions { shell } => {
@@ -232,6 +233,19 @@ pub fn main(out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// Where the daemon that runs here is found, and its log. What else is wrong with the configuration is one line in
+/// `complaints`.
+///
+/// # Errors
+/// Every mistake, where the configuration does not say it for certain.
+pub fn whereabouts(source: &Source, complaints: &mut dyn Write) -> Result<PathBuf, Failure> {
+    let found = source.whereabouts().map_err(Failure::Configuration)?;
+    if let Some(warning) = found.warning(&source.path) {
+        writeln!(complaints, "recwarden: {warning}")?;
+    }
+    Ok(found.audit_directory)
 }
 
 /// The environment, and `.env` where the command is started by hand. A variable that is no text is none of ours.

@@ -10,9 +10,11 @@ pub mod schema;
 mod secrets;
 pub mod suite;
 mod watch;
+mod whereabouts;
 
 pub use fixed::Fixed;
 pub use watch::Sight;
+pub use whereabouts::Whereabouts;
 
 pub use read::bytes;
 
@@ -180,6 +182,8 @@ pub struct Refused {
     found: Vec<Diagnostic>,
     /// The files that hold rules, as far as they were read.
     files: Vec<PolicyFile>,
+    /// The parts' settings, where the mistakes are elsewhere.
+    settings: Option<Settings>,
 }
 
 impl Refused {
@@ -189,6 +193,14 @@ impl Refused {
         found.extend(suite::mistakes_of_form(&self.files));
         in_order(&self.main, &mut found);
         found
+    }
+
+    /// The parts' settings, for who can do without the rules.
+    ///
+    /// # Errors
+    /// Every mistake, where not only the rules have some.
+    pub fn settings_alone(self) -> Result<Settings, Vec<Diagnostic>> {
+        self.settings.ok_or(self.found)
     }
 }
 
@@ -224,7 +236,7 @@ impl Source {
     /// # Errors
     /// Every mistake, to which those of the tests can be added.
     pub fn read(&self) -> Result<Loaded, Refused> {
-        let refused = |found, files| Refused { main: self.path.clone(), found, files };
+        let refused = |found, files| Refused { main: self.path.clone(), found, files, settings: None };
         let name = self.path.display().to_string();
         let text = files::text(&self.path)
             .map_err(|one| refused(vec![one.told(&name, Some(ANOTHER_FILE))], Vec::new()))?;
@@ -235,6 +247,7 @@ impl Source {
         let read = document.read(|root| {
             let named = subscribed(root);
             let read = read::everything(root, self, &folder);
+            let read = read.map(|settings| (settings, root.document().has_errors()));
             let policy = root.table("policy", file::policy).unwrap_or_default();
             (read, policy, file::rules(root), named)
         });
@@ -254,7 +267,7 @@ impl Source {
         let (errors, warnings): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|one| one.severity == Severity::Error);
         match settings {
-            Some(mut settings) if errors.is_empty() => {
+            Some((mut settings, _)) if errors.is_empty() => {
                 let queue_patterns = compiler.queue_patterns().to_vec();
                 let mut warnings = warnings;
                 warnings.extend(compiler.analyse(settings.warden.directive_priority));
@@ -270,7 +283,10 @@ impl Source {
                     files: read,
                 })
             }
-            Some(_) | None => Err(refused(errors, read)),
+            Some(_) | None => {
+                let settings = settings.filter(|(_, faulty)| !faulty).map(|(settings, _)| settings);
+                Err(Refused { settings, ..refused(errors, read) })
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ mod players;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use players::{Process, Simulator, Site};
+use players::{Process, Simulator, Site, said};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -48,6 +48,28 @@ fn ask_webhook(address: &str, secret: &str) -> String {
     answer.split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
+/// The old policy is in force, and so are orders by hand and questions.
+fn the_daemon_can_still_be_asked(site: &Site) {
+    const NOBODY: &str = "5c5a3b1e-8f0d-4a5e-9d5c-1f2e3d4c5b6a";
+    let asked = |arguments: &[&str], code: i32, part: &str| {
+        let output = site.run(arguments);
+        let text = said(&output);
+        assert!(output.status.code() == Some(code) && text.contains(part), "{arguments:?}: {text}");
+        assert!(
+            text.contains("the configuration has 1 mistake, which") && !text.contains(": error: "),
+            "{text}"
+        );
+    };
+    asked(
+        &["audit", "--config", "recwarden.toml", "show", "--kind", "policy.loaded"],
+        0,
+        "\"policy.loaded\"",
+    );
+    asked(&["explain", NOBODY, "--config", "recwarden.toml"], 1, "the daemon does not know it");
+    asked(&["status", NOBODY, "--config", "recwarden.toml"], 1, "there is no conversation");
+    asked(&["stop", NOBODY, "--config", "recwarden.toml"], 1, "(decision ");
+}
+
 #[test]
 fn a_hangup_takes_over_a_good_configuration_and_refuses_a_bad_one() {
     let (simulator, site) = ready(&format!("{CARD}{CONSENT}"));
@@ -80,6 +102,7 @@ fn a_hangup_takes_over_a_good_configuration_and_refuses_a_bad_one() {
     assert!(mistake.contains("more.toml:3:1: error:"), "{mistake}");
     assert!(mistake.contains("did you mean 'attribute'?"), "{mistake}");
     daemon.wait_for_message("the new configuration has 1 mistake and is refused; the old one stays");
+    the_daemon_can_still_be_asked(&site);
 
     let loaded = loaded(&site, &mut daemon);
     assert_eq!(loaded.len(), 2, "{loaded:?}");

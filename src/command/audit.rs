@@ -14,7 +14,6 @@ use super::{Failure, environment};
 use crate::audit::chain::{Link, Sealed};
 use crate::audit::history::{History, Stopped};
 use crate::audit::record::Record;
-use crate::model::diagnostic::Diagnostic;
 use crate::settings::{Credentials, Source};
 use lines::{End, Lines};
 
@@ -80,13 +79,13 @@ impl What {
 ///
 /// # Errors
 /// Where the log cannot be read, or does not verify.
-pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -> Result<(), Failure> {
     let directory = match &options.directory {
         Some(directory) => directory.clone(),
         None => {
             let credentials = Credentials::Unneeded;
             let source = Source { path: options.config.clone(), environment: environment()?, credentials };
-            source.load().map_err(or_name_the_folder)?.settings.audit.directory
+            super::whereabouts(&source, complaints).map_err(or_name_the_folder)?
         }
     };
     match &options.what {
@@ -102,15 +101,21 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 /// An auditor has no configuration.
-fn or_name_the_folder(mut mistakes: Vec<Diagnostic>) -> Failure {
-    if let [one] = &mut mistakes[..]
-        && one.source.is_none()
-    {
-        one.help = Some(
-            "name the folder of the log with --directory DIR, or the configuration with --config FILE".into(),
-        );
+fn or_name_the_folder(failure: Failure) -> Failure {
+    match failure {
+        Failure::Configuration(mut mistakes) => {
+            if let [one] = &mut mistakes[..]
+                && one.source.is_none()
+            {
+                let help = "name the folder of the log with --directory DIR, or the configuration with --config FILE";
+                one.help = Some(help.into());
+            }
+            Failure::Configuration(mistakes)
+        }
+        Failure::Warned(_) | Failure::Tests(_) | Failure::Failed(_) | Failure::Usage(_) | Failure::Unread => {
+            failure
+        }
     }
-    Failure::Configuration(mistakes)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

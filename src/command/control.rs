@@ -1,6 +1,7 @@
 //! `recwarden start`, `stop`, `status` and `control`: one conversation, by hand. Where the daemon runs it is
 //! asked, through its control socket; where none does, the command does the work itself, in the same log.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -70,7 +71,12 @@ pub enum Wanted {
 ///
 /// # Errors
 /// Where the order is refused, or does not come true in time.
-pub fn run(wanted: Wanted, options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn run(
+    wanted: Wanted,
+    options: &Options,
+    out: &mut dyn Write,
+    complaints: &mut dyn Write,
+) -> Result<(), Failure> {
     super::log_to_warnings();
     let environment = environment()?;
     let given = options.conversation.clone().or_else(|| environment.get("TEST_CONVERSATION_ID").cloned());
@@ -80,36 +86,47 @@ pub fn run(wanted: Wanted, options: &Options, out: &mut dyn Write) -> Result<(),
     };
     let conversation =
         order::conversation_id(given.trim()).map_err(|error| Failure::Usage(error.to_string()))?;
-    let wanted = match wanted {
-        Wanted::FromEnvironment => match environment.get("TEST_ACTION").map(String::as_str) {
-            Some("start") => Wanted::Directive(Action::Start),
-            Some("stop") => Wanted::Directive(Action::Stop),
-            Some(other) => {
-                return Err(Failure::Usage(format!("TEST_ACTION must be start or stop, not '{other}'")));
-            }
-            None => {
-                let message = "start or stop? Set TEST_ACTION, in the environment or in .env";
-                return Err(Failure::Usage(message.into()));
-            }
-        },
-        other @ (Wanted::Directive(_) | Wanted::Status) => other,
-    };
-    let source = Source { path: options.config.clone(), environment, credentials: Credentials::Needed };
-    let loaded = source.load().map_err(Failure::Configuration)?;
+    let wanted = resolved(wanted, &environment)?;
+    // A daemon that runs is asked whatever became of the configuration, or of who may read its secrets, since.
+    let source = Source { path: options.config.clone(), environment, credentials: Credentials::Unneeded };
+    let found = source.whereabouts().map_err(Failure::Configuration)?;
+    let socket = control::path(&found.audit_directory);
+    let source = Source { credentials: Credentials::Needed, ..source };
     super::runtime()?.block_on(async {
-        let socket = control::path(&loaded.settings.audit.directory);
         let runs = tokio::net::UnixStream::connect(&socket).await.is_ok();
+        if let Some(warning) = found.warning(&options.config).filter(|_| runs || wanted == Wanted::Status) {
+            writeln!(complaints, "recwarden: {warning}")?;
+        }
         match (wanted, runs) {
             (Wanted::Directive(action), true) => {
                 ask_daemon(&socket, conversation, action, options, out).await
             }
-            (Wanted::Directive(action), false) => alone(loaded, conversation, action, options, out).await,
+            (Wanted::Directive(action), false) => {
+                let loaded = source.load().map_err(Failure::Configuration)?;
+                alone(loaded, conversation, action, options, out).await
+            }
             (Wanted::Status | Wanted::FromEnvironment, runs) => {
                 let socket = runs.then_some(socket.as_path());
-                status(&loaded, socket, conversation, options, out).await
+                status(&source, socket, conversation, options, out).await
             }
         }
     })
+}
+
+/// What the environment says, where it is asked.
+fn resolved(wanted: Wanted, environment: &BTreeMap<String, String>) -> Result<Wanted, Failure> {
+    match wanted {
+        Wanted::FromEnvironment => match environment.get("TEST_ACTION").map(String::as_str) {
+            Some("start") => Ok(Wanted::Directive(Action::Start)),
+            Some("stop") => Ok(Wanted::Directive(Action::Stop)),
+            Some(other) => Err(Failure::Usage(format!("TEST_ACTION must be start or stop, not '{other}'"))),
+            None => {
+                let message = "start or stop? Set TEST_ACTION, in the environment or in .env";
+                Err(Failure::Usage(message.into()))
+            }
+        },
+        Wanted::Directive(_) | Wanted::Status => Ok(wanted),
+    }
 }
 
 fn directive(conversation: ConversationId, action: Action, options: &Options) -> DirectiveOrder {
@@ -301,7 +318,7 @@ fn say(out: &mut dyn Write, options: &Options, outcome: &Outcome) -> Result<(), 
 }
 
 async fn status(
-    loaded: &Loaded,
+    source: &Source,
     socket: Option<&Path>,
     conversation: ConversationId,
     options: &Options,
@@ -321,7 +338,11 @@ async fn status(
         }
         return Ok(());
     }
-    let Some(genesys) = &loaded.settings.genesys else { return Ok(()) };
+    let settings = match source.read() {
+        Ok(loaded) => loaded.settings,
+        Err(refused) => refused.settings_alone().map_err(Failure::Configuration)?,
+    };
+    let Some(genesys) = &settings.genesys else { return Ok(()) };
     let clock = Clock::start();
     let api = startup::api_now(genesys, clock).await.map_err(|error| Failure::failed(&error))?;
     let request = Request::GetConversation { conversation: conversation.clone() };

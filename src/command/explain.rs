@@ -62,32 +62,48 @@ fn moment(text: &str) -> Result<Wall, String> {
 pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -> Result<(), Failure> {
     let credentials = Credentials::Unneeded;
     let source = Source { path: options.config.clone(), environment: environment()?, credentials };
+    let is_file = is_file(&options.subject);
+    if !is_file && options.events.is_empty() {
+        return present(&source, options, out, complaints);
+    }
     let loaded = source.load().map_err(Failure::Configuration)?;
     check_rule(options, &loaded)?;
-    if is_file(&options.subject) {
-        let files = [vec![PathBuf::from(&options.subject)], options.events.clone()].concat();
-        let told = events::explain(&loaded, &files, None, options.at, complaints)?;
-        if told.is_empty() {
-            let message = format!(
-                "{}: there is no conversation in it{}; it takes frames as the platform sends them, lines of \
-                 recwarden capture, or one bare conversation",
-                options.subject,
-                until(options)
-            );
-            return Err(Failure::Failed(message));
-        }
-        return told.iter().try_for_each(|one| lines::events(one, options, out));
-    }
-    if !options.events.is_empty() {
+    if !is_file {
         return captured(&loaded, options, out, complaints);
     }
+    let files = [vec![PathBuf::from(&options.subject)], options.events.clone()].concat();
+    let told = events::explain(&loaded, &files, None, options.at, complaints)?;
+    if told.is_empty() {
+        let message = format!(
+            "{}: there is no conversation in it{}; it takes frames as the platform sends them, lines of \
+             recwarden capture, or one bare conversation",
+            options.subject,
+            until(options)
+        );
+        return Err(Failure::Failed(message));
+    }
+    told.iter().try_for_each(|one| lines::events(one, options, out))
+}
+
+/// A conversation as the daemon that runs here sees it, or as its log tells of it: neither needs the rules as they
+/// are written now.
+fn present(
+    source: &Source,
+    options: &Options,
+    out: &mut dyn Write,
+    complaints: &mut dyn Write,
+) -> Result<(), Failure> {
+    let directory = super::whereabouts(source, complaints)?;
+    let loaded = source.load().ok();
+    loaded.as_ref().map_or(Ok(()), |loaded| check_rule(options, loaded))?;
     if options.at.is_some() {
         let message = "--at needs captured events (--events FILE): the daemon knows the present only";
         return Err(Failure::Usage(message.into()));
     }
     let id = order::conversation_id(options.subject.trim()).map_err(|error| {
         let subject = &options.subject;
-        let what_now = if loaded.policy.terms().iter().any(|one| one.name == *subject) {
+        let mut rules = loaded.iter().flat_map(|loaded| loaded.policy.terms());
+        let what_now = if rules.any(|one| one.name == *subject) {
             format!(
                 "it is a rule: name a conversation too, as in recwarden explain CONVERSATION --rule {subject}"
             )
@@ -96,12 +112,12 @@ pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -
         };
         Failure::Usage(format!("{error}; {what_now}"))
     })?;
-    let socket = control::path(&loaded.settings.audit.directory);
+    let socket = control::path(&directory);
     let asked = super::runtime()?.block_on(live(&socket, &id))?;
     if let Asked::Known(explained) = &asked {
         return lines::live(explained, options, out);
     }
-    if log::tell(&loaded.settings.audit.directory, &id, options, out)? > 0 {
+    if log::tell(&directory, &id, options, out)? > 0 {
         return Ok(());
     }
     let daemon = match asked {
@@ -111,7 +127,7 @@ pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -
     Err(Failure::Failed(format!(
         "nothing is known of conversation {id}: {daemon}, and the audit log in {} has no record of it. Where events \
          were captured: recwarden explain {id} --events FILE",
-        loaded.settings.audit.directory.display()
+        directory.display()
     )))
 }
 

@@ -168,7 +168,8 @@ fn safety(table: &mut Table<'_, '_>) -> (sight::Settings, u32) {
     (sight, u32::try_from(changes).unwrap_or_default())
 }
 
-fn audit(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Audit {
+/// `[audit]`; the folder of the log beside the configuration, or where systemd wants it, where none is written.
+pub(super) fn audit(root: &mut Table<'_, '_>, source: &Source, folder: &Path) -> Audit {
     let logs = source.environment.get("LOGS_DIRECTORY").map(PathBuf::from);
     let mut audit = Audit {
         directory: logs.unwrap_or_else(|| folder.join("audit")),
