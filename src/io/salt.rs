@@ -3,7 +3,7 @@
 //! It is made once and stays: with another one, values hashed before could no longer be matched.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -35,37 +35,52 @@ pub enum SaltError {
     },
 }
 
-/// The salt in the folder; made where there is none.
+/// The salt in the folder; made where there is none. Of several that make one at once, all use the first.
 ///
 /// # Errors
 /// Where it cannot be read or made.
 pub fn salt(folder: &Path) -> Result<Salt, SaltError> {
     let path = folder.join(FILE_NAME);
-    let failed = |what| {
-        let path = path.clone();
-        move |source| SaltError::Io { path, what, source }
-    };
-    match File::open(&path) {
-        Ok(mut file) => {
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(failed("read"))?;
-            bytes.try_into().map(Salt).map_err(|_| SaltError::NoSalt { path: path.clone() })
+    match read(&path) {
+        Err(SaltError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            make(folder, &path)?;
+            read(&path)
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            private_folder(folder).map_err(failed("made"))?;
-            let bytes = crate::io::clock::entropy().map_err(failed("made"))?;
-            // Written aside first, so that a crash leaves no half of it.
-            let aside = folder.join(format!("{FILE_NAME}.new"));
-            let mut options = OpenOptions::new();
-            let options = options.write(true).create(true).truncate(true).mode(0o600);
-            let mut file = options.open(&aside).map_err(failed("made"))?;
-            file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(failed("made"))?;
-            std::fs::rename(&aside, &path).map_err(failed("made"))?;
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("made durable"))?;
-            Ok(Salt(bytes))
-        }
-        Err(error) => Err(failed("read")(error)),
+        read => read,
     }
+}
+
+fn read(path: &Path) -> Result<Salt, SaltError> {
+    let bytes = std::fs::read(path).map_err(failed(path, "read"))?;
+    bytes.try_into().map(Salt).map_err(|_| SaltError::NoSalt { path: path.to_path_buf() })
+}
+
+/// Makes one, unless another process was first.
+fn make(folder: &Path, path: &Path) -> Result<(), SaltError> {
+    let failed = |what| failed(path, what);
+    private_folder(folder).map_err(failed("made"))?;
+    let entropy = || crate::io::clock::entropy().map_err(failed("made"));
+    // Written aside first, so that nobody reads half of it, and under a name that nobody else writes to.
+    let [one, two, three, four, ..] = entropy()?;
+    let name = format!("{FILE_NAME}.{:08x}", u32::from_le_bytes([one, two, three, four]));
+    let aside = folder.join(name);
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside).map_err(failed("made"))?;
+    let written = entropy()
+        .and_then(|bytes| file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(failed("made")));
+    // Unlike a renaming, a link takes no other file's place.
+    let linked = written.and_then(|()| match std::fs::hard_link(&aside, path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed("made")(error)),
+        Ok(()) | Err(_) => Ok(()),
+    });
+    std::fs::remove_file(&aside).map_err(failed("made"))?;
+    linked?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("made durable"))
+}
+
+fn failed(path: &Path, what: &'static str) -> impl FnOnce(std::io::Error) -> SaltError {
+    let path = path.to_path_buf();
+    move |source| SaltError::Io { path, what, source }
 }
 
 #[cfg(test)]
@@ -83,6 +98,24 @@ mod tests {
         let mode = std::fs::metadata(folder.join(FILE_NAME)).expect("the file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_ne!(made.0, [0; 32]);
+    }
+
+    #[test]
+    fn of_many_that_make_a_salt_at_once_all_use_the_first() {
+        for _ in 0..50 {
+            let folder = tempfile::tempdir().expect("a folder");
+            let folder = folder.path().join("state");
+            let all: Vec<[u8; 32]> = std::thread::scope(|scope| {
+                let made: Vec<_> = (0..8).map(|_| scope.spawn(|| salt(&folder).expect("a salt").0)).collect();
+                made.into_iter().map(|made| made.join().expect("made")).collect()
+            });
+            assert!(all.iter().all(|one| *one == all[0]), "{all:?}");
+            assert_eq!(
+                std::fs::read_dir(&folder).expect("the folder").count(),
+                1,
+                "nothing is left beside it"
+            );
+        }
     }
 
     #[test]
