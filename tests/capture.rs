@@ -128,4 +128,11 @@ fn a_capture_that_could_hear_nothing_fails() {
     let (code, text) = capture(&site, &["--output", "events.jsonl", "--for", "4s"]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("nothing was captured") && text.contains("routing:queue:view"), "{text}");
+    assert!(!site.path().join("events.jsonl").exists(), "an empty file would be in the way of the next try");
+    for (arguments, part) in
+        [(["--output", "a", "--for", "0s"], "no time"), (["--output", "-", "--for", "1s"], "name one")]
+    {
+        let (code, text) = capture(&site, &arguments);
+        assert!(code == Some(2) && text.contains(part), "{text}");
+    }
 }

@@ -40,7 +40,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
     /// Stop after so long, as in 30m or 8h; else on Ctrl-C or SIGTERM
-    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = span)]
     pub lasts: Option<Duration>,
     /// Begin a new file beyond so many bytes (of the file, compressed as it is)
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -56,6 +56,11 @@ pub struct Options {
     pub config: PathBuf,
 }
 
+fn span(text: &str) -> Result<Duration, String> {
+    let span = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if span.is_zero() { Err("nothing can be captured in no time: write 30m or 8h".into()) } else { Ok(span) }
+}
+
 fn size(text: &str) -> Result<u64, String> {
     crate::settings::bytes(text).ok_or_else(|| "write a size, as in 256MiB or 1GiB".into())
 }
@@ -67,6 +72,10 @@ fn size(text: &str) -> Result<u64, String> {
 pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -> Result<(), Failure> {
     super::log_to_warnings();
     let credentials = Credentials::Needed;
+    if options.output.as_os_str() == "-" {
+        let message = "a capture is written to files, not to the standard output: name one, as in --output events.jsonl";
+        return Err(Failure::Usage(message.into()));
+    }
     let source = Source { path: options.config.clone(), environment: environment()?, credentials };
     let loaded = source.load().map_err(Failure::Configuration)?;
     let settings = loaded.settings;
@@ -84,11 +93,20 @@ pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -
         let api = startup::api(&genesys, clock).await.map_err(|error| Failure::failed(&error))?;
         // Opened last, so that a capture that cannot begin leaves no empty file.
         let files = CaptureFiles::create(&options.output, options.rotate_size, existing)?;
+        if let Some(path) = files.broken_off() {
+            writeln!(
+                complaints,
+                "recwarden: {} breaks off within, as after a crash: it stays as it is (replay reads it up to there), and \
+                 the capture goes on in {}",
+                path.display(),
+                files.path().display()
+            )?;
+        }
         let until = options.lasts.map(|lasts| clock.now().mono + lasts);
         let listening = Listening { settings: settings.warden, api, clock, signals, until };
         let mut capture = Capture::new(files, redaction, Progress::new(until, clock), complaints);
-        listening.run(|heard| capture.take(heard)).await?;
-        capture.end(options, out)
+        let heard = listening.run(|heard| capture.take(heard)).await;
+        capture.end(heard, options, out)
     })
 }
 
@@ -186,11 +204,24 @@ impl<'c> Capture<'c> {
         Ok(())
     }
 
-    fn end(self, options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
+    fn end(self, heard: Result<(), Failure>, options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
         self.progress.end();
         let (bytes, files) = (self.files.text(), self.files.count());
-        self.files.finish()?;
-        if self.subscribed == Subscribed::Never && self.events == 0 {
+        let heard_nothing = self.subscribed == Subscribed::Never && self.events == 0;
+        // An empty file would be in the way of the next try.
+        let closed = if self.events == 0 && (heard_nothing || heard.is_err()) {
+            self.files.discard()
+        } else {
+            self.files.finish()
+        };
+        if let Err(failure) = heard {
+            if let Err(error) = closed {
+                writeln!(self.complaints, "recwarden: {error}")?;
+            }
+            return Err(failure);
+        }
+        closed?;
+        if heard_nothing {
             return Err(Failure::Failed(
                 "nothing was captured: no subscription came about in all that time; see why above, and with \
                  `recwarden check --online`"

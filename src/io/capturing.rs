@@ -3,10 +3,14 @@
 //! The first file has the name that was asked for; the next ones have a number behind it (`FILE.0002`,
 //! `FILE.0003`, ...), so that `FILE*` names them in their order.
 
+mod there;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use there::{clear, is_broken_off, kept, numbered, regular, there};
 
 /// How Zstandard compresses: a moderate level, since it runs beside live events.
 const ZSTD_LEVEL: i32 = 3;
@@ -31,6 +35,14 @@ pub enum CaptureError {
         /// Which file.
         path: PathBuf,
     },
+    /// It is there, and holds no capture.
+    #[error("{} is {what}, not a regular file: a capture neither writes there nor removes it; name a file with --output", path.display())]
+    NotAFile {
+        /// Which one.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// The disk refuses.
     #[error("{} cannot be {what}: {source}", path.display())]
     Io {
@@ -51,8 +63,18 @@ pub struct CaptureFiles {
     number: u32,
     path: PathBuf,
     packer: Packer,
+    /// How the file that is open began.
+    began: Began,
+    /// The file that was to be appended to and is broken off.
+    broken_off: Option<PathBuf>,
     /// Bytes of text, all files together.
     text: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Began {
+    New,
+    Appended,
 }
 
 impl CaptureFiles {
@@ -61,21 +83,53 @@ impl CaptureFiles {
     /// # Errors
     /// Where it is there already and is to be kept, or cannot be opened.
     pub fn create(first: &Path, rotate_size: Option<u64>, existing: Existing) -> Result<Self, CaptureError> {
-        let last = (1..).take_while(|number| numbered(first, *number).exists()).last();
-        let later = numbered(first, 2);
-        let number = match (existing, last) {
-            (Existing::Keep, Some(_)) => return Err(CaptureError::Exists { path: first.to_path_buf() }),
-            (Existing::Keep, None) if later.exists() => return Err(CaptureError::Exists { path: later }),
-            (Existing::Append, Some(last)) => last,
-            (Existing::Replace, _) => {
-                clear(first)?;
-                1
+        let there = there(first)?;
+        let mut broken_off = None;
+        let (number, began) = match (existing, there.last()) {
+            (Existing::Keep, Some(_)) => return Err(kept(first, &there)),
+            (Existing::Append, Some(last)) => {
+                let path = numbered(first, *last);
+                let seen = std::fs::metadata(&path).map_err(at(&path, "read"))?;
+                regular(&path, seen.file_type())?;
+                if is_broken_off(&path, kind(first)).map_err(at(&path, "read"))? {
+                    // Nothing that is written behind the break could be read again.
+                    broken_off = Some(path);
+                    (last + 1, Began::New)
+                } else {
+                    (*last, Began::Appended)
+                }
             }
-            (Existing::Keep | Existing::Append, None) => 1,
+            (Existing::Replace, _) => {
+                clear(first, &there)?;
+                (1, Began::New)
+            }
+            (Existing::Keep | Existing::Append, None) => (1, Began::New),
         };
         let path = numbered(first, number);
-        let packer = open(&path, kind(first), existing)?;
-        Ok(Self { first: first.to_path_buf(), rotate_size, number, path, packer, text: 0 })
+        let packer = open(&path, kind(first), began)?;
+        let first = first.to_path_buf();
+        Ok(Self { first, rotate_size, number, path, packer, began, broken_off, text: 0 })
+    }
+
+    /// The file that was to be appended to and breaks off within, if so: the capture goes on in the next one.
+    pub fn broken_off(&self) -> Option<&Path> {
+        self.broken_off.as_deref()
+    }
+
+    /// The file that is written to.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves nothing behind of a capture that came to nothing.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn discard(self) -> Result<(), CaptureError> {
+        match self.began {
+            Began::New => std::fs::remove_file(&self.path).map_err(at(&self.path, "removed")),
+            Began::Appended => self.finish(),
+        }
     }
 
     /// Writes a line; answers whether a new file was begun for it, which needs its own head.
@@ -100,10 +154,11 @@ impl CaptureFiles {
         }
         self.number += 1;
         let path = numbered(&self.first, self.number);
-        let next = open(&path, kind(&self.first), Existing::Keep)?;
+        let next = open(&path, kind(&self.first), Began::New)?;
         let full = std::mem::replace(&mut self.packer, next);
         full.finish().map_err(at(&self.path, "closed"))?;
         self.path = path;
+        self.began = Began::New;
         Ok(Rotated::Yes)
     }
 
@@ -143,22 +198,6 @@ pub enum Rotated {
     No,
 }
 
-fn numbered(first: &Path, number: u32) -> PathBuf {
-    if number == 1 {
-        return first.to_path_buf();
-    }
-    let mut name = first.as_os_str().to_owned();
-    name.push(format!(".{number:04}"));
-    name.into()
-}
-
-fn clear(first: &Path) -> Result<(), CaptureError> {
-    for path in (1..).map(|number| numbered(first, number)).take_while(|path| path.exists()) {
-        std::fs::remove_file(&path).map_err(at(&path, "removed"))?;
-    }
-    Ok(())
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Plain,
@@ -174,12 +213,14 @@ fn kind(path: &Path) -> Kind {
     }
 }
 
-fn open(path: &Path, kind: Kind, existing: Existing) -> Result<Packer, CaptureError> {
+fn open(path: &Path, kind: Kind, began: Began) -> Result<Packer, CaptureError> {
     let mut options = OpenOptions::new();
     // Events are personal data: nobody else may read them.
     options.read(true).write(true).mode(0o600);
-    let append = existing == Existing::Append && path.exists();
-    let options = if append { &mut options } else { options.create_new(true) };
+    let options = match began {
+        Began::Appended => &mut options,
+        Began::New => options.create_new(true),
+    };
     let mut file = match options.open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -324,6 +365,80 @@ mod tests {
         assert_eq!((text(&path), text(&numbered(&path, 2))), ("123456789\n".into(), "torn\n3\n".into()));
         write(&path, Existing::Replace, &["x"]).expect("written");
         assert!(text(&path) == "x\n" && !numbered(&path, 2).exists(), "nothing of the old capture is left");
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_neither_removed_nor_written_to() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = rustix::fs::FileType::Fifo;
+        let fifo = folder.path().join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, made, 0o600.into(), 0).expect("a pipe");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("/nowhere", &link).expect("a link");
+        let beside = folder.path().join("a.jsonl");
+        std::fs::write(&beside, "kept").expect("written");
+        std::fs::create_dir(numbered(&beside, 3)).expect("made");
+        for (path, whats) in [(&fifo, "a pipe"), (&link, "a symbolic link")] {
+            for existing in [Existing::Keep, Existing::Replace] {
+                let error = CaptureFiles::create(path, None, existing).expect_err("refused").to_string();
+                assert!(error.contains(whats) && error.contains("not a regular file"), "{error}");
+            }
+        }
+        let error = CaptureFiles::create(&fifo, None, Existing::Append).expect_err("refused").to_string();
+        assert!(error.contains("a pipe"), "{error}");
+        let error = CaptureFiles::create(&beside, None, Existing::Replace).expect_err("refused").to_string();
+        assert!(error.contains("a.jsonl.0003 is a folder") && text(&beside) == "kept", "{error}");
+        assert!(fifo.exists() && link.is_symlink());
+    }
+
+    #[test]
+    fn numbered_files_behind_a_gap_are_replaced_and_appended_to() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.jsonl");
+        let others = ["a.jsonl.2", "a.jsonl.00002", "a.jsonl.0002.zst", "b.jsonl.0002"];
+        others.iter().for_each(|name| std::fs::write(folder.path().join(name), "other").expect("written"));
+        std::fs::write(numbered(&path, 2), "old").expect("written");
+        let error = write(&path, Existing::Keep, &["x"]).expect_err("it is kept").to_string();
+        assert!(error.contains("a.jsonl.0002 is there already"), "{error}");
+        write(&path, Existing::Append, &["x"]).expect("written");
+        assert!(!path.exists() && text(&numbered(&path, 2)) == "old\nx\n");
+        write(&path, Existing::Replace, &["123456789", "2"]).expect("written");
+        assert_eq!((text(&path), text(&numbered(&path, 2))), ("123456789\n".into(), "2\n".into()));
+        others.iter().for_each(|name| assert_eq!(text(&folder.path().join(name)), "other"));
+    }
+
+    #[test]
+    fn a_packed_file_that_breaks_off_is_left_and_the_next_one_is_begun() {
+        for ending in ["gz", "zst"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join(format!("a.jsonl.{ending}"));
+            let mut files = CaptureFiles::create(&path, None, Existing::Keep).expect("opened");
+            files.line(&"lost ".repeat(1000)).expect("written");
+            files.finish().expect("closed");
+            let whole = std::fs::read(&path).expect("the file");
+            let torn = &whole[..whole.len() - 5];
+            std::fs::write(&path, torn).expect("torn");
+            for broken_off in [Some(path.as_path()), None] {
+                let mut files = CaptureFiles::create(&path, None, Existing::Append).expect("opened");
+                assert_eq!(files.broken_off(), broken_off);
+                assert_eq!(files.path(), numbered(&path, 2));
+                files.line("more").expect("written");
+                files.finish().expect("closed");
+            }
+            assert_eq!(std::fs::read(&path).expect("the file"), torn);
+            assert!(!is_broken_off(&numbered(&path, 2), kind(&path)).expect("read"));
+        }
+    }
+
+    #[test]
+    fn a_capture_that_came_to_nothing_leaves_no_file_of_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.jsonl");
+        CaptureFiles::create(&path, None, Existing::Keep).expect("opened").discard().expect("removed");
+        assert!(!path.exists());
+        std::fs::write(&path, "old\n").expect("written");
+        CaptureFiles::create(&path, None, Existing::Append).expect("opened").discard().expect("closed");
+        assert_eq!(text(&path), "old\n");
     }
 
     #[test]
