@@ -219,6 +219,23 @@ fn the_standard_input_is_read_and_bad_lines_are_named() {
 }
 
 #[test]
+fn a_file_that_breaks_off_is_summed_up_to_there_and_is_no_success() {
+    let folder = folder();
+    let packed = std::fs::read(folder.path().join("day.jsonl.zst")).expect("the file");
+    std::fs::write(folder.path().join("torn.jsonl.zst"), &packed[..packed.len() - 3]).expect("written");
+    let output = replay(folder.path(), &["--config", "old.toml", "torn.jsonl.zst", "day.jsonl"]);
+    let told = complaints(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let last = lines(&output).pop().expect("a summary");
+    assert!(
+        last["summary"]["events"].as_u64().is_some_and(|events| events >= 6),
+        "the next file is read: {last}"
+    );
+    assert!(told.contains("torn.jsonl.zst:") && told.contains("the file breaks off here"), "{told}");
+    assert!(told.contains("a file breaks off within") && told.contains("copy it again"), "{told}");
+}
+
+#[test]
 fn a_file_without_one_event_is_no_success() {
     let folder = folder();
     std::fs::write(folder.path().join("bad.jsonl"), "nothing\nof\nuse\n").expect("written");

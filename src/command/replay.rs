@@ -112,7 +112,7 @@ pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -
     let names = files.names();
     let mut out = BufWriter::with_capacity(64 * 1024, out);
     let style = lines::Style { format: options.format, names: Arc::clone(&names) };
-    let (mut entries, mut unreadable) = (0_u64, 0_u64);
+    let (mut entries, mut unreadable, mut broken_off) = (0_u64, 0_u64, 0_u64);
     files.for_each::<Failure>(|entry| {
         entries += 1;
         if entries % MOVED_EVERY == 0 {
@@ -126,6 +126,12 @@ pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -
                         style.told(&told, &mut out)?;
                     }
                 }
+            }
+            Err(error @ EntryError::BrokenOff(_)) => {
+                broken_off += 1;
+                let (name, line) =
+                    (names.get(entry.place.file).map_or("-", String::as_str), entry.place.line);
+                bar.aside(|| writeln!(complaints, "{name}:{line}: {error}"))?;
             }
             Err(error) => {
                 unreadable += 1;
@@ -149,7 +155,21 @@ pub fn run(options: &Options, out: &mut dyn Write, complaints: &mut dyn Write) -
     advise_of_rules(&summary, options, complaints)?;
     style.summary(&summary, options, &mut out)?;
     out.flush()?;
-    verdict(options, &summary)
+    verdict(options, &summary)?;
+    whole(broken_off)
+}
+
+/// Fails where files break off: nobody may take the summary for that of all events.
+fn whole(broken_off: u64) -> Result<(), Failure> {
+    let files = match broken_off {
+        0 => return Ok(()),
+        1 => "a file breaks off".to_owned(),
+        more => format!("{more} files break off"),
+    };
+    Err(Failure::Failed(format!(
+        "{files} within (see above), and the summary is of what could be read. Where a copy was interrupted, copy it \
+         again; what a crash tore from a capture is lost, and `recwarden capture --append` goes on in the next file"
+    )))
 }
 
 fn load(path: &Path) -> Result<Loaded, Failure> {

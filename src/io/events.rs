@@ -59,6 +59,9 @@ pub enum EntryError {
     /// It does not hold what it should.
     #[error(transparent)]
     Captured(#[from] CapturedError),
+    /// The file cannot be read beyond this place: reading failed, or its compression breaks off.
+    #[error("the file breaks off here: {0}")]
+    BrokenOff(io::Error),
 }
 
 /// Why a file cannot be read.
@@ -67,14 +70,6 @@ pub enum EventsError {
     /// It cannot be opened.
     #[error("{name} cannot be opened: {error}")]
     Open {
-        /// Its name.
-        name: String,
-        /// Why.
-        error: io::Error,
-    },
-    /// Reading it failed, or it is not what its compression promises.
-    #[error("{name} cannot be read to its end: {error}")]
-    Read {
         /// Its name.
         name: String,
         /// Why.
@@ -162,14 +157,12 @@ impl EventFiles {
         self.total
     }
 
-    /// Hands every entry to `take`, in order, until it has enough.
+    /// Hands every entry to `take`, in order, until it has enough. A file that cannot be read to its end has a last
+    /// entry that says so.
     ///
     /// # Errors
-    /// Where a file cannot be read to its end, or `take` says so.
-    pub fn for_each<E: From<EventsError>>(
-        self,
-        mut take: impl FnMut(Entry) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Where `take` says so.
+    pub fn for_each<E>(self, mut take: impl FnMut(Entry) -> Result<(), E>) -> Result<(), E> {
         let decoders = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_DECODERS);
         std::thread::scope(|scope| {
             let (mut raw, mut decoded) = (Vec::new(), Vec::new());
@@ -184,7 +177,7 @@ impl EventFiles {
             // The batches come back in the order in which they were dealt out.
             for batch in (0..decoders).cycle() {
                 let Ok(batch) = decoded[batch].recv() else { return Ok(()) };
-                for entry in batch.map_err(E::from)? {
+                for entry in batch {
                     take(entry)?;
                 }
             }
@@ -208,13 +201,20 @@ struct Batch {
     ends: Vec<(u64, Option<usize>)>,
 }
 
-type Dealt = Result<Batch, EventsError>;
+/// What goes to a decoder: entries, or why a file has no more of them.
+#[derive(Debug)]
+enum Dealt {
+    Entries(Batch),
+    BrokenOff(Place, io::Error),
+}
 
 /// Where batches go, in turn.
 struct Dealer<'s> {
     to: &'s [SyncSender<Dealt>],
     next: usize,
     batch: Batch,
+    /// The line of the last entry of the file.
+    line: u64,
 }
 
 /// Nobody takes batches any more.
@@ -234,11 +234,12 @@ impl Dealer<'_> {
         }
         let (file, text) = (self.batch.file, Vec::with_capacity(BATCH + BATCH / 8));
         let batch = std::mem::replace(&mut self.batch, Batch { file, text, ends: Vec::new() });
-        self.deal(Ok(batch))
+        self.deal(Dealt::Entries(batch))
     }
 
     /// What was appended to the batch's text since `start` is an entry.
     fn end_entry(&mut self, line: u64) -> Result<(), Gone> {
+        self.line = line;
         self.batch.ends.push((line, Some(self.batch.text.len())));
         if self.batch.text.len() >= BATCH { self.flush() } else { Ok(()) }
     }
@@ -263,9 +264,9 @@ impl From<io::Error> for Stop {
 }
 
 fn read_all(files: Vec<(String, Form, Box<dyn Source>)>, to: &[SyncSender<Dealt>]) {
-    let mut dealer = Dealer { to, next: 0, batch: Batch::default() };
-    for (number, (name, form, source)) in files.into_iter().enumerate() {
-        dealer.batch.file = number;
+    let mut dealer = Dealer { to, next: 0, batch: Batch::default(), line: 0 };
+    for (number, (_, form, source)) in files.into_iter().enumerate() {
+        (dealer.batch, dealer.line) = (Batch { file: number, ..Batch::default() }, 0);
         let done = unpacked(source).map_err(Stop::Failed).and_then(|mut text| match form {
             Form::Lines => cut_lines(&mut *text, &mut dealer),
             Form::Values => values::cut(&mut *text, &mut |value| match value {
@@ -283,14 +284,17 @@ fn read_all(files: Vec<(String, Form, Box<dyn Source>)>, to: &[SyncSender<Dealt>
             }),
         });
         let done = done.and_then(|()| dealer.flush().map_err(Stop::from));
-        match done {
-            Ok(()) => {}
-            Err(Stop::Gone) => return,
-            Err(Stop::Failed(error)) => {
-                // What was read up to there counts; then the fault is told. Where nobody listens, nobody asks.
-                dealer.flush().and_then(|()| dealer.deal(Err(EventsError::Read { name, error }))).ok();
-                return;
-            }
+        let told = match done {
+            Ok(()) => Ok(()),
+            Err(Stop::Gone) => Err(Gone),
+            // What was read up to there counts; then the fault is told, and the next file is read.
+            Err(Stop::Failed(error)) => dealer.flush().and_then(|()| {
+                let place = Place { file: number, line: dealer.line + 1 };
+                dealer.deal(Dealt::BrokenOff(place, error))
+            }),
+        };
+        if let Err(Gone) = told {
+            return;
         }
     }
 }
@@ -330,9 +334,13 @@ fn cut_lines(text: &mut dyn BufRead, dealer: &mut Dealer<'_>) -> Result<(), Stop
     }
 }
 
-fn decode_all(raw: &Receiver<Dealt>, to: &SyncSender<Result<Vec<Entry>, EventsError>>) {
+fn decode_all(raw: &Receiver<Dealt>, to: &SyncSender<Vec<Entry>>) {
     while let Ok(dealt) = raw.recv() {
-        if to.send(dealt.map(decode)).is_err() {
+        let entries = match dealt {
+            Dealt::Entries(batch) => decode(batch),
+            Dealt::BrokenOff(place, error) => vec![Entry { place, read: Err(EntryError::BrokenOff(error)) }],
+        };
+        if to.send(entries).is_err() {
             return;
         }
     }
@@ -430,9 +438,26 @@ mod tests {
     #[test]
     fn a_file_that_is_cut_off_says_so_after_what_it_held() {
         let lines: String = (0..2_000).map(|id| body(id) + "\n").collect();
-        let packed = gzip(lines.as_bytes());
-        let error = read("a.jsonl.gz", &packed[..packed.len() / 2]).expect_err("cut off");
-        assert!(error.to_string().contains("a.jsonl.gz cannot be read to its end"), "{error}");
+        let packed = [gzip(lines.as_bytes()), zstd::encode_all(lines.as_bytes(), 1).expect("packed")];
+        for packed in packed {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (torn, next) = (folder.path().join("torn"), folder.path().join("next"));
+            std::fs::write(&torn, [&packed[..], &packed[..packed.len() - 9]].concat()).expect("written");
+            std::fs::write(&next, body(1)).expect("written");
+            let (mut read, mut torn_at, mut then) = (0, None, 0);
+            let files = EventFiles::open(&[torn, next]).expect("opened");
+            let done = files.for_each::<()>(|entry| {
+                match entry.read {
+                    Ok(_) if torn_at.is_some() => then += 1,
+                    Ok(_) => read += 1,
+                    Err(error) => torn_at = Some((entry.place, error.to_string())),
+                }
+                Ok(())
+            });
+            let (place, error) = torn_at.expect("it is told");
+            assert!(done.is_ok() && (read, then) == (place.line - 1, 1) && read >= 2_000, "{read} {then}");
+            assert!(place.file == 0 && error.starts_with("the file breaks off here: "), "{error}");
+        }
     }
 
     #[test]
@@ -443,8 +468,7 @@ mod tests {
         let mut taken = 0;
         let stopped = EventFiles::open(&[path]).expect("opened").for_each(|_| {
             taken += 1;
-            let error = io::Error::from(io::ErrorKind::BrokenPipe);
-            if taken == 10 { Err(EventsError::Read { name: "out".into(), error }) } else { Ok(()) }
+            if taken == 10 { Err(()) } else { Ok(()) }
         });
         assert!(stopped.is_err() && taken == 10);
     }

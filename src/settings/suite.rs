@@ -133,9 +133,3 @@ fn the_event(path: &PathBuf) -> Result<Brought, String> {
 }
 
 struct Stop(String);
-
-impl From<crate::io::events::EventsError> for Stop {
-    fn from(error: crate::io::events::EventsError) -> Self {
-        Self(error.to_string())
-    }
-}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Failure;
-use crate::io::events::{Entry, EventFiles, EventsError};
+use crate::io::events::{Entry, EntryError, EventFiles};
 use crate::model::ids::ConversationId;
 use crate::model::time::Wall;
 use crate::settings::Loaded;
@@ -34,12 +34,6 @@ enum Stop {
     /// The moment to explain is reached.
     There,
     Failed(Failure),
-}
-
-impl From<EventsError> for Stop {
-    fn from(error: EventsError) -> Self {
-        Self::Failed(error.into())
-    }
 }
 
 impl From<std::io::Error> for Stop {
@@ -84,6 +78,14 @@ pub(super) fn explain(
         let place = entry.place;
         match entry.read {
             Ok(captured) => reader.take(captured.at, captured.what),
+            Err(error @ EntryError::BrokenOff(_)) => {
+                let name = names.get(place.file).map_or("-", String::as_str);
+                Ok(writeln!(
+                    complaints,
+                    "{name}:{}: {error}; what it tells up to here is explained",
+                    place.line
+                )?)
+            }
             Err(error) => {
                 reader.unreadable += 1;
                 if reader.unreadable <= NAMED {
