@@ -183,7 +183,7 @@ pub struct Refused {
     /// The files that hold rules, as far as they were read.
     files: Vec<PolicyFile>,
     /// The parts' settings, where the mistakes are elsewhere.
-    settings: Option<Settings>,
+    settings: Option<Box<Settings>>,
 }
 
 impl Refused {
@@ -200,7 +200,7 @@ impl Refused {
     /// # Errors
     /// Every mistake, where not only the rules have some.
     pub fn settings_alone(self) -> Result<Settings, Vec<Diagnostic>> {
-        self.settings.ok_or(self.found)
+        self.settings.map(|settings| *settings).ok_or(self.found)
     }
 }
 
@@ -284,7 +284,7 @@ impl Source {
                 })
             }
             Some(_) | None => {
-                let settings = settings.filter(|(_, faulty)| !faulty).map(|(settings, _)| settings);
+                let settings = settings.filter(|(_, faulty)| !faulty).map(|(settings, _)| Box::new(settings));
                 Err(Refused { settings, ..refused(errors, read) })
             }
         }
