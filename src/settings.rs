@@ -30,6 +30,7 @@ use crate::http;
 use crate::io::token::Secret;
 use crate::model::document::{Diagnostic, Document, Severity, Table, instead};
 use crate::model::ids::QueueId;
+use crate::model::recording::Wish;
 use crate::policy::analysis::Candidate;
 use crate::policy::compile::{Compiler, PlacedName};
 use crate::policy::decide::Policy;
@@ -148,6 +149,33 @@ pub struct PolicyFile {
     pub path: PathBuf,
     /// What it says.
     pub text: Arc<str>,
+}
+
+impl Loaded {
+    /// The patterns of `policy.files` that name no file, as mistakes, where there is no rule at all for that: on a
+    /// daemon that has rules, they were lost rather than taken away.
+    pub fn lost_rules(&self) -> Vec<Diagnostic> {
+        if !self.rules.is_empty() {
+            return Vec::new();
+        }
+        let help = "bring the files back; to run without rules, take the pattern out of policy.files";
+        let lost = |one: &Diagnostic| Diagnostic {
+            severity: Severity::Error,
+            message: format!("{}, and there is no other rule: all rules would be gone", one.message),
+            help: Some(help.to_owned()),
+            ..one.clone()
+        };
+        self.warnings.iter().filter(|one| files::is_unmatched(one)).map(lost).collect()
+    }
+}
+
+/// A policy that does nothing, which is seldom meant.
+fn without_rules(main: &str) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Warning,
+        help: Some("write a [[rule]], or name the files that hold some in policy.files".to_owned()),
+        ..Diagnostic::of_file(main, "there is no rule: no recording is started or stopped by itself")
+    }
 }
 
 /// Whether credentials are read too.
@@ -271,6 +299,9 @@ impl Source {
                 let queue_patterns = compiler.queue_patterns().to_vec();
                 let mut warnings = warnings;
                 warnings.extend(compiler.analyse(settings.warden.directive_priority));
+                if compiler.rules().is_empty() && policy.default.unwrap_or_default() == Wish::Leave {
+                    warnings.push(without_rules(&name));
+                }
                 settings.named_queues = [&subscribed_queues[..], &queue_patterns].concat();
                 Ok(Loaded {
                     settings,

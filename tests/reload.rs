@@ -114,9 +114,18 @@ fn a_hangup_takes_over_a_good_configuration_and_refuses_a_bad_one() {
 
 #[test]
 fn a_watching_daemon_reloads_by_itself() {
-    let (_simulator, site) = ready(CARD);
+    let (_simulator, site) = ready("");
+    site.write("rules/card.toml", CARD);
     let mut daemon = site.daemon_told(&["--watch"]);
     daemon.wait_for_message("calls in progress are read");
+
+    // All rules are gone at once: a folder that was not mounted, a copy that was interrupted.
+    std::fs::remove_file(site.path().join("rules/card.toml")).expect("removed");
+    let lost = daemon.wait_for_message("'rules/*.toml' matches no file, and there is no other rule");
+    assert!(lost.contains("recwarden.toml:") && lost.contains("help: bring the files back"), "{lost}");
+    daemon.wait_for_message("the old one stays");
+    site.write("rules/card.toml", CARD);
+    daemon.wait_for_message("the configuration was read again");
 
     site.write("rules/new.toml", CONSENT);
     daemon.wait_for_message("the configuration was read again");
@@ -127,8 +136,8 @@ fn a_watching_daemon_reloads_by_itself() {
     daemon.wait_for_message("the configuration was read again");
 
     let loaded = loaded(&site, &mut daemon);
-    assert_eq!(loaded.len(), 3, "{loaded:?}");
+    assert_eq!(loaded.len(), 4, "{loaded:?}");
     let changes = |at: usize| (&loaded[at]["added"], &loaded[at]["removed"]);
     let (consent, none) = (json!(["consent"]), json!([]));
-    assert_eq!([changes(1), changes(2)], [(&consent, &none), (&none, &consent)]);
+    assert_eq!([changes(1), changes(2), changes(3)], [(&none, &none), (&consent, &none), (&none, &consent)]);
 }

@@ -17,7 +17,12 @@ impl Daemon {
     pub(super) fn reload(&mut self) -> Option<Input> {
         let source = self.parts.source.as_ref()?;
         Supervisor.reloading();
-        let input = match source.load_with_tests().map(|loaded| self.take_over(loaded)) {
+        let has_rules = self.parts.warden.has_rules();
+        let read = source.load_with_tests().and_then(|loaded| match loaded.lost_rules() {
+            lost if has_rules && !lost.is_empty() => Err(lost),
+            _ => Ok(loaded),
+        });
+        let input = match read.map(|loaded| self.take_over(loaded)) {
             Ok(input) => Some(input),
             Err(mistakes) => {
                 for mistake in &mistakes {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use crate::model::document::{Diagnostic, Document};
+use crate::model::document::{Diagnostic, Document, Severity};
 use crate::policy::file;
 
 /// The largest file in bytes: some ten thousand rules.
@@ -75,6 +75,14 @@ pub(super) fn text(path: &Path) -> Result<String, Unusable> {
         let why = format!("the file is not UTF-8: see its byte {}", place + 1);
         Unusable::Unfit(Box::new(at(&name, error.as_bytes(), place, why, "save it as UTF-8")))
     })
+}
+
+/// What is said of a pattern that names no file.
+const MATCHES_NONE: &str = "matches no file";
+
+/// Whether this tells of a pattern that names no file.
+pub(super) fn is_unmatched(one: &Diagnostic) -> bool {
+    one.severity == Severity::Warning && one.message.ends_with(MATCHES_NONE)
 }
 
 const DIVIDE: &str =
@@ -180,7 +188,7 @@ fn matching(document: &mut Document, folder: &Path, (pattern, place): (&str, &Ra
                 names.filter(|name| matcher.is_match(name)).map(|name| parent.join(name)).collect();
             paths.sort();
             if paths.is_empty() {
-                document.warn(place.clone(), format!("'{pattern}' matches no file"), None);
+                document.warn(place.clone(), format!("'{pattern}' {MATCHES_NONE}"), None);
             }
             paths
         }

@@ -147,6 +147,11 @@ fn latest(
 }
 
 impl Warden {
+    /// Whether the policy has any rule.
+    pub fn has_rules(&self) -> bool {
+        !self.policy.terms().is_empty()
+    }
+
     /// Where a decision stands; none where it is not known (any more: the log has it).
     pub fn decision(&self, id: &DecisionId) -> Option<DecisionView> {
         if let Some(ended) = self.ended.decisions.get(id) {
