@@ -31,6 +31,8 @@ pub struct Document {
     text: Arc<str>,
     /// Where each line begins.
     lines: Vec<usize>,
+    /// Where those begin that name a table.
+    heads: Vec<usize>,
     found: Vec<Diagnostic>,
     /// How many were found beyond those kept.
     more: usize,
@@ -42,11 +44,15 @@ impl Document {
     /// The text of `file`.
     pub fn new(file: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
         let text: Arc<str> = text.into();
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let lines: Vec<_> =
+            std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let is_head = |begin: &usize| text[*begin..].trim_start_matches([' ', '\t']).starts_with('[');
+        let heads = lines.iter().copied().filter(is_head).collect();
         Self {
             file: file.into(),
             text,
             lines,
+            heads,
             found: Vec::new(),
             more: 0,
             #[cfg(test)]
@@ -125,14 +131,18 @@ impl Document {
         let end = self.lines.get(number).map_or(self.text.len(), |next| next - 1).max(start);
         let stop = self.text.floor_char_boundary(place.end.clamp(start, end));
         let lead = self.text[begin..start].chars().count();
-        let line = hidden::without_secrets(self.text[begin..end].trim_end_matches('\r'));
+        let width = self.text[start..stop].chars().count();
+        let head = self.heads[..self.heads.partition_point(|head| *head < begin)].last();
+        let table = head.and_then(|head| hidden::table(self.text[*head..].lines().next()?));
+        let line = self.text[begin..end].trim_end_matches('\r');
+        let shown = hidden::shown(line, table.as_deref(), lead, width);
         Diagnostic {
             file: self.file.clone(),
             line: number,
             column: lead + 1,
             severity,
             message,
-            source: Some(Excerpt::new(&line, lead, self.text[start..stop].chars().count())),
+            source: Some(Excerpt::new(&shown.line, shown.lead, shown.width)),
             related: Vec::new(),
             help,
         }

@@ -93,13 +93,17 @@ fn complete(
 
 fn region_url(table: &mut Table<'_, '_>, name: &str, from: &str, place: Range<usize>) -> Result<String, ()> {
     region::api_url(name).map_err(|help| {
-        table.document().mistake(place, format!("there is no region '{name}'{from}"), Some(help));
+        table.document().mistake(
+            place,
+            format!("there is no region '{}'{from}", region::shown(name)),
+            Some(help),
+        );
     })
 }
 
 fn address(table: &mut Table<'_, '_>, key: &str, url: &str, place: Range<usize>) -> Result<String, ()> {
     region::address(url).map_err(|help| {
-        let message = format!("'{url}' is not an address for {key}");
+        let message = format!("'{}' is not an address for {key}", region::shown(url));
         table.document().mistake(place, message, Some(help.to_owned()));
     })
 }

@@ -56,7 +56,21 @@ pub(super) fn address(url: &str) -> Result<String, &'static str> {
     let odd = |c: char| c.is_whitespace() || ['/', '?', '#', '@'].contains(&c);
     match rest {
         Some(rest) if !rest.is_empty() && !rest.contains(odd) => Ok(plain.to_owned()),
-        Some(_) | None => Err("write it as \"https://api.mypurecloud.com\", without a path"),
+        Some(_) | None => {
+            Err("write it as \"https://api.mypurecloud.com\", without a path and without a name and password")
+        }
+    }
+}
+
+/// An address as it may be shown: without a name and a password.
+pub(super) fn shown(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((before, host)) => {
+            let scheme =
+                before.split_once("://").map(|(scheme, _)| format!("{scheme}://")).unwrap_or_default();
+            format!("{scheme}(not shown)@{host}")
+        }
+        None => url.to_owned(),
     }
 }
 
@@ -86,6 +100,11 @@ mod tests {
         {
             assert!(api_url(odd).is_err_and(|help| help.contains("without a path")), "{odd}");
         }
+        assert_eq!(shown("https://id:hun@ter/2@api.x.y"), "https://(not shown)@api.x.y");
+        assert_eq!(
+            (shown("id:hunter2@api.x.y"), shown("http://x")),
+            ("(not shown)@api.x.y".into(), "http://x".into())
+        );
         assert!(api_url("eu-west-9").is_err_and(|help| help.starts_with("did you mean 'eu-west-")));
     }
 }
