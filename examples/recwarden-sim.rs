@@ -53,8 +53,16 @@ struct Options {
 impl Options {
     /// All but those that play what others do at another length.
     fn kinds(&self) -> Vec<Kind> {
-        let all =
-            [Kind::Calm, Kind::Deadly, Kind::Rough, Kind::Dark, Kind::Braked, Kind::Crowded, Kind::Divided];
+        let all = [
+            Kind::Calm,
+            Kind::Deadly,
+            Kind::Rough,
+            Kind::Lasting,
+            Kind::Dark,
+            Kind::Braked,
+            Kind::Crowded,
+            Kind::Divided,
+        ];
         self.kind.map_or(all.to_vec(), |kind| vec![kind])
     }
 

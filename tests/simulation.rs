@@ -24,6 +24,7 @@ fn kind(seed: u64) -> Kind {
         9 => Kind::Braked,
         10 => Kind::Crowded,
         11 => Kind::Divided,
+        12..=18 => Kind::Lasting,
         _ => Kind::Brief,
     }
 }
@@ -35,7 +36,7 @@ fn script(seed: u64) -> Script {
         Kind::Braked => script.calm = Duration::from_secs(150),
         Kind::Divided => script.rough = Duration::from_secs(60),
         Kind::Crowded => (script.rough, script.calm) = (Duration::from_secs(30), Duration::from_secs(25)),
-        Kind::Dark | Kind::Rough | Kind::Brief | Kind::Plain | Kind::Long => {}
+        Kind::Dark | Kind::Rough | Kind::Brief | Kind::Plain | Kind::Lasting | Kind::Long => {}
     }
     script
 }
@@ -106,6 +107,7 @@ fn what_is_promised_holds_whatever_goes_wrong() {
     }
     // Nor does it say anything of what never came about.
     for what in [
+        "agents' own pauses left alone",
         "alert: blind",
         "alert: brake",
         "alert: forbidden",
@@ -114,6 +116,7 @@ fn what_is_promised_holds_whatever_goes_wrong() {
         "blind stops",
         "blind stops given back",
         "calls found stopped while all was blind",
+        "calls judged that lived during the faults",
         "calls read again after events were shed",
         "decisions that waited for the brake",
         "dropped",

@@ -168,6 +168,7 @@ mod tests {
             conversation: id.to_owned(),
             way: crate::sim::call::Way::Inbound,
             truths: points.iter().map(truth).collect(),
+            touches: Vec::new(),
         }
     }
 

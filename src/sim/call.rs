@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::time::Wall;
-pub use crate::sim::recorder::{Recorder, Spool, Tape};
+pub use crate::sim::recorder::{By, Recorder, Spool, Tape, Touch};
 
 /// Points of truth kept per call; the oldest go first.
 const TRUTHS_KEPT: usize = 512;
@@ -231,6 +231,7 @@ pub struct Call {
     /// Whether it is in the division where the client has its role.
     pub division: Division,
     truth: VecDeque<Truth>,
+    touches: VecDeque<Touch>,
 }
 
 /// The division of a conversation.
@@ -248,8 +249,20 @@ impl Call {
     pub fn new(id: String, way: Way, customer: String, centre: String, started: Wall) -> Self {
         let (parties, recorder, truth) = (Vec::new(), Recorder::Idle, VecDeque::new());
         let secure_attributes = BTreeMap::new();
-        let division = Division::Home;
-        Self { id, way, started, customer, centre, parties, recorder, secure_attributes, division, truth }
+        let (division, touches) = (Division::Home, VecDeque::new());
+        Self {
+            id,
+            way,
+            started,
+            customer,
+            centre,
+            parties,
+            recorder,
+            secure_attributes,
+            division,
+            truth,
+            touches,
+        }
     }
 
     /// Whether a customer or an agent is still there.
@@ -350,6 +363,22 @@ impl Call {
             }
             self.truth.push_back(truth);
         }
+    }
+
+    /// Writes down who made the recorder do what it does now, where it did something else before.
+    pub fn note_touch(&mut self, by: By, before: Recorder, at: Wall) {
+        if self.recorder == before {
+            return;
+        }
+        if self.touches.len() == TRUTHS_KEPT {
+            self.touches.pop_front();
+        }
+        self.touches.push_back(Touch { at, by, to: self.recorder });
+    }
+
+    /// Who changed what its recorder does, oldest first.
+    pub fn touches(&self) -> impl Iterator<Item = &Touch> {
+        self.touches.iter()
     }
 
     /// How it really was, oldest first.

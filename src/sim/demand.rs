@@ -6,6 +6,7 @@
 //! one demand is acceptable, and only a state that none of them allows is wrong.
 
 mod hold;
+mod own;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,9 +16,10 @@ use crate::model::time::Wall;
 use crate::policy::rule::Mode;
 use crate::sim::call::{Tape, Truth};
 use crate::sim::charter::{Charter, Clause, Scene};
-use crate::sim::org::{Org, Taping};
+use crate::sim::org::Org;
 use crate::sim::platform::TrueStory;
 use hold::{Condition, Hold, Phase, Sight, next_hold};
+pub(in crate::sim) use own::APPLIED_WITHIN;
 
 /// The priority of directives among rules, as the stage sets it.
 pub const DIRECTIVE_PRIORITY: i64 = 1000;
@@ -73,19 +75,10 @@ pub struct Case<'a> {
     pub clocks: Clocks,
     /// Which recorder is meant.
     pub governed: Governed,
-    /// Whether a pause that nobody wants must be one of ours, to be given back.
-    pub pauses: Pauses,
+    /// When an order of ours may have made a pause that stays, though nobody wants it any more.
+    pub kept: &'a [(Wall, Wall)],
     /// The end.
     pub until: Wall,
-}
-
-/// Who else pauses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pauses {
-    /// Nobody: every pause is ours.
-    AllOurs,
-    /// Agents, rules that keep what they did, or rules that give back that nothing was recorded.
-    OthersToo,
 }
 
 /// A span in which a call was in a wrong state.
@@ -117,46 +110,59 @@ enum Change<'a> {
 struct Mind<'a> {
     case: Case<'a>,
     story: &'a TrueStory,
+    now: Wall,
     charter: &'a Charter,
     truth: Option<&'a Truth>,
     facts: BTreeMap<String, bool>,
     directive: Option<Directive>,
     holds: BTreeMap<&'static str, Hold>,
+    /// When something was in force last that leaves its pause behind.
+    keeping: Option<Wall>,
 }
 
 /// The spans in which a call was in a state that its policy does not allow, outside of blindness.
 pub fn wrong_spans(story: &TrueStory, case: Case<'_>) -> Vec<Wrong> {
-    let Some((_, charter)) = case.charters.first() else { return Vec::new() };
+    let mut spans = Vec::new();
+    let mut open: Option<Wrong> = None;
+    live_through(story, case, |mind| mark(&mut open, &mut spans, mind.now, mind.wrong()));
+    mark(&mut open, &mut spans, case.until, None);
+    spans.into_iter().flat_map(|span| outside(span, case.blind)).collect()
+}
+
+/// What is demanded of a call, each from a moment until the next; more than one thing where it is not sure, or where
+/// a little later something else would be on top.
+pub fn demanded(story: &TrueStory, case: Case<'_>) -> Vec<(Wall, Vec<Wish>)> {
+    let mut all: Vec<(Wall, Vec<Wish>)> = Vec::new();
+    live_through(story, case, |mind| {
+        let mut demands = mind.demands();
+        demands.extend(mind.timed());
+        all.push((mind.now, demands));
+    });
+    all
+}
+
+/// Goes through all that changed, and looks after each change.
+fn live_through<'a>(story: &'a TrueStory, case: Case<'a>, mut look: impl FnMut(&Mind<'a>)) {
+    let Some((_, charter)) = case.charters.first() else { return };
     let mut mind = Mind {
         case,
         story,
+        now: Wall::default(),
         charter,
         truth: None,
         facts: BTreeMap::new(),
         directive: None,
         holds: BTreeMap::new(),
+        keeping: None,
     };
-    let mut spans = Vec::new();
-    let mut open: Option<Wrong> = None;
-    let mut now = Wall::default();
     for (at, change) in changes(story, case) {
-        while let Some(due) = mind.next_timer().filter(|due| *due < at) {
-            now = due.max(now);
-            mind.settle(now);
-            mark(&mut open, &mut spans, now, mind.wrong());
-        }
-        now = at.max(now);
-        mind.take(change, now);
-        mind.settle(now);
-        mark(&mut open, &mut spans, now, mind.wrong());
+        mind.pass_timers(at, &mut look);
+        mind.now = at.max(mind.now);
+        mind.take(change);
+        mind.settle();
+        look(&mind);
     }
-    while let Some(due) = mind.next_timer().filter(|due| *due < case.until) {
-        now = due.max(now);
-        mind.settle(now);
-        mark(&mut open, &mut spans, now, mind.wrong());
-    }
-    mark(&mut open, &mut spans, case.until, None);
-    spans.into_iter().flat_map(|span| outside(span, case.blind)).collect()
+    mind.pass_timers(case.until, &mut look);
 }
 
 fn changes<'a>(story: &'a TrueStory, case: Case<'a>) -> Vec<(Wall, Change<'a>)> {
@@ -194,8 +200,34 @@ pub fn outside(span: Wrong, others: &[(Wall, Wall)]) -> Vec<Wrong> {
     parts
 }
 
+fn can_be_started(governed: Governed, truth: &Truth) -> bool {
+    match (governed, truth.tape) {
+        (_, Tape::Active | Tape::Suspended) if governed != Governed::Adhoc => false,
+        (Governed::Pauses { from_none: false }, Tape::None) => false,
+        (Governed::Pauses { .. } | Governed::Gateway, Tape::SecurePaused)
+        | (Governed::Gateway, Tape::None) => true,
+        (Governed::Pauses { .. } | Governed::Adhoc, _) => truth.agents > truth.other_recorders,
+        (Governed::Gateway, _) => false,
+    }
+}
+
+/// Since when a call's recording can be started; none where it can't be now.
+pub fn startable_since(story: &TrueStory, governed: Governed) -> Option<Wall> {
+    let can = |truth: &&Truth| truth.live && can_be_started(governed, truth);
+    story.truths.iter().rev().take_while(can).last().map(|truth| truth.at)
+}
+
 impl<'a> Mind<'a> {
-    fn take(&mut self, change: Change<'a>, now: Wall) {
+    fn pass_timers(&mut self, until: Wall, look: &mut impl FnMut(&Self)) {
+        while let Some(due) = self.next_timer().filter(|due| *due < until) {
+            self.now = due.max(self.now);
+            self.settle();
+            look(self);
+        }
+    }
+
+    fn take(&mut self, change: Change<'a>) {
+        let now = self.now;
         match change {
             Change::Truth(truth) => self.truth = Some(truth),
             Change::Charter(charter) => self.charter = charter,
@@ -217,7 +249,8 @@ impl<'a> Mind<'a> {
         self.case.blind.iter().chain(self.case.dim).any(|(from, until)| *from <= at && at < *until)
     }
 
-    fn settle(&mut self, now: Wall) {
+    fn settle(&mut self) {
+        let now = self.now;
         if self
             .directive
             .is_some_and(|one| one.sight == Sight::Sure && one.until.is_some_and(|until| until <= now))
@@ -237,6 +270,9 @@ impl<'a> Mind<'a> {
             }
         }
         self.holds = holds;
+        if self.keeps() {
+            self.keeping = Some(now);
+        }
     }
 
     fn next_timer(&self) -> Option<Wall> {
@@ -277,6 +313,15 @@ impl<'a> Mind<'a> {
         demands
     }
 
+    /// What those demand that are in force for a time, whatever is above them: their end is told from when they were seen.
+    fn timed(&self) -> impl Iterator<Item = Wish> {
+        let timed = |clause: &&Clause| {
+            let lasts = clause.at_most.is_some() || !clause.after.is_zero();
+            lasts && clause.mode == Mode::Enforce && self.holds.contains_key(clause.name)
+        };
+        self.charter.clauses.iter().filter(timed).map(|clause| clause.action.into())
+    }
+
     /// Adds what a clause demands; whether it surely does, so that nothing below it counts.
     fn ask(&self, clause: &Clause, demands: &mut Vec<Wish>) -> bool {
         let Some(hold) = self.holds.get(clause.name).filter(|_| clause.mode == Mode::Enforce) else {
@@ -301,7 +346,7 @@ impl<'a> Mind<'a> {
         let demands = self.demands();
         let fits = |wish: &Wish| match wish {
             Wish::Stop => !self.is_recorded(truth),
-            Wish::Start => self.is_recorded(truth) || !self.can_be_started(truth),
+            Wish::Start => self.is_recorded(truth) || !can_be_started(self.case.governed, truth),
             Wish::Leave => !self.is_left_paused(truth),
         };
         if demands.iter().any(fits) {
@@ -316,34 +361,5 @@ impl<'a> Mind<'a> {
             Governed::Pauses { .. } | Governed::Gateway => truth.tape == Tape::Active,
             Governed::Adhoc => truth.other_recorders > 0,
         }
-    }
-
-    fn can_be_started(&self, truth: &Truth) -> bool {
-        match (self.case.governed, truth.tape) {
-            (_, Tape::Active | Tape::Suspended) if self.case.governed != Governed::Adhoc => false,
-            (Governed::Pauses { from_none: false }, Tape::None) => false,
-            (Governed::Pauses { .. } | Governed::Gateway, Tape::SecurePaused)
-            | (Governed::Gateway, Tape::None) => true,
-            (Governed::Pauses { .. } | Governed::Adhoc, _) => truth.agents > truth.other_recorders,
-            (Governed::Gateway, _) => false,
-        }
-    }
-
-    /// Whether a pause is left that nobody wants.
-    fn is_left_paused(&self, truth: &Truth) -> bool {
-        let taping = truth.queue.as_deref().and_then(|id| self.case.org.queue(id)).map(|queue| queue.taping);
-        self.case.pauses == Pauses::AllOurs
-            && match self.case.governed {
-                Governed::Pauses { .. } => truth.tape == Tape::SecurePaused,
-                Governed::Gateway => {
-                    // While an agent dials there is nothing to record yet.
-                    let mut so_far = self.story.truths.iter().take_while(|one| one.at <= truth.at);
-                    truth.tape == Tape::None
-                        && truth.agents > 0
-                        && taping == Some(Taping::Recorded)
-                        && so_far.any(|one| one.tape != Tape::None)
-                }
-                Governed::Adhoc => false,
-            }
     }
 }

@@ -83,6 +83,8 @@ pub struct Plan {
     pub pace: f64,
     /// How long a caller and an agent talk in the mean, at pace 1.
     pub talk: Duration,
+    /// How many scenes a talk may have beyond the few that it usually has.
+    pub more_scenes: usize,
     /// How often an agent presses pause or resume by hand: the share of calls.
     pub agent_pauses: f64,
     /// How long an accepted recording order takes to be applied: at least and at most.
@@ -119,6 +121,7 @@ impl Default for Plan {
             in_progress: 0,
             pace: 1.0,
             talk: Duration::from_secs(180),
+            more_scenes: 0,
             agent_pauses: 0.0,
             apply_delay: (Duration::from_millis(20), Duration::from_millis(150)),
             heartbeat: Duration::from_secs(30),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::time::{Mono, Now};
 use crate::sim::access::Rate;
-use crate::sim::call::{Call, Truth, Way};
+use crate::sim::call::{Call, Touch, Truth, Way};
 use crate::sim::channels::SocketId;
 use crate::sim::desk::{Errand, analytics, conversations, directory, notifications, oauth, recording};
 use crate::sim::faults::{Fate, Outage, RetryAfter};
@@ -42,6 +42,8 @@ pub struct TrueStory {
     pub way: Way,
     /// What was true, each until the next; oldest first.
     pub truths: Vec<Truth>,
+    /// Who changed what the recorder of the policy does, oldest first.
+    pub touches: Vec<Touch>,
 }
 
 /// What becomes of a request that never gets an answer.
@@ -151,6 +153,7 @@ impl Platform {
             conversation: call.id.clone(),
             way: call.way,
             truths: call.truth().cloned().collect(),
+            touches: call.touches().copied().collect(),
         })
     }
 

@@ -1,5 +1,7 @@
 //! The recorders of a call, and what they put on tape together.
 
+use crate::model::time::Wall;
+
 /// A recorder that runs or does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spool {
@@ -18,6 +20,28 @@ pub enum Recorder {
     Running,
     /// A secure pause.
     SecurePaused,
+}
+
+/// Who makes the recorder of the policy do something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The platform, by itself.
+    Platform,
+    /// An agent, by hand.
+    Agent,
+    /// A client of the API.
+    Client,
+}
+
+/// A change of what the recorder of the policy does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// When.
+    pub at: Wall,
+    /// By whom.
+    pub by: By,
+    /// What it does from then on.
+    pub to: Recorder,
 }
 
 /// What is on tape: the recording state that the platform reports, with what makes a pause.

@@ -7,6 +7,7 @@
 
 mod count;
 mod dark;
+mod deeds;
 mod inlet;
 mod judge;
 mod ledger;
@@ -107,6 +108,7 @@ pub struct Stage {
     blind: Vec<(Wall, Wall)>,
     inlet: inlet::Inlet,
     restraint: restraint::Restraint,
+    deeds: deeds::Deeds,
     sent: VecDeque<(Mono, promise::Trace)>,
     watch: promise::Watch,
     report: Report,
@@ -167,6 +169,7 @@ impl Stage {
             blind: Vec::new(),
             inlet: inlet::Inlet::default(),
             restraint: restraint::Restraint::default(),
+            deeds: deeds::Deeds::default(),
             sent: VecDeque::new(),
             watch: promise::Watch::default(),
             report: Report::default(),

@@ -122,7 +122,7 @@ fn write_arrival(writer: &mut Writer<'_>, queue: usize, begin: Begin) -> Arrival
 fn write_talk(writer: &mut Writer<'_>, org: &Org, queue: usize, plan: &Plan) {
     let scene = plan.talk.as_secs_f64() / 3.0;
     let (mut place, mut pauses) = (queue, writer.chance.strikes(plan.agent_pauses));
-    for _ in 0..=writer.chance.below(4) {
+    for _ in 0..=writer.chance.below(4 + plan.more_scenes) {
         let cards = org.queues.get(place).is_some_and(|queue| queue.business == Business::Cards);
         writer.then(scene * 0.2, scene * 0.8, Beat::Unhold);
         match writer.chance.below(20) {
@@ -148,8 +148,11 @@ fn write_talk(writer: &mut Writer<'_>, org: &Org, queue: usize, plan: &Plan) {
                 writer.then(0.0, 0.0, Beat::Flag).then(10.0, 30.0, Beat::Unflag);
             }
             _ if pauses => {
-                pauses = false;
-                writer.then(0.0, 0.0, Beat::PressPause).then(10.0, 30.0, Beat::PressResume);
+                pauses = plan.more_scenes > 0;
+                // In a long talk a pause is long too, and may be forgotten for a while.
+                let longer = if plan.more_scenes > 0 { 6.0 } else { 1.0 };
+                writer.then(0.0, 0.0, Beat::PressPause);
+                writer.then(10.0 * longer, 30.0 * longer, Beat::PressResume);
             }
             _ => {}
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::model::time::{Mono, Now};
 use crate::sim::access::{Access, OauthClient};
 use crate::sim::agenda::Agenda;
-use crate::sim::call::{Call, Division};
+use crate::sim::call::{By, Call, Division};
 use crate::sim::channels::SocketId;
 use crate::sim::faults::{Faults, Misfortune};
 use crate::sim::happening::{Diary, Happening, beat_text, tape_text};
@@ -271,10 +271,12 @@ impl World {
         let Some(call) = self.calls.get_mut(id) else {
             return Effect::Nothing;
         };
-        let lived = call.is_live();
+        let (lived, recorder) = (call.is_live(), call.recorder);
         let mut cast = Cast { org: &self.org, chance: &mut self.callers, free_agent };
         let effect = play(call, beat, &mut cast, self.now.wall);
         let ended = lived && !call.is_live();
+        let pressed = matches!(beat, Beat::PressPause | Beat::PressResume);
+        call.note_touch(if pressed { By::Agent } else { By::Platform }, recorder, self.now.wall);
         self.roster.note(call);
         if effect == Effect::Changed {
             let text = format!("{} ({})", beat_text(beat, &self.org), tape_text(call.tape()));
@@ -308,7 +310,9 @@ impl World {
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
+        let recorder = call.recorder;
         let effect = obey(call, order);
+        call.note_touch(By::Client, recorder, self.now.wall);
         let outcome = match effect {
             Effect::Nothing => "changes nothing",
             Effect::Changed => tape_text(call.tape()),

@@ -97,7 +97,9 @@ fn drawn(seed: u64) -> (Script, Chance) {
 
 /// No faults: what policies, callers and agents do, alone.
 pub(crate) fn calm(seed: u64) -> Script {
-    Script { judged: Judged::Throughout, ..drawn(seed).0 }
+    let mut script = drawn(seed).0;
+    script.plan.more_scenes = 8;
+    Script { judged: Judged::Throughout, ..script }
 }
 
 /// Nothing goes wrong but the process, which dies again and again.
@@ -106,6 +108,7 @@ pub(crate) fn deadly(seed: u64) -> Script {
     script.judged = Judged::Throughout;
     script.mischief.deaths = Deaths::Throughout;
     script.mischief.crashes = 0.002;
+    script.plan.more_scenes = 8;
     script.calm = seconds(180);
     script
 }
@@ -299,6 +302,8 @@ pub(crate) fn long(seed: u64) -> Script {
     mischief.jump_by = mischief.jump_by.min(seconds(60));
     mischief.crashes /= 4.0;
     (script.plan.calls, script.plan.pace, script.plan.requests_per_minute) = (1, 0.1, 300);
+    // Calls of some hours, so that they outlive what the faults leave behind.
+    script.plan.more_scenes = 20;
     script.settings.allowance.requests_per_minute = 300;
     script.settings.directory.discover_every = seconds(300);
     script.settings.resync_every = seconds(1800);
@@ -306,6 +311,20 @@ pub(crate) fn long(seed: u64) -> Script {
     script.rough = HOUR * 24 * 7;
     script.calm = HOUR * 3;
     script.settles = HOUR;
+    script
+}
+
+/// Rough runs with calls that outlive the faults and all that these leave behind, and change all along: so that what a
+/// fault did to a call is seen on that call.
+pub(crate) fn lasting(seed: u64) -> Script {
+    let mut script = rough(seed);
+    (script.plan.calls, script.plan.more_scenes) = (2, 30);
+    script.rough = seconds(30);
+    // What is lost without a word, be it a socket or an eviction, takes longest to be noticed.
+    let faults = &script.plan.faults;
+    let silent = faults.half_open_every.is_some() || faults.evict_every.is_some();
+    script.settles = seconds(if silent { 75 } else { 50 });
+    script.calm = script.settles + seconds(45);
     script
 }
 
@@ -339,6 +358,7 @@ pub(crate) enum Kind {
     Braked,
     Crowded,
     Divided,
+    Lasting,
     Long,
 }
 
@@ -354,6 +374,7 @@ impl Kind {
             Self::Braked => braked(seed),
             Self::Crowded => crowded(seed),
             Self::Divided => divided(seed),
+            Self::Lasting => lasting(seed),
             Self::Long => long(seed),
         }
     }

@@ -11,15 +11,22 @@ use crate::audit::history::{History, Open};
 use crate::audit::log::{Disk, in_order};
 use crate::model::recording::Action;
 use crate::model::time::Wall;
-use crate::sim::charter::Clause;
-use crate::sim::demand::{self, Case, Clocks, Governed, Pauses, Wrong};
+use crate::sim::call::{By, Touch, Truth};
+use crate::sim::demand::{self, Case, Clocks, Governed, Wrong};
 use crate::sim::disk::Trouble;
+use crate::sim::org::Standing;
 use crate::sim::platform::TrueStory;
 use crate::warden::plan::{Control, StartFromNone};
 
 /// In calm a recording is in a wrong state for no longer: the way of the event, of the call, and what the
 /// platform takes to apply it.
 const WRONG_AT_MOST: Duration = Duration::from_secs(10);
+/// So often within [`CONTESTED_FOR`] somebody has to undo it for the warden to wait.
+const CONTESTED: usize = 3;
+/// See [`CONTESTED`]; and the longest wait.
+const CONTESTED_FOR: Duration = Duration::from_secs(90);
+/// What no event tells of is seen with the next resync.
+pub(super) const UNHEARD_LATE: Duration = Duration::from_secs(25);
 /// Where an agent keeps undoing it, the warden waits for so long in the end (PRODUCT.md 2).
 const CONTEST_LONGEST: Duration = Duration::from_secs(30);
 /// Where an order was refused for want of a permission, it is tried again so soon.
@@ -38,16 +45,33 @@ impl Stage {
         }
         let (dark, dim) = self.darkness();
         self.blind.extend(dark);
-        self.judge_open_decisions();
         let stories: Vec<TrueStory> = self.platform.truth().collect();
+        self.judge_open_decisions(&stories);
+        self.count_the_lasting(&stories, calm_from);
         self.judge_blind_stops(&stories);
         self.judge_holds(&stories);
         self.judge_calls(&stories, &dim, calm_from + REGRANTED);
+        self.judge_deeds(&stories, &dim);
+    }
+
+    /// Where what comes after the faults is judged alone, a call that was over by then is no evidence of what they did.
+    fn count_the_lasting(&mut self, stories: &[TrueStory], calm_from: Wall) {
+        if self.script.rough.is_zero() || self.script.judged != Judged::Settled {
+            return;
+        }
+        let judged = calm_from + self.script.settles + WRONG_AT_MOST * 2;
+        let lasts = |story: &&TrueStory| {
+            let begun = story.truths.first().is_some_and(|first| first.at < calm_from);
+            begun && story.truths.last().is_some_and(|last| last.live || last.at > judged)
+        };
+        for _ in stories.iter().filter(lasts) {
+            self.count("calls judged that lived during the faults");
+        }
     }
 
     /// A decision comes to its end: within so long of its making, or of its first attempt where it may have waited for
-    /// the brake (`restraint`).
-    fn judge_open_decisions(&mut self) {
+    /// the brake (`restraint`), or since it could be carried out at all.
+    fn judge_open_decisions(&mut self, stories: &[TrueStory]) {
         let now = self.now.wall;
         let blind_now = self.blind.iter().any(|(_, until)| *until > now);
         let braked = self.script.settings.max_changes_per_minute > 0;
@@ -58,9 +82,17 @@ impl Stage {
         };
         let since = |open: &Open| if braked { tried(open) } else { Some(open.at) };
         let is_late = |at: Wall| self.seen().wall.since(at) > WRONG_AT_MOST + CONTEST_LONGEST;
+        let governed = self.governed();
+        let possible = |open: &Open| {
+            let own = |story: &&TrueStory| story.conversation == open.decision.conversation.as_str();
+            let story = stories.iter().find(own).filter(|_| open.decision.action == Action::Start);
+            let story = story.filter(|story| story.truths.last().is_some_and(|last| last.live));
+            story.map_or(Some(open.at), |story| demand::startable_since(story, governed))
+        };
         let late: Vec<String> = history
             .open_decisions()
             .filter(|open| !blind_now && since(open).is_some_and(is_late))
+            .filter(|open| possible(open).is_some_and(is_late))
             .filter(|open| {
                 self.unread(open.decision.conversation.as_str()).iter().all(|(_, until)| *until <= now)
             })
@@ -107,10 +139,10 @@ impl Stage {
             if self.script.plan.faults.forbids(&story.conversation) {
                 waited.push((Wall::default(), granted));
             }
-            let case = Case { blind: &blind, ..self.case(dim) };
-            for wrong in demand::wrong_spans(story, case) {
+            let kept = self.kept_of(story);
+            for wrong in demand::wrong_spans(story, self.case(&blind, dim, &kept)) {
                 for wrong in demand::outside(wrong, &waited) {
-                    if wrong.until.since(wrong.from) > self.bound_of(&wrong, dim) {
+                    if wrong.until.since(wrong.from) > self.bound_of(story, &wrong, dim) {
                         let (id, from, until, what) =
                             (&story.conversation, wrong.from, wrong.until, wrong.what);
                         found.push(format!("{id} was in a wrong state from {from} until {until}: {what}"));
@@ -122,48 +154,61 @@ impl Stage {
     }
 
     /// When a call may not have been seen as it was.
-    fn unseen_of(&self, story: &TrueStory) -> Vec<(Wall, Wall)> {
+    pub(super) fn unseen_of(&self, story: &TrueStory) -> Vec<(Wall, Wall)> {
         let known = self.blind.iter().copied().chain(self.unread(&story.conversation));
-        known.chain(self.begun_in_the_dark(story)).chain(before_any_queue(story)).collect()
+        known.chain(self.begun_in_the_dark(story)).chain(before_any_queue(story, self.now.wall)).collect()
     }
 
     /// For how long a call may be in a wrong state.
-    fn bound_of(&self, wrong: &Wrong, dim: &[(Wall, Wall)]) -> Duration {
-        let contested = self.script.plan.agent_pauses > 0.0;
-        let late = dim.iter().any(|(from, until)| wrong.from < *until && *from < wrong.until);
+    fn bound_of(&self, story: &TrueStory, wrong: &Wrong, dim: &[(Wall, Wall)]) -> Duration {
+        let recent = |touch: &&Touch| wrong.from - CONTESTED_FOR <= touch.at && touch.at <= wrong.until;
+        let undone = story.touches.iter().filter(|touch| touch.by == By::Agent).filter(recent).count();
+        let meanwhile = |(from, until): &(Wall, Wall)| wrong.from < *until && *from < wrong.until;
+        let (late, unheard) = (dim.iter().any(meanwhile), self.unlisted(story).iter().any(meanwhile));
         WRONG_AT_MOST
-            + if contested { CONTEST_LONGEST } else { Duration::ZERO }
+            + if undone >= CONTESTED { CONTEST_LONGEST } else { Duration::ZERO }
             + if late { POLLED_LATE } else { Duration::ZERO }
+            + if unheard { UNHEARD_LATE } else { Duration::ZERO }
     }
 
-    fn case<'a>(&'a self, dim: &'a [(Wall, Wall)]) -> Case<'a> {
-        let settings = &self.script.settings;
-        let governed = match settings.means.control {
+    /// When a call was in a queue that the platform lists no more: no event need tell of it then.
+    pub(super) fn unlisted(&self, story: &TrueStory) -> Vec<(Wall, Wall)> {
+        let removed = |truth: &Truth| {
+            let queue = truth.queue.as_deref().and_then(|id| self.platform.org().queue(id));
+            queue.is_some_and(|queue| queue.standing == Standing::Removed)
+        };
+        let ends = story.truths.iter().skip(1).map(|truth| truth.at).chain([self.now.wall]);
+        let spans = story.truths.iter().zip(ends).filter(|(truth, _)| removed(truth));
+        spans.map(|(truth, end)| (truth.at, end)).collect()
+    }
+
+    fn governed(&self) -> Governed {
+        let means = self.script.settings.means;
+        match means.control {
             Control::RecordingState => {
-                Governed::Pauses { from_none: settings.means.start_from_none == StartFromNone::AdHoc }
+                Governed::Pauses { from_none: means.start_from_none == StartFromNone::AdHoc }
             }
             Control::AdHoc => Governed::Adhoc,
             Control::RecordingsAction => Governed::Gateway,
-        };
-        // A start that found nothing recorded gives that back, and stops what the platform has begun meanwhile
-        // (PRODUCT.md 2: "what was observed before the hold's first change").
-        let from_none = matches!(governed, Governed::Gateway | Governed::Pauses { from_none: true });
-        let leaves = |one: &Clause| match one.action {
-            Action::Stop => !one.gives_back(),
-            Action::Start => one.gives_back() && from_none,
-        };
-        let others = self.script.plan.agent_pauses > 0.0
-            || self.script.charters.iter().any(|charter| charter.clauses.iter().any(leaves));
+        }
+    }
+
+    pub(super) fn case<'a>(
+        &'a self,
+        blind: &'a [(Wall, Wall)],
+        dim: &'a [(Wall, Wall)],
+        kept: &'a [(Wall, Wall)],
+    ) -> Case<'a> {
         let set = self.script.mischief.jump_by > Duration::ZERO;
         Case {
             org: self.platform.org(),
             charters: &self.charters,
             words: &self.words,
-            blind: &self.blind,
+            blind,
             dim,
             clocks: if set { Clocks::Set } else { Clocks::Steady },
-            governed,
-            pauses: if others { Pauses::OthersToo } else { Pauses::AllOurs },
+            governed: self.governed(),
+            kept,
             until: self.now.wall,
         }
     }
@@ -197,9 +242,10 @@ impl Stage {
     }
 }
 
-/// No event tells of a call before it is in a queue: where it takes its time to get there, that is not seen.
-fn before_any_queue(story: &TrueStory) -> Option<(Wall, Wall)> {
+/// No event tells of a call before it is in a queue: where it takes its time to get there, or never does, that is not
+/// seen.
+fn before_any_queue(story: &TrueStory, now: Wall) -> Option<(Wall, Wall)> {
     let begin = story.truths.first()?.at;
-    let queued = story.truths.iter().find(|truth| truth.queue.is_some()).map_or(begin, |truth| truth.at);
+    let queued = story.truths.iter().find(|truth| truth.queue.is_some()).map_or(now, |truth| truth.at);
     (queued.since(begin) > WRONG_AT_MOST).then_some((begin, queued))
 }

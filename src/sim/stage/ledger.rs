@@ -182,6 +182,7 @@ impl Stage {
                 self.log = log;
                 self.judge_recovery();
                 self.recall_waiting();
+                self.recall_deeds();
                 self.begin_life(recovered.cut);
             }
             Err(error) => self.finding(format!("the log does not open after a crash: {error}")),

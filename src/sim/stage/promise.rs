@@ -82,6 +82,7 @@ impl Stage {
     /// Checks a record that has just become durable.
     pub(super) fn watch_record(&mut self, record: &Record, made: Now) {
         self.watch_brake(record, made);
+        self.deeds.note(record, made.wall);
         if let Record::Dropped(one) = record {
             self.watch_dropped(one.events, &one.why);
         }
