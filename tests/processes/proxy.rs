@@ -4,17 +4,19 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use recwarden::io::clock::Clock;
 
 /// A pump looks at the state of the network so often while nothing comes.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long after its request an answer passes while the network is slow: just under the half minute after which
-/// it counts as none.
-const SLOW: Duration = Duration::from_secs(28);
+/// How long after its request an answer passes while the network is slow: just within the half minute after which it
+/// counts as none.
+const WITHIN: Duration = Duration::from_secs(28);
+/// The same, just beyond it: what was ordered is carried out, and who gave the order cannot know.
+const BEYOND: Duration = Duration::from_secs(32);
 
 /// How the network is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +28,13 @@ pub(crate) enum Network {
     BlackHole = 1,
     /// New connections are closed at once.
     Refusing = 2,
-    /// Answers come half a minute after their requests; what a WebSocket carries comes at once.
+    /// Answers come half a minute after their requests. Of orders, by turns, one is answered just before the client
+    /// gives up waiting, one just after it, and one never arrives. What a WebSocket carries comes at once.
     Slow = 3,
+    /// What a WebSocket carries is gone, and no other opens; requests pass.
+    SocketsDark = 4,
+    /// Orders pass, and nothing else: neither WebSockets nor other requests.
+    OrdersOnly = 5,
 }
 
 struct State {
@@ -37,6 +44,8 @@ struct State {
     /// Connections older than this are cut.
     cut: AtomicU64,
     made: AtomicU64,
+    /// Orders that were asked while the network was slow.
+    slow_orders: AtomicU64,
     clock: Clock,
 }
 
@@ -49,34 +58,113 @@ impl State {
         number <= self.cut.load(Ordering::SeqCst)
     }
 
-    fn millis(&self) -> u64 {
-        u64::try_from(self.clock.now().mono.since_start().as_millis()).unwrap_or(u64::MAX)
+    fn now(&self) -> Duration {
+        self.clock.now().mono.since_start()
     }
+
+    /// What becomes of a request that comes now.
+    fn fate(&self, what: What) -> Fate {
+        if !self.is(Network::Slow) {
+            return Fate::AnsweredAfter(Duration::ZERO);
+        }
+        match what {
+            What::Socket => Fate::AnsweredAfter(Duration::ZERO),
+            What::Other => Fate::AnsweredAfter(WITHIN),
+            What::Order => match self.slow_orders.fetch_add(1, Ordering::SeqCst) % 3 {
+                0 => Fate::AnsweredAfter(WITHIN),
+                1 => Fate::AnsweredAfter(BEYOND),
+                _ => Fate::Lost,
+            },
+        }
+    }
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// A WebSocket; there is no other request on its connection.
+    Socket,
+    /// That a recording start or stop.
+    Order,
+    /// Anything else.
+    Other,
+}
+
+impl What {
+    /// Of a request that begins with these bytes; none where they are the rest of one.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let line = String::from_utf8_lossy(line);
+        let path = line.strip_suffix(" HTTP/1.1")?.split_once(' ')?.1;
+        let order = path.ends_with("/recordingstate") || path.ends_with("/snippet/record");
+        Some(match path {
+            _ if path.starts_with("/channels/") => Self::Socket,
+            _ if order => Self::Order,
+            _ => Self::Other,
+        })
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It arrives, and its answer passes so long after it.
+    AnsweredAfter(Duration),
+    /// It does not arrive.
+    Lost,
+}
+
+/// The request that came last on a connection.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    what: What,
+    fate: Fate,
+    at: Duration,
 }
 
 /// One connection through the network.
 struct Line {
     number: u64,
-    /// When a request, or a part of one, passed last; none of those who wait for an answer is a WebSocket.
-    asked_at: AtomicU64,
+    asked: Mutex<Asked>,
+    /// One of its ways has ended.
+    over: AtomicBool,
 }
 
 impl Line {
+    fn of(number: u64) -> Self {
+        let (what, fate) = (What::Other, Fate::AnsweredAfter(Duration::ZERO));
+        let asked = Mutex::new(Asked { what, fate, at: Duration::ZERO });
+        Self { number, asked, over: AtomicBool::new(false) }
+    }
+
+    fn asked(&self) -> Asked {
+        *self.asked.lock().expect("nobody panics with it")
+    }
+
     fn note_request(&self, bytes: &[u8], state: &State) {
-        if bytes.starts_with(b"GET /channels/") {
-            self.asked_at.store(Self::SOCKET, Ordering::SeqCst);
-        } else if self.asked_at.load(Ordering::SeqCst) != Self::SOCKET {
-            self.asked_at.store(state.millis(), Ordering::SeqCst);
+        if let Some(what) = What::of(bytes) {
+            let asked = Asked { what, fate: state.fate(what), at: state.now() };
+            *self.asked.lock().expect("nobody panics with it") = asked;
         }
     }
 
-    const SOCKET: u64 = u64::MAX;
+    /// Whether nothing passes now.
+    fn swallows(&self, state: &State) -> bool {
+        let Asked { what, fate, .. } = self.asked();
+        fate == Fate::Lost
+            || state.is(Network::BlackHole)
+            || (state.is(Network::SocketsDark) && what == What::Socket)
+            || (state.is(Network::OrdersOnly) && what != What::Order)
+    }
 
     /// Whether an answer has to wait still.
     fn waits(&self, state: &State) -> bool {
-        let asked_at = self.asked_at.load(Ordering::SeqCst);
-        let slow = Duration::from_millis(state.millis().saturating_sub(asked_at)) < SLOW;
-        asked_at != Self::SOCKET && slow && state.is(Network::Slow) && !state.is_cut(self.number)
+        let asked = self.asked();
+        let wait = match asked.fate {
+            Fate::AnsweredAfter(wait) => wait,
+            Fate::Lost => Duration::ZERO,
+        };
+        state.now() < asked.at + wait && state.is(Network::Slow) && !state.is_cut(self.number)
     }
 }
 
@@ -101,7 +189,8 @@ impl Proxy {
         let address = listener.local_addr().expect("an address");
         let zero = || AtomicU64::new(0);
         let (network, clock) = (AtomicU8::new(Network::Open as u8), Clock::start());
-        let state = Arc::new(State { network, forgotten: zero(), cut: zero(), made: zero(), clock });
+        let (forgotten, cut, made, slow_orders) = (zero(), zero(), zero(), zero());
+        let state = Arc::new(State { network, forgotten, cut, made, slow_orders, clock });
         let shared = Arc::clone(&state);
         // Ends with the process of the test; its connections end with their ends.
         std::thread::spawn(move || {
@@ -111,7 +200,7 @@ impl Proxy {
                     continue;
                 }
                 let Ok(outer) = TcpStream::connect(target) else { continue };
-                let line = Arc::new(Line { number, asked_at: AtomicU64::new(0) });
+                let line = Arc::new(Line::of(number));
                 let (inner, outer) = (Arc::new(inner), Arc::new(outer));
                 connect(&inner, &outer, Way::Requests, &line, &shared);
                 connect(&outer, &inner, Way::Answers, &line, &shared);
@@ -154,22 +243,20 @@ fn connect(from: &Arc<TcpStream>, to: &Arc<TcpStream>, way: Way, line: &Arc<Line
                 break;
             }
             let forgotten = line.number <= state.forgotten.load(Ordering::SeqCst);
-            let swallowed = forgotten || state.is(Network::BlackHole);
+            if let (Way::Requests, Ok(read)) = (way, &read) {
+                line.note_request(&buffer[..*read], &state);
+            }
+            let swallowed = forgotten || line.swallows(&state);
             match read {
-                Ok(0) if forgotten => std::thread::sleep(LOOK_EVERY),
+                // That one end is closed is swallowed too.
+                Ok(0) if swallowed && !line.over.load(Ordering::SeqCst) => std::thread::sleep(LOOK_EVERY),
                 Ok(0) => break,
                 Ok(_) if swallowed => {}
                 Ok(read) => {
-                    let bytes = &buffer[..read];
-                    match way {
-                        Way::Requests => line.note_request(bytes, &state),
-                        Way::Answers => {
-                            while line.waits(&state) {
-                                std::thread::sleep(LOOK_EVERY);
-                            }
-                        }
+                    while way == Way::Answers && line.waits(&state) {
+                        std::thread::sleep(LOOK_EVERY);
                     }
-                    if (&*to).write_all(bytes).is_err() {
+                    if (&*to).write_all(&buffer[..read]).is_err() {
                         break;
                     }
                 }
@@ -178,6 +265,7 @@ fn connect(from: &Arc<TcpStream>, to: &Arc<TcpStream>, way: Way, line: &Arc<Line
             }
         }
         // The other way ends with it; both may have ended already.
+        line.over.store(true, Ordering::SeqCst);
         from.shutdown(Shutdown::Both).ok();
         to.shutdown(Shutdown::Both).ok();
     });
