@@ -267,6 +267,10 @@ fn condition(document: &mut Document, (source, place): &file::Placed) -> Option<
     match Expression::compile(source) {
         Ok(expression) => {
             warn_of_lookalikes(document, "a text in this condition", (source, place));
+            for strange in expression.strange_words() {
+                let at = within(&document.text(), place, source, strange.span);
+                document.warn(at, strange.message, strange.help);
+            }
             if let Some((span, error)) = expression.hopeless() {
                 let at = within(&document.text(), place, source, span);
                 let help = "where nothing beside it settles the condition, the rule counts as not matching";
@@ -370,6 +374,13 @@ mod tests {
             "{}",
             found[1]
         );
+    }
+
+    #[test]
+    fn a_word_that_the_platform_does_not_know_is_pointed_at() {
+        let found = warnings("[[rule]]\nname = 'a'\naction = 'stop'\nwhen = 'agent.state == \"conected\"'\n");
+        let begin = "x.toml:4:24: warning: \"conected\" is no word that the platform documents for `state`";
+        assert!(found.len() == 1 && found[0].starts_with(begin), "{found:?}");
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod outline;
 mod price;
 mod read;
 mod schema;
+mod strange;
 mod suggest;
 mod syntax;
 mod trace;

@@ -333,7 +333,7 @@ impl Field {
         }
     }
 
-    /// Every word that it can hold, where the list is closed. (`state` and `purpose` are open lists.)
+    /// Every word that it can hold, where the list is closed; `strange` has the others.
     pub(super) fn words(self) -> Option<Vec<&'static str>> {
         const RECORDER: [&str; 3] = ["active", "paused", "none"];
         const RECORDERS: [Field; 5] = [
