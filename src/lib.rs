@@ -30,7 +30,7 @@
 //! | | `model::time` * | `Mono`, `Wall`, `Now`: time as a value |
 //! | | `model::recording` * | recording state as observed and as wanted |
 //! | | `model::conversation` * | conversation and participants, with the questions that rules ask of them |
-//! | | `model::lookalike` * | characters that look like others |
+//! | | `model::lookalike` * | characters that look like others, or like nothing |
 //! | | `model::diagnostic` * | what is wrong at a place in a file, as people see it |
 //! | | `model::document` * | a TOML document with the place of everything in it, and diagnostics that point there |
 //! | 2 wire | `wire::topic` * | topics packed to a channel's limits |

@@ -46,9 +46,10 @@ impl Excerpt {
     }
 }
 
-/// What a terminal would obey is not shown as it is.
+/// What a terminal would obey is not shown as it is, nor what would turn a line around.
 fn harmless(c: char) -> char {
-    if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }
+    let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if (c.is_control() && c != '\t') || turns { char::REPLACEMENT_CHARACTER } else { c }
 }
 
 /// One mistake, with its place. It prints as `FILE:LINE:COLUMN: error: ...`, then the source line with a

@@ -16,8 +16,7 @@ use toml_span::Value;
 
 use crate::model::diagnostic::Excerpt;
 pub use crate::model::diagnostic::{Diagnostic, Severity};
-use words::did_you_mean;
-pub use words::{instead, nearest};
+pub use words::{did_you_mean, instead, nearest};
 
 /// The longest line in bytes; one that holds the longest expression or thousands of ids is shorter.
 const LONGEST_LINE: usize = 256 * 1024;

@@ -8,7 +8,7 @@ use globset::{Glob, GlobMatcher};
 use sha2::{Digest, Sha256};
 
 use crate::model::document::{Diagnostic, Document};
-use crate::model::lookalike;
+use crate::model::lookalike::{self, Lookalike};
 use crate::model::recording::{Action, Wish};
 use crate::policy::analysis::{self, Candidate, Setting};
 use crate::policy::decide::{Conditions, Pattern, Policy};
@@ -162,8 +162,7 @@ impl Compiler {
             let mut message = format!("'{}' is not a rule name", name.escape_debug());
             let mut at = place.clone();
             if let Some(lookalike) = lookalike::find(name) {
-                let span = lookalike.at..lookalike.at + lookalike.found.len_utf8();
-                at = within(&document.text(), place, name, span);
+                at = within(&document.text(), place, name, lookalike.span());
                 message = format!("{message}: {lookalike}");
             }
             let help = "use lower-case letters a to z, digits and single hyphens, at most 100 of them";
@@ -183,7 +182,9 @@ impl Compiler {
 
     fn note_queues(&mut self, document: &mut Document, rule: &WrittenRule) {
         for (text, place) in rule.queue.iter().flatten() {
-            warn_of_lookalikes(document, &format!("the queue '{}'", text.escape_debug()), (text, place));
+            let found = lookalike::find_in_name(text);
+            let what = format!("the queue '{}'", text.escape_debug());
+            warn_of_lookalikes(document, &what, (text, place), found);
             let place = document.pointer(place.clone());
             self.queue_patterns.push(PlacedName { text: text.clone(), place });
         }
@@ -220,20 +221,27 @@ fn kebab_of(text: &str) -> Option<String> {
 }
 
 /// A name on the platform may be written in any alphabet; one that mixes them in a word is seldom meant.
-fn warn_of_lookalikes(document: &mut Document, what: &str, (name, place): (&str, &Range<usize>)) {
-    if let Some(lookalike) = lookalike::find_among_ascii(name) {
-        let span = lookalike.at..lookalike.at + lookalike.found.len_utf8();
-        let at = within(&document.text(), place, name, span);
-        let help = "where the platform writes it with this character too, all is well";
+fn warn_of_lookalikes(
+    document: &mut Document,
+    what: &str,
+    (name, place): (&str, &Range<usize>),
+    found: Vec<Lookalike>,
+) {
+    for lookalike in found {
+        let at = within(&document.text(), place, name, lookalike.span());
+        let help = "where the platform writes it so too, all is well";
         document.warn(at, format!("{what} may be another than it seems: {lookalike}"), Some(help.into()));
     }
 }
 
 fn warn_of_attributes(document: &mut Document, rule: &WrittenRule) {
     for ((key, place), values) in &rule.attributes {
-        warn_of_lookalikes(document, &format!("the attribute '{}'", key.escape_debug()), (key, place));
+        let found = lookalike::find_in_name(key);
+        warn_of_lookalikes(document, &format!("the attribute '{}'", key.escape_debug()), (key, place), found);
         for (value, place) in values {
-            warn_of_lookalikes(document, &format!("the value '{}'", value.escape_debug()), (value, place));
+            let found = lookalike::find_in_name(value);
+            let what = format!("the value '{}'", value.escape_debug());
+            warn_of_lookalikes(document, &what, (value, place), found);
         }
     }
 }
@@ -266,7 +274,8 @@ fn glob(text: &str) -> Result<GlobMatcher, globset::Error> {
 fn condition(document: &mut Document, (source, place): &file::Placed) -> Option<Expression> {
     match Expression::compile(source) {
         Ok(expression) => {
-            warn_of_lookalikes(document, "a text in this condition", (source, place));
+            let found = lookalike::find_among_ascii(source);
+            warn_of_lookalikes(document, "a text in this condition", (source, place), found);
             for strange in expression.strange_words() {
                 let at = within(&document.text(), place, source, strange.span);
                 document.warn(at, strange.message, strange.help);
@@ -381,6 +390,27 @@ mod tests {
         let found = warnings("[[rule]]\nname = 'a'\naction = 'stop'\nwhen = 'agent.state == \"conected\"'\n");
         let begin = "x.toml:4:24: warning: \"conected\" is no word that the platform documents for `state`";
         assert!(found.len() == 1 && found[0].starts_with(begin), "{found:?}");
+    }
+
+    #[test]
+    fn every_word_with_a_lookalike_is_told_and_so_are_spaces_around_names() {
+        let text = "[[rule]]\nname = 'a'\naction = 'stop'\nqueue = ['Card ', 'C\u{430}rd P\u{430}y']\n\
+                    when = 'attributes.a == \"\u{43e}n\" || attributes.b == \"\u{43e}ff\"'\n";
+        let found = warnings(text);
+        let places: Vec<&str> = found.iter().map(|one| &one[..one.find(": w").expect("a warning")]).collect();
+        assert_eq!(
+            places,
+            ["x.toml:4:15", "x.toml:4:21", "x.toml:4:26", "x.toml:5:26", "x.toml:5:50"],
+            "{found:#?}"
+        );
+        assert!(found[0].contains("the queue 'Card ' may be another than it seems: it ends with a space"));
+    }
+
+    #[test]
+    fn a_medium_with_a_lookalike_says_so() {
+        let found = warnings("[[rule]]\nname = 'a'\naction = 'stop'\nmedia = ['c\u{430}ll']\n");
+        let help = "did you mean 'call'? ('\u{430}' (U+0430) is not the 'a' that it looks like)";
+        assert!(found.len() == 1 && found[0].ends_with(help), "{found:?}");
     }
 
     #[test]

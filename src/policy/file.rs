@@ -178,8 +178,7 @@ fn medium(table: &mut Table<'_, '_>, (word, place): &Placed) -> Option<Media> {
     let found = Media::ALL.into_iter().find(|media| media.as_str() == word);
     if found.is_none() {
         let known = Media::ALL.map(Media::as_str);
-        let near = crate::model::document::nearest(word, known);
-        let help = near.map(|near| format!("did you mean '{near}'?"));
+        let help = crate::model::document::did_you_mean(word, known);
         let message = format!("'{word}' is not a medium; it must be one of: {}", known.join(", "));
         table.document().mistake(place.clone(), message, help);
     }

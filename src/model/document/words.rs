@@ -93,7 +93,7 @@ pub(super) fn other_key(key: &str, known: &[&'static str]) -> Option<String> {
 }
 
 /// The help that names the nearest known word, and the character that only looks like one of it.
-pub(super) fn did_you_mean<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
+pub fn did_you_mean<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
     let near = nearest(word, known)?;
     let but = lookalike::find(word).map(|one| format!(" ({one})")).unwrap_or_default();
     Some(format!("did you mean '{near}'?{but}"))
