@@ -128,6 +128,12 @@ fn machines_read_junit_xml_and_json_lines() {
     assert_eq!((report.tests, report.failures), (1, 1));
     let case = &report.test_suites[0].test_cases[0];
     assert_eq!(case.name.as_str(), "a <b> & 'c'");
+    let odd = "[[test]]\nname = \"\\u0001 \\u001b[31m \\ufffe ]]>\"\ngiven = { queue = \"\\u0000\" }\nsteps = [{ expect = \"stop\" }]\n";
+    let junit = out(&recwarden(self::folder(odd).path(), &["test", "--format", "junit"]));
+    let is_odd = |one: char| (one.is_control() && one != '\n') || one == '\u{fffe}';
+    assert!(!junit.contains(is_odd), "{junit:?}");
+    let report = quick_junit::Report::deserialize_from_str(&junit).expect("JUnit XML");
+    assert_eq!(report.test_suites[0].test_cases[0].name.as_str(), "\\u{1} \\u{1b}[31m \\u{fffe} ]]>");
     let json = out(&recwarden(folder.path(), &["test", "--format", "json"]));
     let lines: Vec<serde_json::Value> =
         json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();

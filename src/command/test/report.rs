@@ -160,28 +160,42 @@ fn failure_json(failure: &Failure) -> serde_json::Value {
     })
 }
 
+/// A text as XML can hold it: what it has no place for is written as an escape, so that two names stay two.
+fn for_xml(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for one in text.chars() {
+        match one {
+            '\t' | '\n' | '\r' => out.push(one),
+            '\u{fffe}' | '\u{ffff}' => out.extend(one.escape_unicode()),
+            one if one.is_control() => out.extend(one.escape_unicode()),
+            one => out.push(one),
+        }
+    }
+    out
+}
+
 /// One suite for each file that holds tests.
 fn junit(results: &Results<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut suites: BTreeMap<&str, TestSuite> = BTreeMap::new();
     for (test, outcome) in &results.done {
         let place = &test.example.name.place;
-        let suite = suites.entry(&place.file).or_insert_with(|| TestSuite::new(place.file.as_str()));
+        let suite = suites.entry(&place.file).or_insert_with(|| TestSuite::new(for_xml(&place.file)));
         let mut status = TestCaseStatus::success();
         if let Some(first) = outcome.failures.first() {
             status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             let differs =
                 first.differs.iter().map(|one| format!("expected {}; got {}", one.expected, one.got));
-            status.set_message(differs.collect::<Vec<_>>().join("; "));
+            status.set_message(for_xml(&differs.collect::<Vec<_>>().join("; ")));
             status.set_type("verdict");
             let (mut text, plain) = (Vec::new(), Report { format: Format::Text, colour: false });
             for failure in &outcome.failures {
                 plain.failure(failure, &mut text)?;
             }
-            status.set_description(String::from_utf8_lossy(&text).into_owned());
+            status.set_description(for_xml(&String::from_utf8_lossy(&text)));
         }
-        let mut case = TestCase::new(test.example.name.text.as_str(), status);
-        case.set_classname(place.file.as_str());
-        case.extra.insert("file".into(), place.file.as_str().into());
+        let mut case = TestCase::new(for_xml(&test.example.name.text), status);
+        case.set_classname(for_xml(&place.file));
+        case.extra.insert("file".into(), for_xml(&place.file).into());
         case.extra.insert("line".into(), place.line.to_string().into());
         suite.add_test_case(case);
     }
