@@ -100,6 +100,25 @@ fn files_that_cannot_be_had_are_pointed_at() {
     says(&said_of(&[("main.toml", &main), ("rules/a/b", "")]), &["rules/a:1:1: error: this is not a file"]);
 }
 
+/// What editors and archives leave behind.
+#[test]
+fn a_hidden_file_is_read_only_where_the_pattern_begins_with_its_dot() {
+    let rule = |name: &str| format!("[[rule]]\nname = \"{name}\"\nflagged = true\naction = \"stop\"\n");
+    for (files, rules) in [("rules/*.toml", "valid, 1 rule,"), ("rules/.*.toml", "valid, 2 rules,")] {
+        let main = format!("[policy]\nfiles = [\"{files}\"]\n");
+        let (output, _folder) = recwarden(
+            "check",
+            &[
+                ("main.toml", &main),
+                ("rules/a.toml", &rule("a")),
+                ("rules/.hidden.toml", &rule("b")),
+                ("rules/._a.toml", &rule("c")),
+            ],
+        );
+        says(&String::from_utf8_lossy(&output.stdout), &[rules]);
+    }
+}
+
 #[test]
 fn globs_and_patterns_that_are_none_are_pointed_at() {
     let text = "[[rule]]\nname = \"a\"\naction = \"stop\"\nqueue = [\"Pay[\"]\nattribute = { pci = \"{on\" }\n\

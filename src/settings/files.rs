@@ -1,6 +1,7 @@
 //! Which files `policy.files` names, and their texts, within bounds.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -184,8 +185,14 @@ fn matching(document: &mut Document, folder: &Path, (pattern, place): (&str, &Ra
     match std::fs::read_dir(shown) {
         Ok(entries) => {
             let names = entries.filter_map(Result::ok).map(|entry| entry.file_name());
-            let mut paths: Vec<PathBuf> =
-                names.filter(|name| matcher.is_match(name)).map(|name| parent.join(name)).collect();
+            // As in a shell: a hidden file, which editors and archives leave behind, is meant only by a pattern that
+            // begins with its dot.
+            let is_meant =
+                |hidden: &OsString| name.starts_with('.') || !hidden.as_encoded_bytes().starts_with(b".");
+            let mut paths: Vec<PathBuf> = names
+                .filter(|one| is_meant(one) && matcher.is_match(one))
+                .map(|one| parent.join(one))
+                .collect();
             paths.sort();
             if paths.is_empty() {
                 document.warn(place.clone(), format!("'{pattern}' {MATCHES_NONE}"), None);
