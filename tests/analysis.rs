@@ -84,7 +84,8 @@ fn what_may_let_go_or_waits_longer_leaves_room_for_others() {
             + &rule("second", "stop", "queue = \"A\"");
         assert_eq!(found(&text), Vec::<String>::new(), "{keys}");
     }
-    let text = rule("first", "stop", "priority = 5") + &rule("second", "stop", "until = \"end\"");
+    let text = rule("first", "stop", "flagged = true\npriority = 5")
+        + &rule("second", "stop", "flagged = true\nuntil = \"end\"");
     assert_eq!(found(&text), Vec::<String>::new(), "it outlasts the first");
 }
 
@@ -115,6 +116,50 @@ fn a_contradiction_is_told_with_a_conversation() {
     assert!(found[0].contains("attribute pci = 'on', fact vip = true, queue 'Card 1'"), "{found:#?}");
     let apart = rule("a", "start", "queue = \"A\"") + &rule("b", "stop", "queue = \"B\"");
     assert_eq!(self::found(&apart), Vec::<String>::new());
+}
+
+#[test]
+fn a_stop_without_a_condition_is_told() {
+    let all = found(&rule("all", "stop", ""));
+    assert!(
+        all.len() == 1 && all[0].contains("rule 'all' has no condition: it holds on every conversation"),
+        "{all:?}"
+    );
+    assert_eq!(found(&rule("all", "start", "")), Vec::<String>::new());
+    let excepted = rule("vip", "start", "flagged = true\npriority = 5") + &rule("rest", "stop", "");
+    assert_eq!(found(&excepted), Vec::<String>::new());
+    assert_eq!(found(&rule("some", "stop", "direction = \"inbound\"")), Vec::<String>::new());
+}
+
+#[test]
+fn globs_and_missing_attributes_are_understood() {
+    let never = found(&rule("a", "stop", "attribute = { pci = \"on\" }\nwhen = '!has(attributes.pci)'"));
+    assert!(never.len() == 1 && never[0].contains("'a' can never match"), "{never:?}");
+    for (wide, narrow, wins) in [
+        ("Pay*", "Pay EU*", false),
+        ("Pay*", "Pay?", false),
+        ("Pay EU*", "Pay*", true),
+        ("Pay*", "*Pay", true),
+        ("P?y*", "Pay*", true),
+    ] {
+        let text = rule("wide", "stop", &format!("queue = \"{wide}\"\npriority = 5"))
+            + &rule("narrow", "start", &format!("queue = \"{narrow}\""));
+        assert_eq!(found(&text).iter().all(|one| !one.contains("can never win")), wins, "{wide} {narrow}");
+    }
+    let text = rule("a", "stop", "queue = \"Pay*\"") + &rule("b", "start", "queue = \"*EU\"");
+    let meet = found(&text);
+    assert!(meet.len() == 1 && meet[0].contains("both hold on: queue 'PayEU'"), "{meet:?}");
+}
+
+#[test]
+fn what_is_left_out_with_too_many_rules_is_a_note() {
+    let text: String = (0..3_000)
+        .map(|at| rule(&format!("r{at}"), "stop", &format!("attribute = {{ a{at} = \"x\" }}")))
+        .collect();
+    let found = found(&text);
+    let note = "note: there are too many rules to compare each with all others: not every rule that can never win is told, \
+                and contradictions were not looked for";
+    assert!(found.len() == 1 && found[0].contains(note), "{found:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failure, environment};
+use crate::model::document::Severity;
 use crate::settings::{Credentials, Source, suite};
 
 /// Options of `check`.
@@ -40,8 +41,9 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     if !found.is_empty() {
         return Err(Failure::Configuration(found));
     }
-    if options.deny_warnings && !loaded.warnings.is_empty() {
-        return Err(Failure::Warned(loaded.warnings.len()));
+    let warned = loaded.warnings.iter().filter(|one| one.severity == Severity::Warning).count();
+    if options.deny_warnings && warned > 0 {
+        return Err(Failure::Warned(warned));
     }
     let rules = loaded.policy.terms().len();
     let s = if rules == 1 { "" } else { "s" };

@@ -10,6 +10,7 @@
 
 mod buckets;
 mod choice;
+mod contradiction;
 mod scope;
 mod witness;
 
@@ -34,8 +35,6 @@ use scope::{Bound, Scope};
 const MOST_COMPARED: usize = 4_000_000;
 /// Values of long lists that take as long as one comparison of two short ones.
 const VALUES: usize = 4;
-/// Rules that contradict one rule, of which each is shown.
-const MOST_SHOWN: usize = 5;
 /// Conversations that are made and evaluated to prove contradictions.
 const MOST_WITNESSES: usize = 2_000;
 /// The participants of a long conversation with transfers and conferences; expressions are priced for it.
@@ -106,7 +105,7 @@ pub struct Setting {
     pub directive_priority: i64,
 }
 
-/// Looks at all rules together; warnings in the order of the rules.
+/// Looks at all rules together; warnings in the order of the rules, and a note where not all was looked at.
 pub fn analyse(rules: &[Candidate], setting: Setting) -> Vec<Diagnostic> {
     let mut order: Vec<usize> = (0..rules.len()).collect();
     order.sort_by_key(|at| (Reverse(rules[*at].terms.priority), rules[*at].terms.action));
@@ -122,18 +121,26 @@ pub fn analyse(rules: &[Candidate], setting: Setting) -> Vec<Diagnostic> {
         if idle.is_some() {
             silent.insert(rank);
         }
+        let idle = idle.or_else(|| analysis.stops_everything(rank));
         let dear = analysis.is_expensive(rank);
         found.entry(*at).or_default().extend(idle.into_iter().chain(dear));
     }
+    let spent = analysis.compared >= MOST_COMPARED;
     for (rank, at) in order.iter().enumerate() {
         found.entry(*at).or_default().extend(analysis.contradicts(rank, &silent));
     }
     let mut all: Vec<Diagnostic> = found.into_values().flatten().collect();
-    if analysis.compared >= MOST_COMPARED
-        && let Some(rule) = rules.first()
-    {
-        let message = "there are too many rules to compare each with all others; not every rule that can never win is told";
-        all.push(rule.place.saying(Severity::Warning, message));
+    let left_out = if spent {
+        Some("not every rule that can never win is told, and contradictions were not looked for")
+    } else if analysis.compared >= MOST_COMPARED || analysis.witnesses >= MOST_WITNESSES {
+        Some("not every contradiction is told")
+    } else {
+        None
+    };
+    if let (Some(left_out), Some(rule)) = (left_out, rules.first()) {
+        // Nothing about the rules is wrong, and nothing about them can be mended.
+        let message = format!("there are too many rules to compare each with all others: {left_out}");
+        all.push(rule.place.saying(Severity::Note, message));
     }
     all
 }
@@ -260,6 +267,23 @@ impl Analysis<'_> {
         Some(warning(rule, message, Vec::new(), "remove it, or change policy.default"))
     }
 
+    /// A stop that was meant for some, and has no condition; where starts stand before it, it is for the rest.
+    fn stops_everything(&self, rank: usize) -> Option<Diagnostic> {
+        let Ranked { rule, scope } = &self.ranked[rank];
+        let is_exception =
+            |one: &Ranked<'_>| one.rule.terms.action == Action::Start && one.rule.terms.mode == Mode::Enforce;
+        let excepted = self.ranked[..rank].iter().any(is_exception);
+        if rule.terms.action != Action::Stop || !scope.is_everything() || excepted {
+            return None;
+        }
+        let message = format!(
+            "rule '{}' has no condition: it holds on every conversation, and stops them all",
+            rule.terms.name
+        );
+        let help = "say which it is for (queue, attribute, when, ...), or write default = \"stop\" in [policy] where all are meant";
+        Some(warning(rule, message, Vec::new(), help))
+    }
+
     fn is_expensive(&self, rank: usize) -> Option<Diagnostic> {
         let rule = self.ranked[rank].rule;
         let (place, price) = rule.expensive.as_ref()?;
@@ -273,90 +297,6 @@ impl Analysis<'_> {
         );
         let help = "ask for the cheap conditions in the rule's own keys (queue, attribute), and look through each list once";
         Some(Diagnostic { help: Some(help.into()), ..place.saying(Severity::Warning, message) })
-    }
-
-    /// A start, and the stops of its priority that hold on a conversation where it does.
-    fn contradicts(&mut self, rank: usize, silent: &BTreeSet<usize>) -> Option<Diagnostic> {
-        let rule = self.ranked[rank].rule;
-        let takes_part = |one: &Candidate| one.terms.mode == Mode::Enforce;
-        let told = silent.contains(&rank) || self.compared >= MOST_COMPARED;
-        if rule.terms.action != Action::Start || !takes_part(rule) || told {
-            return None;
-        }
-        let mut notes = Vec::new();
-        let mut names = Vec::new();
-        let cost = 1 + self.ranked[rank].scope.size() / VALUES;
-        for other in self.by_queue.near(rank, &self.ranked[rank].scope) {
-            let stop = self.ranked[other].rule;
-            let meets = stop.terms.priority == rule.terms.priority
-                && stop.terms.action == Action::Stop
-                && takes_part(stop)
-                && !silent.contains(&other);
-            self.compared += if meets { cost } else { 1 };
-            if !meets || self.witnesses >= MOST_WITNESSES || self.compared >= MOST_COMPARED {
-                continue;
-            }
-            if let Some(example) = self.both_hold(rank, other)
-                && !self.is_settled(rank, other)
-            {
-                let example = if example.is_empty() { "any call".to_owned() } else { example };
-                notes.push(note(stop, format!("'{}' wants stop; both hold on: {example}", stop.terms.name)));
-                names.push(format!("'{}'", stop.terms.name));
-                if notes.len() == MOST_SHOWN {
-                    break;
-                }
-            }
-        }
-        if notes.is_empty() {
-            return None;
-        }
-        let more = if notes.len() == MOST_SHOWN { ", and perhaps others," } else { "" };
-        let message = format!(
-            "rule '{}' wants start, {}{more} at the same priority {} want{} stop of a conversation that can exist; stop wins there",
-            rule.terms.name,
-            names.join(", "),
-            rule.terms.priority,
-            if names.len() == 1 && more.is_empty() { "s" } else { "" },
-        );
-        Some(warning(rule, message, notes, "say which is meant by different priorities"))
-    }
-
-    /// Whether a rule of a higher priority speaks on every conversation on which both hold.
-    fn is_settled(&mut self, one: usize, two: usize) -> bool {
-        let [Ranked { rule: start, scope }, Ranked { rule: stop, scope: other }] =
-            [&self.ranked[one], &self.ranked[two]];
-        // One that holds to the end meets the other where its own conditions hold no more.
-        if [start, stop].iter().any(|rule| rule.terms.until == Until::End) {
-            return false;
-        }
-        let both = scope.and(other);
-        let cost = 1 + both.size() / VALUES;
-        for before in self.by_queue.before(one.min(two), &both) {
-            let third = &self.ranked[before];
-            if third.rule.terms.priority <= start.terms.priority || self.compared >= MOST_COMPARED {
-                break;
-            }
-            self.compared += cost;
-            let speaks = [start, stop].iter().all(|rule| {
-                outlasts(&third.rule.terms, &rule.terms, Split::Whole) && third.rule.expensive.is_none()
-            });
-            if speaks && both.is_within(&third.scope) {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// A conversation on which both were found to hold, in words.
-    fn both_hold(&mut self, one: usize, two: usize) -> Option<String> {
-        let (one, two) = (&self.ranked[one], &self.ranked[two]);
-        if one.scope.excludes(&two.scope) {
-            return None;
-        }
-        self.witnesses += 1;
-        let witness = one.scope.and(&two.scope).witness()?;
-        let both = [one, two].map(|one| (one.rule.terms.clone(), one.rule.conditions.clone())).to_vec();
-        (matched(both, &witness) == 2).then_some(witness.told)
     }
 }
 

@@ -90,12 +90,24 @@ impl Choice {
         self.0.literals.contains(value) || self.0.globs.iter().any(fits)
     }
 
-    /// Whether the other lets all of it through.
+    /// Whether the other lets all of it through. Of two globs that is known where the wider one is a beginning and
+    /// nothing more, as `Pay*` is.
     pub(super) fn within(&self, other: &Self) -> bool {
         let covered =
-            |text: &String| other.0.globs.iter().any(|(two, _)| text == two || two.chars().all(|c| c == '*'));
+            |text: &String| other.0.globs.iter().any(|(two, _)| text == two || begins_alike(text, two));
         self.0.globs.iter().all(|(text, _)| covered(text))
             && (self.0.literals.len() <= other.0.literals.len() || !other.0.globs.is_empty())
             && self.0.literals.iter().all(|value| other.admits(value))
     }
+}
+
+/// What cannot stand for itself in a glob.
+const SIGNS: [char; 5] = ['*', '?', '[', '{', '\\'];
+
+/// Whether all that `one` fits begins as `wide` says, which says nothing more.
+fn begins_alike(one: &str, wide: &str) -> bool {
+    let begin = wide.trim_end_matches('*');
+    begin.len() < wide.len()
+        && !begin.contains(SIGNS)
+        && one.split(SIGNS).next().is_some_and(|fixed| fixed.starts_with(begin))
 }

@@ -138,6 +138,11 @@ impl Scope {
         &self.bounds
     }
 
+    /// Whether every conversation is within it.
+    pub(super) fn is_everything(&self) -> bool {
+        self.bounds.is_empty() && self.others.is_empty() && self.never.is_none()
+    }
+
     /// Why nothing can be within it, where that is so.
     pub(super) fn never(&self) -> Option<&str> {
         self.never.as_deref()

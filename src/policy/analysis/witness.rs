@@ -23,6 +23,9 @@ pub struct Witness {
     pub told: String,
 }
 
+/// Globs of one term that are tried with each other.
+const MOST_JOINED: usize = 20;
+
 /// A queue that no rule names by id.
 const SOME_QUEUE: &str = "5f3c1a52-0000-4000-8000-000000000001";
 
@@ -118,9 +121,23 @@ fn json(value: &Literal) -> serde_json::Value {
 /// A value within all bounds.
 fn choose(bounds: &[Bound]) -> Option<Literal> {
     let named = bounds.iter().flat_map(suggestions);
+    let joined = joined(bounds).into_iter().map(Literal::Text);
     let plain = ["", "x"].map(|text| Literal::Text(text.to_owned()));
     let others = plain.into_iter().chain([Literal::Bool(true), Literal::Bool(false)]);
-    named.chain(others).find(|value| bounds.iter().all(|bound| bound.admits(value)))
+    named.chain(joined).chain(others).find(|value| bounds.iter().all(|bound| bound.admits(value)))
+}
+
+/// Texts that begin as one glob wants and end as another one does: `Pay*` and `*EU` have `PayEU`.
+fn joined(bounds: &[Bound]) -> Vec<String> {
+    let globs = || {
+        let choices =
+            bounds.iter().filter_map(|one| if let Bound::OneOf(choice) = one { Some(choice) } else { None });
+        choices.flat_map(|choice| choice.globs()).map(|(text, _)| text.as_str()).take(MOST_JOINED)
+    };
+    let begins = globs().filter_map(|glob| glob.strip_suffix('*'));
+    begins
+        .flat_map(|begin| globs().filter_map(move |glob| Some(format!("{begin}{}", glob.strip_prefix('*')?))))
+        .collect()
 }
 
 fn suggestions(bound: &Bound) -> Vec<Literal> {

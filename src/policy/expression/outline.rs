@@ -7,6 +7,7 @@
 use std::fmt::Write;
 
 use super::Expression;
+use super::schema::Variable;
 use super::tree::{Comparison, Does, Each, Kind, Node};
 use super::value::{List, Value};
 
@@ -102,6 +103,13 @@ pub(super) fn claim(node: &Node) -> Option<Claim> {
         either(parts)
     } else if let Kind::Not(part) = &node.kind {
         negated(part)
+    } else if let Kind::HasMember(of, name) = &node.kind
+        && matches!(of.kind, Kind::Variable(Variable::Attributes))
+    {
+        // One that is not there reads as "".
+        let mut term = String::new();
+        write_key(&mut term, of, name);
+        Some(Claim::NoneOf(term, vec![Literal::Text(String::new())]))
     } else {
         // A condition that is a value: true alone makes it so.
         term(node).map(|term| Claim::OneOf(term, vec![Literal::Bool(true)]))
@@ -327,6 +335,8 @@ mod tests {
                 Claim::OneOf(pci(), texts(&["a", "b"]))
             ]
         );
+        assert_eq!(outline("!has(attributes.pci)"), [Claim::OneOf(pci(), texts(&[""]))]);
+        assert_eq!(outline("has(attributes.pci)"), [Claim::NoneOf(pci(), texts(&[""]))]);
         assert_eq!(outline("!flagged"), [Claim::OneOf("Flagged".into(), vec![Literal::Bool(false)])]);
         assert_eq!(
             outline("100 <= facts.amount"),
