@@ -180,10 +180,18 @@ fn wrong_credentials_are_1_and_the_message_says_whose() {
 #[test]
 fn an_unknown_queue_is_told_by_check_online_and_warned_of_by_run() {
     let simulator = quiet();
-    let rule = "[http]\nlisten = \"\"\n[[rule]]\nname = \"a\"\nqueue = [\"Paymets\", \"Card *\"]\naction = \"stop\"\n";
+    let rule = "[http]\nlisten = \"\"\n[[rule]]\nname = \"a\"\nqueue = [\"Paymets\", \"Card *\"]\naction = \"stop\"\n\
+        [[rule]]\nname = \"b\"\nwhen = 'queue.name == \"Colections\" && flagged'\naction = \"stop\"\n";
     let site = Site::new(&simulator, &simulator.api_url, rule);
-    let parts = [":9:11: error: there is no queue 'Paymets' on the platform", "did you mean 'Payments'?"];
+    let parts = [
+        ":9:11: error: there is no queue 'Paymets' on the platform",
+        "did you mean 'Payments'?",
+        ":13:23: error: there is no queue 'Colections' on the platform",
+        "did you mean 'Collections'?",
+    ];
     refused(site.path(), &["check", "--online"], INVALID, &parts);
+    let check = said(&site.run(&["check", "--online", "--config", "recwarden.toml"]));
+    assert!(!check.contains(": valid, "), "one verdict: {check}");
     let mut daemon = site.daemon();
     let warned = daemon.wait_for_message("there is no queue 'Paymets'");
     assert!(warned.contains("did you mean 'Payments'?"), "{warned}");

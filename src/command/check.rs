@@ -47,6 +47,14 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     }
     let rules = loaded.policy.terms().len();
     let s = if rules == 1 { "" } else { "s" };
-    writeln!(out, "{}: valid, {rules} rule{s}, policy {}", options.config.display(), loaded.policy.sha256())?;
-    if options.online { super::runtime()?.block_on(online::run(&loaded, out)) } else { Ok(()) }
+    // Last, so that there is one verdict.
+    if options.online {
+        super::runtime()?.block_on(online::run(&loaded, out))?;
+    }
+    Ok(writeln!(
+        out,
+        "{}: valid, {rules} rule{s}, policy {}",
+        options.config.display(),
+        loaded.policy.sha256()
+    )?)
 }

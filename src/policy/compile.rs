@@ -101,7 +101,7 @@ impl Compiler {
                 (key.clone(), values.iter().filter_map(|one| pattern(document, globs, one)).collect())
             })
             .collect();
-        self.note_queues(document, &rule);
+        self.note_queues(document, &rule, when.as_ref());
         warn_of_attributes(document, &rule);
         let written = |list: &[file::Placed]| list.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
         let queues = rule.queue.as_deref().map(written);
@@ -180,13 +180,19 @@ impl Compiler {
         }
     }
 
-    fn note_queues(&mut self, document: &mut Document, rule: &WrittenRule) {
+    fn note_queues(&mut self, document: &mut Document, rule: &WrittenRule, when: Option<&Expression>) {
         for (text, place) in rule.queue.iter().flatten() {
             let found = lookalike::find_in_name(text);
             let what = format!("the queue '{}'", text.escape_debug());
             warn_of_lookalikes(document, &what, (text, place), found);
             let place = document.pointer(place.clone());
             self.queue_patterns.push(PlacedName { text: text.clone(), place });
+        }
+        for ((source, place), when) in rule.when.iter().zip(when) {
+            self.queue_patterns.extend(when.queues().into_iter().map(|(span, text)| {
+                let at = within(&document.text(), place, source, span);
+                PlacedName { text, place: document.pointer(at) }
+            }));
         }
     }
 

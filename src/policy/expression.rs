@@ -30,6 +30,7 @@ mod hopeless;
 mod layout;
 mod library;
 mod logic;
+mod named;
 mod outline;
 mod price;
 mod read;

@@ -218,6 +218,16 @@ fn as_literal(value: &Value<'_>) -> Option<Literal> {
     }
 }
 
+/// Whether it is the name or the id of the queue.
+pub(super) fn is_queue(node: &Node) -> bool {
+    term(node).is_some_and(|term| [QUEUE_NAME, QUEUE_ID].contains(&term.as_str()))
+}
+
+/// What a constant or a list of constants holds.
+pub(super) fn constants(node: &Node) -> Vec<Literal> {
+    literal(node).map(|one| vec![one]).or_else(|| literals(node)).unwrap_or_default()
+}
+
 fn literals(node: &Node) -> Option<Vec<Literal>> {
     let Kind::Constant(Value::List(List::Built(values))) = &node.kind else { return None };
     values.iter().map(as_literal).collect()
