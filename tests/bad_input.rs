@@ -155,6 +155,27 @@ fn quiet() -> Simulator {
 }
 
 #[test]
+fn what_run_would_refuse_for_want_of_a_secret_is_a_warning_of_check() {
+    let folder = folder(
+        "[genesys]\nregion = \"us-east-1\"\nclient_secret_file = \"none\"\n[webhook]\n[[rule]]\nname = \"a\"\nflagged = true\naction = \"stop\"\n",
+    );
+    let check = |more: &[&str]| {
+        recwarden(folder.path(), &[&["check", "--config", "recwarden.toml"], more].concat(), &[])
+    };
+    let told = said(&check(&[]));
+    for part in [
+        "recwarden.toml:1:1: warning: run would refuse this: there is no client id",
+        "recwarden.toml:3:23: warning: run would refuse this: the client secret cannot be read from none",
+        "recwarden.toml:4:1: warning: run would refuse this: there is no webhook secret",
+        ": valid, 1 rule, ",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    assert_eq!(check(&[]).status.code(), Some(0));
+    assert_eq!(check(&["--deny-warnings"]).status.code(), INVALID);
+}
+
+#[test]
 fn wrong_credentials_are_1_and_the_message_says_whose() {
     let simulator = quiet();
     let site = Site::new(&simulator, &simulator.api_url, "[http]\nlisten = \"\"\n");

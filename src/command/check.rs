@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failure, environment};
-use crate::model::document::Severity;
+use crate::model::document::{Diagnostic, Severity};
 use crate::settings::{Credentials, Source, suite};
 
 /// Options of `check`.
@@ -34,14 +34,16 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     let credentials = if options.online { Credentials::Needed } else { Credentials::Unneeded };
     let source = Source { path: options.config.clone(), environment: environment()?, credentials };
     let loaded = source.read().map_err(|refused| Failure::Configuration(refused.with_tests()))?;
-    for warning in &loaded.warnings {
+    let missing = missing(&source);
+    let warnings = || loaded.warnings.iter().chain(&missing);
+    for warning in warnings() {
         writeln!(out, "{warning}")?;
     }
     let found = suite::mistakes(&loaded);
     if !found.is_empty() {
         return Err(Failure::Configuration(found));
     }
-    let warned = loaded.warnings.iter().filter(|one| one.severity == Severity::Warning).count();
+    let warned = warnings().filter(|one| one.severity == Severity::Warning).count();
     if options.deny_warnings && warned > 0 {
         return Err(Failure::Warned(warned));
     }
@@ -57,4 +59,15 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
         options.config.display(),
         loaded.policy.sha256()
     )?)
+}
+
+/// What the daemon needs and rules do not: they are checked on machines that have no secrets.
+fn missing(source: &Source) -> Vec<Diagnostic> {
+    let source = Source { credentials: Credentials::Needed, ..source.clone() };
+    let warning = |one: Diagnostic| Diagnostic {
+        severity: Severity::Warning,
+        message: format!("run would refuse this: {}", one.message),
+        ..one
+    };
+    source.load().err().unwrap_or_default().into_iter().map(warning).collect()
 }
