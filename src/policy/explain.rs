@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(one("media = [\"chat\", \"email\"]"), "media: saw call; needed chat or email");
         assert_eq!(
             one("when = 'flagged || attributes.pci == \"on\"'"),
-            "when: flagged || attributes.pci == \"on\": saw false; attributes.pci is \"off\"; needed one of these 2 to hold"
+            "when: flagged || attributes.pci == \"on\": saw flagged is false; attributes.pci is \"off\"; needed one of these 2 to hold"
         );
         assert_eq!(one("queue = \"q1\"\nwhen = 'attributes.pci == \"off\"'"), "matched");
     }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use serde_json::Value;
+
 use super::events::Told;
 use super::{Failure, Format, Options};
 use crate::model::recording::Observed;
@@ -33,7 +35,8 @@ fn written(explained: &Explained, options: &Options, out: &mut dyn Write) -> Res
         Format::Json => {
             let mut explained = explained.clone();
             explained.rules.retain(|one| wanted(&one));
-            let line = serde_json::to_string(&explained).map_err(|error| Failure::failed(&error))?;
+            let mut line = serde_json::to_value(&explained).map_err(|error| Failure::failed(&error))?;
+            leave_out_untimed(&mut line);
             writeln!(out, "{line}")?;
         }
         Format::Text => {
@@ -45,6 +48,17 @@ fn written(explained: &Explained, options: &Options, out: &mut dyn Write) -> Res
         }
     }
     Ok(())
+}
+
+/// Takes out the moments that the events did not tell. Facts are others' and stay as they are.
+fn leave_out_untimed(value: &mut Value) {
+    const MOMENTS: [&str; 4] = ["at", "seen", "since", "until"];
+    if let Some(fields) = value.as_object_mut() {
+        let told = |value: &Value| value.as_str().and_then(Wall::parse).is_none_or(|at| at >= UNTIMED);
+        fields.retain(|key, value| !MOMENTS.contains(&key.as_str()) || told(value));
+        fields.iter_mut().filter(|(key, _)| *key != "facts").for_each(|(_, value)| leave_out_untimed(value));
+    }
+    value.as_array_mut().into_iter().flatten().for_each(leave_out_untimed);
 }
 
 fn head(one: &Explained, out: &mut dyn Write) -> io::Result<()> {
@@ -150,4 +164,22 @@ fn miss(first: &crate::policy::explain::Miss, out: &mut dyn Write) -> io::Result
     }
     writeln!(out, "             saw:    {}", first.saw)?;
     writeln!(out, "             needed: {}", first.needed)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn moments_that_nobody_told_are_left_out() {
+        let mut line = json!({"at": "1970-01-01T00:00:00.000000Z", "facts": {"at": "1970-01-01T00:00:00Z"},
+            "rules": [{"hold": {"phase": "held", "since": "1970-01-01T00:00:07.000000Z"}}], "seen": "2026-01-05T09:00:00.000000Z"});
+        leave_out_untimed(&mut line);
+        assert_eq!(
+            line,
+            json!({"facts": {"at": "1970-01-01T00:00:00Z"}, "rules": [{"hold": {"phase": "held"}}], "seen": "2026-01-05T09:00:00.000000Z"})
+        );
+    }
 }

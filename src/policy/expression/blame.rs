@@ -120,7 +120,7 @@ impl Search<'_> {
                 parts.iter().find(differs).map_or_else(|| self.plain(node), |part| self.blame(part))
             }
             Kind::Or(parts) => {
-                let saws: Vec<String> = parts.iter().map(|part| self.blame(part).saw).collect();
+                let saws: Vec<String> = parts.iter().map(|part| self.side(part)).collect();
                 let needed = format!("one of these {} to hold", parts.len());
                 self.told(node, saws.join("; "), needed)
             }
@@ -159,6 +159,13 @@ impl Search<'_> {
         }
     }
 
+    /// What was seen of a part that is not shown by itself, and so says its name.
+    fn side(&self, node: &Node) -> String {
+        let one = self.blame(node);
+        let is_bare = one.saw == self.value(node) && !is_written_out(node);
+        if is_bare { format!("{} is {}", one.part, one.saw) } else { one.saw }
+    }
+
     fn plain(&self, node: &Node) -> Blame {
         self.told(node, self.value(node), "true".into())
     }
@@ -186,9 +193,9 @@ impl Search<'_> {
         let over = self.text(&each.over);
         let (body, needed) = match &each.does {
             Does::All(body) => {
-                let first = self.blame(body);
+                let first = self.side(body);
                 let needed = format!("{} for each of {over}", self.text(body));
-                return self.told(node, format!("one of {over} differs: {}", first.saw), needed);
+                return self.told(node, format!("one of {over} differs: {first}"), needed);
             }
             Does::Exists(body) => (body, format!("{} for one of {over}", self.text(body))),
             Does::ExistsOne(body) => (body, format!("{} for exactly one of {over}", self.text(body))),
@@ -240,10 +247,17 @@ impl Search<'_> {
         }
     }
 
-    /// The innermost part without a value.
+    /// The innermost part without a value, and what it was to be made of.
     fn failure(&self, node: &Node) -> Blame {
-        let inner = node.parts().into_iter().find(|part| self.is_unknown(part));
-        inner.map_or_else(|| self.told(node, self.value(node), "a value".into()), |part| self.failure(part))
+        if let Some(inner) = node.parts().into_iter().find(|part| self.is_unknown(part)) {
+            return self.failure(inner);
+        }
+        // Of what lists and maps hold, the error says enough.
+        let parts =
+            if let Kind::Call(..) | Kind::Arithmetic(..) = &node.kind { node.parts() } else { Vec::new() };
+        let of: Vec<String> = parts.into_iter().filter_map(|part| self.state(part)).collect();
+        let of = if of.is_empty() { String::new() } else { format!(": {}", of.join(", ")) };
+        self.told(node, format!("{}{of}", self.value(node)), "a value".into())
     }
 }
 
@@ -337,13 +351,13 @@ mod tests {
         blames(
             r#"(flagged || false) || (attributes.pci == ")")"#,
             r#"(flagged || false) || (attributes.pci == ")")"#,
-            r#"false; false; attributes.pci is "off""#,
+            r#"flagged is false; false; attributes.pci is "off""#,
             "one of these 3 to hold",
         );
         blames(
             r#"attributes.pci in ["on", "yes"] || flagged"#,
             r#"attributes.pci in ["on", "yes"] || flagged"#,
-            r#"attributes.pci is "off"; false"#,
+            r#"attributes.pci is "off"; flagged is false"#,
             "one of these 2 to hold",
         );
     }
@@ -363,6 +377,12 @@ mod tests {
             r#"a.state == "alerting" for each of agents"#,
         );
         blames(
+            "agents.all(a, a.held)",
+            "agents.all(a, a.held)",
+            "one of agents differs: a.held is false",
+            "a.held for each of agents",
+        );
+        blames(
             "queues.exists(q, q.id != '')",
             "queues.exists(q, q.id != '')",
             "queues is empty",
@@ -375,7 +395,13 @@ mod tests {
         blames(
             "facts.score / (facts.score - 3) > 1 && flagged == false",
             "facts.score / (facts.score - 3)",
-            "unknown (division by zero)",
+            "unknown (division by zero): facts.score is 3, facts.score - 3 is 0",
+            "a value",
+        );
+        blames(
+            "flagged || int(attributes.pci) > 3",
+            "int(attributes.pci)",
+            r#"unknown (a text could not be read as int): attributes.pci is "off""#,
             "a value",
         );
     }
