@@ -1,4 +1,4 @@
-//! The clock of the machine is set back and forth while the daemon runs. The wall clock is only written
+//! The clock of the machine is set while the daemon runs, and while it does not. The wall clock is only written
 //! down, nothing waits by it: the work goes on, the chain holds, and the jump is told.
 
 #[allow(dead_code, reason = "each file of tests uses its own part")]
@@ -7,9 +7,13 @@ mod players;
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
-use players::{Account, Process, SAMPLE_POLICY, Simulator, Site};
-use serde_json::Value;
+use players::{Account, HTTP, Process, SAMPLE_POLICY, Simulator, Site, health_address, message, post, until};
+use recwarden::io::clock::Clock;
+use serde_json::{Value, json};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A wall clock for the daemons of one site.
 struct WallClock<'a> {
@@ -82,4 +86,66 @@ fn a_clock_that_is_set_back_and_forth_changes_nothing_but_the_times_in_the_log()
 
 fn clock_alerts(records: &[Value]) -> usize {
     records.iter().filter(|record| record["kind"] == "alert" && record["about"] == "clock").count()
+}
+
+/// How long the rule and the order of this test last.
+const LASTS: Duration = Duration::from_secs(12);
+
+/// Recordings of one queue are stopped for a while.
+fn for_a_while() -> String {
+    let rule = "name = \"a-while\"\nqueue = [\"First\"]\naction = \"stop\"";
+    let lasts = LASTS.as_secs();
+    format!(
+        "{HTTP}[webhook]\nlisten = \"127.0.0.1:0\"\nsecret_file = \"webhook-secret\"\n[[rule]]\n{rule}\nat_most = \"{lasts}s\"\n"
+    )
+}
+
+#[test]
+fn a_start_with_the_clock_an_hour_behind_the_log_lets_nothing_last_an_hour_longer() {
+    let calls =
+        ["--calls", "6", "--in-progress", "6", "--talk", "3h", "--queue", "First", "--queue", "Other"];
+    let simulator = Simulator::start(&calls);
+    let site = Site::new(&simulator, &simulator.api_url, &for_a_while());
+    site.write("webhook-secret", SECRET);
+    let clock = WallClock::of(&site);
+    let mut daemon = clock.daemon();
+    let address = health_address(&mut daemon);
+    let door =
+        daemon.wait_for_message("the webhook at http://").rsplit("the webhook at ").next().map(str::to_owned);
+    daemon.wait_for_message("confirmed");
+    // One call is held by the rule, another by an order.
+    let view =
+        until(&address, "all calls are known", |view| view["calls"].as_array().map_or(0, Vec::len) == 6);
+    let calls = view["calls"].as_array().expect("a list");
+    let other = calls.iter().find(|call| call["queue"] == "Other").expect("a call that no rule is about");
+    let conversation = other["conversation"].as_str().expect("an id").to_owned();
+    let order =
+        json!({"conversation_id": conversation, "action": "stop", "for": format!("{}s", LASTS.as_secs())});
+    let url = format!("{}/webhook/recording-control", door.expect("an address"));
+    let (status, answer) = post(&url, SECRET, &order);
+    assert!(status == 200 && answer["decision"].is_string(), "{status} {answer}");
+    daemon.wait_for("that it is stopped", |line| {
+        message(line) == "confirmed" && line["fields"]["conversation"] == conversation
+    });
+    assert_eq!(daemon.told_to_stop(), Some(0));
+    let before = site.records().len();
+
+    clock.is_off_by(-HOUR);
+    let started = Clock::start();
+    let mut daemon = clock.daemon();
+    let address = health_address(&mut daemon);
+    until(&address, "all is given back", |view| {
+        let calls = view["calls"].as_array().expect("a list");
+        calls.len() == 6 && calls.iter().all(|call| call["observed"] == "active") && view["worklist"] == 0
+    });
+    let lasted = started.now().mono.since_start();
+    // What was left when the daemon was stopped, or all of it anew: the time between nobody knows.
+    assert!(lasted < LASTS + Duration::from_secs(15), "it lasted {lasted:?} after the start");
+    site.ends_well(&mut daemon);
+    let records = site.records();
+    let after = &records[before..];
+    let expired = |record: &&Value| record["kind"] == "hold.ended" && record["why"] == "expired";
+    assert!(after.iter().any(|record| expired(&record) && record["rule"] == "a-while"), "{after:?}");
+    let released = after.iter().find(|record| record["kind"] == "directive.released");
+    assert_eq!(released.map(|record| &record["conversation"]), Some(&json!(conversation)), "{after:?}");
 }
