@@ -11,7 +11,7 @@ use crate::audit::record::{self, HoldEnd, HoldPhase, Record};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now, Wall};
-use crate::policy::rule::{OnRelease, WHEN_BLIND};
+use crate::policy::rule::{OnRelease, Terms, WHEN_BLIND};
 use crate::warden::book::{Call, Claim, LetGo, Outlook};
 use crate::warden::intake::late_until;
 use crate::warden::latch::Hold;
@@ -78,7 +78,10 @@ impl Warden {
                 call.claim = None;
             } else if renamed || turned {
                 claim.rule.clone_from(&verdict.rule);
-                claim.on_release = verdict.on_release;
+                // Who wants the contrary keeps what it does itself: until that is done, what was done before is owed.
+                if verdict.action == Some(claim.action) {
+                    claim.on_release = verdict.on_release;
+                }
             }
         }
     }
@@ -177,7 +180,14 @@ impl Warden {
         for (id, claimed) in history.claims() {
             let on_release = match claimed.stands {
                 Stands::LetGo(_) => OnRelease::Restore,
-                Stands::InForce => plan::release_of(&self.policy, &claimed.rule, claimed.action),
+                Stands::InForce => {
+                    let is_contrary = |terms: &Terms| terms.action != claimed.action;
+                    let rule = self.policy.named(&claimed.rule);
+                    match rule.map(|(_, terms)| terms).filter(|terms| is_contrary(terms)) {
+                        Some(_) => OnRelease::Restore,
+                        None => plan::release_of(&self.policy, &claimed.rule, claimed.action),
+                    }
+                }
             };
             let ended = match claimed.stands {
                 Stands::LetGo(why) => how(why),
@@ -434,6 +444,38 @@ action = "stop"
         bench.die(same(&bench));
         bench.pass(SECOND * 60);
         assert_eq!(bench.state(0), RecorderState::Paused, "the agent's pause stays");
+    }
+
+    /// Found by the simulation: the start's own `keep` stood for the pause that was there before it, and was ours.
+    #[test]
+    fn a_start_that_lets_go_before_it_was_sent_leaves_no_pause_of_ours() {
+        let rules =
+            format!("{PCI}[[rule]]\nname = \"must\"\nattribute = {{ pci = \"must\" }}\naction = \"start\"\n");
+        for dies in [Dies::Never, Dies::WhileTheStartWaits] {
+            let mut bench = bench(&rules);
+            tell(&mut bench, "on");
+            bench.pass(SECOND * 10);
+            assert_eq!(bench.state(0), RecorderState::Paused);
+            bench.api = Way::Shut;
+            tell(&mut bench, "must");
+            bench.pass(SECOND);
+            assert_eq!(bench.recovered(), bench.warden.standing());
+            bench.set(0, "off");
+            if dies == Dies::WhileTheStartWaits {
+                bench.die(same(&bench));
+            }
+            bench.tell(0);
+            bench.api = Way::Open;
+            bench.pass(SECOND * 60);
+            bench.tell(0);
+            owes_nothing(bench);
+        }
+    }
+
+    #[derive(PartialEq)]
+    enum Dies {
+        Never,
+        WhileTheStartWaits,
     }
 
     #[test]
