@@ -58,6 +58,7 @@ impl Options {
             Kind::Deadly,
             Kind::Rough,
             Kind::Lasting,
+            Kind::Narrow,
             Kind::Dark,
             Kind::Braked,
             Kind::Crowded,

@@ -16,6 +16,7 @@ mod others;
 mod promise;
 mod restraint;
 mod script;
+mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -109,6 +110,7 @@ pub struct Stage {
     inlet: inlet::Inlet,
     restraint: restraint::Restraint,
     deeds: deeds::Deeds,
+    turn: turn::Turn,
     sent: VecDeque<(Mono, promise::Trace)>,
     watch: promise::Watch,
     report: Report,
@@ -170,6 +172,7 @@ impl Stage {
             inlet: inlet::Inlet::default(),
             restraint: restraint::Restraint::default(),
             deeds: deeds::Deeds::default(),
+            turn: turn::Turn::default(),
             sent: VecDeque::new(),
             watch: promise::Watch::default(),
             report: Report::default(),

@@ -168,6 +168,21 @@ pub(crate) fn braked(seed: u64) -> Script {
     script
 }
 
+/// Fewer requests a minute than the calls need orders, and few at once; in some runs the process dies at first.
+pub(crate) fn narrow(seed: u64) -> Script {
+    let (mut script, mut chance) = drawn(seed);
+    let most = 24 + u32::try_from(chance.below(17)).unwrap_or_default();
+    script.plan.requests_per_minute = most;
+    let allowance = &mut script.settings.allowance;
+    (allowance.requests_per_minute, allowance.max_in_flight) = (most, 1 + chance.below(3));
+    // A look at everybody takes longer than a minute's share.
+    (script.settings.resync_every, script.settings.directory.discover_every) = (seconds(300), seconds(300));
+    (script.plan.calls, script.plan.pace, script.plan.agent_pauses) = (20, 4.0, 0.0);
+    script.mischief.crashes = if chance.strikes(0.3) { 0.01 } else { 0.0 };
+    (script.rough, script.settles, script.calm) = (seconds(20), seconds(65), seconds(160));
+    script
+}
+
 /// More calls, and bursts of their events, than the memory has room for.
 pub(crate) fn crowded(seed: u64) -> Script {
     let (mut script, mut chance) = drawn(seed);
@@ -359,6 +374,7 @@ pub(crate) enum Kind {
     Crowded,
     Divided,
     Lasting,
+    Narrow,
     Long,
 }
 
@@ -375,6 +391,7 @@ impl Kind {
             Self::Crowded => crowded(seed),
             Self::Divided => divided(seed),
             Self::Lasting => lasting(seed),
+            Self::Narrow => narrow(seed),
             Self::Long => long(seed),
         }
     }

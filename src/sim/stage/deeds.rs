@@ -249,3 +249,72 @@ impl Seen<'_> {
         Some(format!("an agent's own pause of {id} at {at} was undone at {undone} by rule '{rule}'"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::call::Way;
+
+    fn at(seconds: i64) -> Wall {
+        Wall::from_micros(seconds * 1_000_000)
+    }
+
+    fn story(touches: &[(i64, By, Recorder)]) -> TrueStory {
+        let touch = |(seconds, by, to): &(i64, By, Recorder)| Touch { at: at(*seconds), by: *by, to: *to };
+        let touches = touches.iter().map(touch).collect();
+        TrueStory { conversation: "c".into(), way: Way::Inbound, truths: Vec::new(), touches }
+    }
+
+    fn deed(seconds: i64, action: Action, why: Why) -> Deed {
+        Deed { at: at(seconds), action, rule: "card".into(), why }
+    }
+
+    fn seen<'a>(story: &'a TrueStory, deeds: &'a [Deed], demanded: &[(i64, Wish)]) -> Seen<'a> {
+        let demanded = demanded.iter().map(|(seconds, wish)| (at(*seconds), vec![*wish])).collect();
+        Seen { story, deeds, demanded, hidden: Vec::new() }
+    }
+
+    #[test]
+    fn an_order_that_nobody_wants_is_found() {
+        let story = story(&[]);
+        let deeds = [deed(105, Action::Stop, Why::Wanted), deed(130, Action::Start, Why::GivenBack)];
+        let demanded = [(0, Wish::Leave), (100, Wish::Stop), (120, Wish::Leave)];
+        assert_eq!(seen(&story, &deeds, &demanded).unwanted(), [""; 0]);
+        let found = seen(&story, &deeds, &[(0, Wish::Leave), (100, Wish::Start)]).unwanted();
+        assert!(found.len() == 1 && found[0].contains("a stop went out for c"), "{found:?}");
+        let found = seen(&story, &deeds[1..], &demanded).unwanted();
+        assert!(
+            found.len() == 1 && found[0].contains("a start went out for c"),
+            "nothing was taken: {found:?}"
+        );
+    }
+
+    #[test]
+    fn what_was_given_back_is_not_given_back_again() {
+        let story = story(&[
+            (101, By::Client, Recorder::SecurePaused),
+            (181, By::Client, Recorder::Running),
+            (240, By::Agent, Recorder::SecurePaused),
+        ]);
+        let mut deeds = vec![deed(100, Action::Stop, Why::Wanted), deed(180, Action::Start, Why::GivenBack)];
+        assert_eq!(seen(&story, &deeds, &[]).given_back_twice(), [""; 0]);
+        deeds.push(deed(260, Action::Start, Why::GivenBack));
+        assert_eq!(seen(&story, &deeds, &[]).given_back_twice().len(), 1);
+    }
+
+    #[test]
+    fn an_agents_own_pause_that_an_order_undoes_is_found() {
+        let story = story(&[(100, By::Agent, Recorder::SecurePaused), (161, By::Client, Recorder::Running)]);
+        let deeds = [deed(160, Action::Start, Why::GivenBack)];
+        let told = |deeds: &[Deed], demanded: &[(i64, Wish)]| -> Vec<String> {
+            let seen = seen(&story, deeds, demanded);
+            let pauses = seen.agents_own_pauses();
+            pauses.iter().filter_map(|(touch, undone)| seen.told(touch, *undone)).collect()
+        };
+        assert_eq!(told(&deeds, &[(0, Wish::Leave)]).len(), 1);
+        assert_eq!(told(&deeds, &[(0, Wish::Leave), (150, Wish::Start)]), [""; 0], "somebody wants it");
+        assert_eq!(told(&deeds, &[(0, Wish::Stop), (150, Wish::Leave)]), [""; 0], "a stop was in force");
+        let ours = [deed(90, Action::Stop, Why::Wanted), deed(160, Action::Start, Why::GivenBack)];
+        assert_eq!(told(&ours, &[(0, Wish::Leave)]), [""; 0], "an order was under way");
+    }
+}

@@ -40,6 +40,7 @@ impl Stage {
         self.judge_chain();
         self.judge_journaled();
         self.end_all_waiting();
+        self.end_all_turns();
         if !self.script.rough.is_zero() && self.script.judged == Judged::Settled {
             self.blind.push((Wall::default(), calm_from + self.script.settles));
         }
@@ -70,17 +71,17 @@ impl Stage {
     }
 
     /// A decision comes to its end: within so long of its making, or of its first attempt where it may have waited for
-    /// the brake (`restraint`), or since it could be carried out at all.
+    /// the brake (`restraint`) or its turn (`turn`), or since it could be carried out at all.
     fn judge_open_decisions(&mut self, stories: &[TrueStory]) {
         let now = self.now.wall;
         let blind_now = self.blind.iter().any(|(_, until)| *until > now);
-        let braked = self.script.settings.max_changes_per_minute > 0;
+        let waits = self.script.settings.max_changes_per_minute > 0 || self.few_may_go();
         let history = self.log.history();
         let tried = |open: &Open| {
             let own = history.attempts().filter(|one| one.attempt.decision == open.decision.decision);
             own.map(|one| one.at).min()
         };
-        let since = |open: &Open| if braked { tried(open) } else { Some(open.at) };
+        let since = |open: &Open| if waits { tried(open) } else { Some(open.at) };
         let is_late = |at: Wall| self.seen().wall.since(at) > WRONG_AT_MOST + CONTEST_LONGEST;
         let governed = self.governed();
         let possible = |open: &Open| {
@@ -136,6 +137,7 @@ impl Stage {
         for story in stories {
             let (blind, mut waited) =
                 (self.unseen_of(story), self.restraint.waited(&story.conversation).to_vec());
+            waited.extend(self.turn.waited(&story.conversation));
             if self.script.plan.faults.forbids(&story.conversation) {
                 waited.push((Wall::default(), granted));
             }

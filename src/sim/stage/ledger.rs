@@ -172,7 +172,8 @@ impl Stage {
             self.platform.socket_gone(there, self.now);
         }
         self.orders.clear();
-        // Of what the dead process sent, the log tells its orders alone.
+        // Of what the dead process sent, the log tells its orders alone. The rest the next one supposes, until the
+        // platform's answers tell it: that the platform then refuses nothing for its rate is checked in `turn`.
         self.sent.retain(|(_, trace)| *trace == Trace::Logged);
         self.watch.begin_life();
         let mut disk = self.log.disk().clone();
@@ -183,6 +184,7 @@ impl Stage {
                 self.judge_recovery();
                 self.recall_waiting();
                 self.recall_deeds();
+                self.recall_turns();
                 self.begin_life(recovered.cut);
             }
             Err(error) => self.finding(format!("the log does not open after a crash: {error}")),

@@ -92,6 +92,7 @@ impl Stage {
             }
             Parcel::Answer(id, answer) => {
                 self.orders.remove(&id);
+                self.free_slot(id, &answer);
                 Some(Input::Answer(id, answer))
             }
             Parcel::Token => Some(Input::TokenRenewed),

@@ -82,6 +82,7 @@ impl Stage {
     /// Checks a record that has just become durable.
     pub(super) fn watch_record(&mut self, record: &Record, made: Now) {
         self.watch_brake(record, made);
+        self.watch_turn_of(record, made);
         self.deeds.note(record, made.wall);
         if let Record::Dropped(one) = record {
             self.watch_dropped(one.events, &one.why);
@@ -150,6 +151,7 @@ impl Stage {
 
     /// Checks a request on its way out.
     pub(super) fn watch_request(&mut self, id: RequestId, request: &Request) {
+        self.take_slot(id);
         let ordered = ordered(request);
         self.watch_rate(if ordered.is_some() { Trace::Logged } else { Trace::Unlogged });
         let Some(conversation) = ordered else { return };
