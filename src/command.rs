@@ -146,14 +146,16 @@ impl fmt::Display for Failure {
                 for mistake in mistakes {
                     writeln!(f, "{mistake}")?;
                 }
-                let (count, s) = (mistakes.len(), if mistakes.len() == 1 { "" } else { "s" });
+                let count: usize = mistakes.iter().map(|one| one.count).sum();
+                let s = if count == 1 { "" } else { "s" };
                 write!(f, "recwarden: the rule tests are invalid ({count} mistake{s}), so none was run")
             }
             Self::Configuration(mistakes) => {
                 for mistake in mistakes {
                     writeln!(f, "{mistake}")?;
                 }
-                let (count, s) = (mistakes.len(), if mistakes.len() == 1 { "" } else { "s" });
+                let count: usize = mistakes.iter().map(|one| one.count).sum();
+                let s = if count == 1 { "" } else { "s" };
                 write!(f, "recwarden: the configuration is invalid ({count} mistake{s})")
             }
         }

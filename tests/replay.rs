@@ -147,7 +147,7 @@ fn a_rule_that_fails_is_told_with_its_first_error() {
     let output = replay(folder.path(), &arguments);
     assert_eq!(
         complaints(&output),
-        "recwarden: score.toml: rules that failed, and counted as not matching there (--format text tells why and \
+        "recwarden: score.toml: rules that failed, and counted as not matching there (the summary tells why and \
          how often): score\n"
     );
     let text = String::from_utf8(output.stdout).expect("text");

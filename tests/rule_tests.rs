@@ -130,6 +130,8 @@ fn machines_read_junit_xml_and_json_lines() {
     assert_eq!(case.name.as_str(), "a <b> & 'c'");
     let odd = "[[test]]\nname = \"\\u0001 \\u001b[31m \\ufffe ]]>\"\ngiven = { queue = \"\\u0000\" }\nsteps = [{ expect = \"stop\" }]\n";
     let junit = out(&recwarden(self::folder(odd).path(), &["test", "--format", "junit"]));
+    let text = out(&recwarden(self::folder(odd).path(), &["test"]));
+    assert!(text.contains("test \\u{1} \\u{1b}[31m") && !text.contains('\u{1b}'), "{text:?}");
     let is_odd = |one: char| (one.is_control() && one != '\n') || one == '\u{fffe}';
     assert!(!junit.contains(is_odd), "{junit:?}");
     let report = quick_junit::Report::deserialize_from_str(&junit).expect("JUnit XML");

@@ -243,7 +243,7 @@ fn advise_of_rules(summary: &Summary, options: &Options, complaints: &mut dyn Wr
     }
     tell(
         named(|one| one.failures > 0),
-        "rules that failed, and counted as not matching there (--format text tells why and how often)",
+        "rules that failed, and counted as not matching there (the summary tells why and how often)",
     )?;
     tell(
         named(|one| one.conversations == 0 && one.failures == 0),

@@ -1,6 +1,9 @@
 //! What is wrong, or odd, at a place in a file, as people see it.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use unicode_width::UnicodeWidthChar;
 
 /// How bad a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,26 @@ fn harmless(c: char) -> char {
     if (c.is_control() && c != '\t') || turns { char::REPLACEMENT_CHARACTER } else { c }
 }
 
+/// What stands below these characters so that a caret behind it stands below what it means: tabs stay tabs, and wide
+/// characters take two columns.
+fn pad(before: impl Iterator<Item = char>) -> String {
+    let below = |one: char| if one == '\t' { "\t".to_owned() } else { " ".repeat(one.width().unwrap_or(1)) };
+    before.map(below).collect()
+}
+
+/// A text in which nothing is left that a terminal would obey.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let obeyed = |one: char| one != '\n' && one != '\t' && one.is_control();
+    if !text.contains(obeyed) {
+        return text.into();
+    }
+    let mut out = String::new();
+    for one in text.chars() {
+        if obeyed(one) { out.extend(one.escape_unicode()) } else { out.push(one) }
+    }
+    out.into()
+}
+
 /// One mistake, with its place. It prints as `FILE:LINE:COLUMN: error: ...`, then the source line with a
 /// caret, then `help: ...` where there is some.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +91,8 @@ pub struct Diagnostic {
     pub message: String,
     /// The line it stands in; none where it stands nowhere.
     pub source: Option<Excerpt>,
+    /// How many mistakes it tells of.
+    pub count: usize,
     /// Other places that have to do with it, each with its own line.
     pub related: Vec<Diagnostic>,
     /// What to do.
@@ -89,6 +114,7 @@ impl Diagnostic {
             severity: Severity::Error,
             message: message.into(),
             source: None,
+            count: 1,
             related: Vec::new(),
             help: None,
         }
@@ -102,19 +128,21 @@ impl fmt::Display for Diagnostic {
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        write!(f, "{}:{}:{}: {severity}: {}", self.file, self.line, self.column, self.message)?;
+        let (file, message) = (plain(&self.file), plain(&self.message));
+        write!(f, "{file}:{}:{}: {severity}: {message}", self.line, self.column)?;
         if let Some(Excerpt { line, lead, width }) = &self.source {
             let number = self.line.to_string();
             let gutter = " ".repeat(number.len());
-            // Tabs stay tabs, so that the caret stands below what it means.
-            let pad: String = line.chars().take(*lead).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            write!(f, "\n{number} | {line}\n{gutter} | {pad}{}", "^".repeat((*width).max(1)))?;
+            let pad = pad(line.chars().take(*lead));
+            let below: usize =
+                line.chars().skip(*lead).take(*width).map(|one| one.width().unwrap_or(1)).sum();
+            write!(f, "\n{number} | {line}\n{gutter} | {pad}{}", "^".repeat(below.max(1)))?;
         }
         for one in &self.related {
             write!(f, "\n{one}")?;
         }
         match &self.help {
-            Some(help) => write!(f, "\nhelp: {help}"),
+            Some(help) => write!(f, "\nhelp: {}", plain(help)),
             None => Ok(()),
         }
     }
@@ -135,7 +163,20 @@ mod tests {
     }
 
     #[test]
+    fn the_caret_stands_below_what_it_means_behind_wide_characters_too() {
+        let line = "a\u{301} \u{1f3a7} \u{65e5}\u{672c} x";
+        let source = Some(Excerpt::new(line, 8, 1));
+        let told = Diagnostic { source, ..Diagnostic::of_file("f", "m") }.to_string();
+        assert!(told.ends_with(&format!("\n1 | {line}\n  | {}^", " ".repeat(10))), "{told}");
+        let wide = Diagnostic { source: Some(Excerpt::new(line, 5, 2)), ..Diagnostic::of_file("f", "m") }
+            .to_string();
+        assert!(wide.ends_with("\n  |      ^^^^"), "{wide}");
+    }
+
+    #[test]
     fn what_a_terminal_would_obey_is_not_handed_on() {
+        let told = Diagnostic::of_file("f", "there is no '\u{1b}[31m\u{0}'").to_string();
+        assert_eq!(told, "f:1:1: error: there is no '\\u{1b}[31m\\u{0}'");
         assert_eq!(Excerpt::new("a\t\u{1b}[31mb", 0, 1).line, "a\t\u{fffd}[31mb");
         assert!(!Excerpt::new(&"\u{1b}".repeat(1000), 500, 1).line.contains('\u{1b}'));
     }

@@ -77,7 +77,7 @@ impl Document {
         self.found.sort_by_key(|one| (one.line, one.column));
         if self.more > 0 {
             let message = format!("there are {} more mistakes, which are not shown", self.more);
-            self.found.push(Diagnostic::of_file(self.file, message));
+            self.found.push(Diagnostic { count: self.more, ..Diagnostic::of_file(self.file, message) });
         }
         self.found
     }
@@ -142,6 +142,7 @@ impl Document {
             severity,
             message,
             source: Some(Excerpt::new(&shown.line, shown.lead, shown.width)),
+            count: 1,
             related: Vec::new(),
             help,
         }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 
 use globset::{Glob, GlobMatcher};
@@ -174,9 +175,13 @@ impl Compiler {
             document.mistake(place.clone(), message, Some("give the rule another name".into()));
         }
         let here = document.place_text(place.clone());
-        if let Some(first) = self.names.insert(name.clone(), here) {
-            let message = format!("a second rule is called '{name}'");
-            document.mistake(place.clone(), message, Some(format!("the first one is at {first}")));
+        match self.names.entry(name.clone()) {
+            Entry::Vacant(free) => drop(free.insert(here)),
+            Entry::Occupied(first) => {
+                let message = format!("a second rule is called '{name}'");
+                let help = format!("the first one is at {}", first.get());
+                document.mistake(place.clone(), message, Some(help));
+            }
         }
     }
 

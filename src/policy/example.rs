@@ -141,7 +141,8 @@ pub fn named_twice<'e>(examples: impl Iterator<Item = &'e Example>) -> Vec<Diagn
     let mut found = Vec::new();
     let mut names: BTreeMap<&str, &Diagnostic> = BTreeMap::new();
     for Example { name: Pointed { text, place }, .. } in examples {
-        if let Some(first) = names.insert(text, place) {
+        let first = *names.entry(text).or_insert(place);
+        if !std::ptr::eq(first, place) {
             let help = format!("the first one is at {}:{}:{}", first.file, first.line, first.column);
             let message = format!("a second test is called '{text}'");
             found.push(Diagnostic { message, help: Some(help), ..place.clone() });
@@ -384,12 +385,13 @@ mod tests {
         let mut compiler = Compiler::default();
         assert_eq!(compiler.add_file("r", "[[rule]]\nname = 'card'\naction = 'stop'\n"), []);
         let text = "[[test]]\nname = 'a'\nsteps = [{ expect = 'stop', rule = 'cart' }, { expect = 'leave', rule = 'default' }]\n\
-                    [[test]]\nname = 'a'\nsteps = [{ expect = 'leave' }]\n";
+                    [[test]]\nname = 'a'\nsteps = [{ expect = 'leave' }]\n[[test]]\nname = 'a'\nsteps = [{ expect = 'leave' }]\n";
         let (examples, _) = read("t", text);
         let mut found = unknown_rules(examples.iter(), &compiler.finish());
         found.extend(named_twice(examples.iter()));
         let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[2].ends_with("the first one is at t:2:9"), "{}", found[2]);
         assert!(
             found[0].starts_with("t:3:37: error: there is no rule 'cart'") && found[0].ends_with("'card'?"),
             "{}",

@@ -8,6 +8,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde_json::json;
 
 use super::{Format, Results};
+use crate::model::diagnostic::plain;
 use crate::settings::suite::Test;
 use crate::warden::trial::{Failure, Outcome};
 
@@ -34,7 +35,12 @@ impl Report {
         let name = &test.example.name;
         match self.format {
             Format::Text => {
-                writeln!(out, "test {} ... {}", name.text, self.word(outcome.failures.is_empty().into()))
+                writeln!(
+                    out,
+                    "test {} ... {}",
+                    plain(&name.text),
+                    self.word(outcome.failures.is_empty().into())
+                )
             }
             Format::Json => {
                 let failures: Vec<_> = outcome.failures.iter().map(failure_json).collect();
@@ -81,7 +87,7 @@ impl Report {
             writeln!(out, "\nfailures:")?;
         }
         for (test, outcome) in results.done.iter().filter(|(_, outcome)| !outcome.failures.is_empty()) {
-            writeln!(out, "\n---- {} ----", test.example.name.text)?;
+            writeln!(out, "\n---- {} ----", plain(&test.example.name.text))?;
             for failure in &outcome.failures {
                 self.failure(failure, out)?;
             }
