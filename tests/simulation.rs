@@ -76,7 +76,7 @@ const COUNTED: [&str; 18] = [
 /// A few seeds run long, some in calm or with one kind of trouble alone, and most with everything, briefly.
 fn kind(seed: u64) -> Kind {
     match seed % 50 {
-        0 => Kind::Rough,
+        0 if seed.is_multiple_of(100) => Kind::Rough,
         1..=3 => Kind::Calm,
         4..=5 => Kind::Deadly,
         6..=8 => Kind::Dark,
@@ -96,7 +96,8 @@ fn script(seed: u64) -> Script {
         Kind::Braked => script.calm = Duration::from_secs(150),
         Kind::Divided => script.rough = Duration::from_secs(60),
         Kind::Crowded => (script.rough, script.calm) = (Duration::from_secs(30), Duration::from_secs(25)),
-        Kind::Dark | Kind::Rough | Kind::Brief | Kind::Plain | Kind::Lasting | Kind::Narrow | Kind::Long => {}
+        Kind::Narrow => script.calm = Duration::from_secs(100),
+        Kind::Dark | Kind::Rough | Kind::Brief | Kind::Plain | Kind::Lasting | Kind::Long => {}
     }
     script
 }
