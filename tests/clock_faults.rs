@@ -148,4 +148,5 @@ fn a_start_with_the_clock_an_hour_behind_the_log_lets_nothing_last_an_hour_longe
     assert!(after.iter().any(|record| expired(&record) && record["rule"] == "a-while"), "{after:?}");
     let released = after.iter().find(|record| record["kind"] == "directive.released");
     assert_eq!(released.map(|record| &record["conversation"]), Some(&json!(conversation)), "{after:?}");
+    assert_eq!(clock_alerts(after), 1, "it is said once");
 }

@@ -41,8 +41,22 @@ impl Warden {
         }
     }
 
+    /// The clock is so far behind the end of the log: it was set back between two processes.
+    pub(super) fn was_set_back(&mut self, by: Duration) {
+        if by >= STEP {
+            let span = humantime::format_duration(Duration::from_secs(by.as_secs()));
+            let text = format!(
+                "the wall clock is {span} behind the end of the audit log: it was set back since; where that was not meant, \
+                 look at the host's time synchronisation"
+            );
+            self.alert(CLOCK_ALERT, text, None);
+            self.count("recwarden_clock_steps_total");
+        }
+        self.set_back(by);
+    }
+
     /// What is kept by the wall is set back with it.
-    pub(super) fn set_back(&mut self, by: Duration) {
+    fn set_back(&mut self, by: Duration) {
         let ids: Vec<ConversationId> = self.book.iter().map(|(id, _)| id.clone()).collect();
         for id in ids {
             let Some(call) = self.book.get_mut(&id) else { continue };

@@ -217,7 +217,7 @@ impl Warden {
             self.recover_decision(open, late_until, now);
         }
         if let Some(last) = history.last().filter(|last| *last > now.wall) {
-            self.set_back(last.since(now.wall));
+            self.was_set_back(last.since(now.wall));
         }
         if self.settings.enforcement == Enforcement::DryRun {
             let open = self.book.iter().filter(|(_, call)| call.pursuit.is_some());
