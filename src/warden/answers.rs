@@ -136,9 +136,8 @@ impl Warden {
         let due = match fault {
             None => {
                 open.backoff.reset();
-                let then = call.unseen.against(action, &call.conversation);
-                let expected = then.as_ref().unwrap_or(&call.conversation);
-                let more = plan::next_step(&means, action, expected, &open.asked);
+                let expected = call.unseen.expected(action, &call.conversation);
+                let more = plan::next_step(&means, action, &expected, &open.asked);
                 let more = !open.asked.is_empty() && matches!(more, Step::Send(..));
                 if more {
                     open.stage = Stage::Due;

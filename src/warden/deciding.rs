@@ -52,11 +52,10 @@ impl Warden {
         let means = self.settings.means;
         let known = call.seen.is_some();
         let observed = if known { plan::observed(&means, &call.conversation) } else { Observed::Unknown };
-        let then = call.unseen.against(action, &call.conversation);
-        let expected = then.as_ref().unwrap_or(&call.conversation);
-        let step = plan::next_step(&means, action, expected, &std::collections::BTreeSet::new());
+        let expected = call.unseen.expected(action, &call.conversation);
+        let step = plan::next_step(&means, action, &expected, &std::collections::BTreeSet::new());
         // What our own order makes of it is what is given back later.
-        let before = if known { plan::observed(&means, expected) } else { Observed::Unknown };
+        let before = if known { plan::observed(&means, &expected) } else { Observed::Unknown };
         let muted = call.given_up.as_ref().is_some_and(|one| is_muted(one, observed, now.mono));
         if muted || (known && matches!(step, Step::Wait | Step::Asked)) {
             return;

@@ -262,9 +262,8 @@ impl Warden {
             // An older order of ours has undone it.
             Stage::Doubted => true,
             Stage::AwaitLeg => {
-                let then = call.unseen.against(action, &call.conversation);
-                let expected = then.as_ref().unwrap_or(&call.conversation);
-                let step = plan::next_step(&self.settings.means, action, expected, &open.asked);
+                let expected = call.unseen.expected(action, &call.conversation);
+                let step = plan::next_step(&self.settings.means, action, &expected, &open.asked);
                 matches!(step, Step::Send(..))
             }
             Stage::Due | Stage::InFlight | Stage::AwaitWord | Stage::ToRead | Stage::Reading => false,

@@ -160,9 +160,9 @@ impl Warden {
         let call = self.book.get_mut(id)?;
         let open = call.pursuit.as_mut()?;
         let (action, opened) = (open.action, open.opened.mono);
-        let then = call.unseen.against(action, &call.conversation);
-        let then = then.or_else(|| call.seen.is_none().then(|| as_logged(&call.conversation, open.observed)));
-        match plan::next_step(&means, action, then.as_ref().unwrap_or(&call.conversation), &open.asked) {
+        let logged = call.seen.is_none().then(|| as_logged(&call.conversation, open.observed));
+        let expected = call.unseen.expected(action, logged.as_ref().unwrap_or(&call.conversation));
+        match plan::next_step(&means, action, &expected, &open.asked) {
             Step::Send(request, leg) => {
                 // Asked only once there is something to send: the brake counts whom it lets go.
                 let scope = Scope::of(&request, &call.conversation);

@@ -9,6 +9,7 @@
 //! may come true long after the other was seen. So an order that no longer counts may still come true late, and undo
 //! what was ordered since: as long as it may, nothing is settled for good.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -128,6 +129,11 @@ impl Unseen {
         let mut then = seen.clone();
         contrary.for_each(|one| come_true(&one.request, &mut then));
         Some(then)
+    }
+
+    /// How the conversation is to be expected by whoever orders `action` now.
+    pub fn expected<'c>(&self, action: Action, seen: &'c Conversation) -> Cow<'c, Conversation> {
+        self.against(action, seen).map_or(Cow::Borrowed(seen), Cow::Owned)
     }
 
     /// Until when an order against `action` may still come true though it does not count any more; none where none may.
