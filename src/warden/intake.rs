@@ -198,7 +198,9 @@ impl Warden {
             // What was sent back (429) is tried a first time again, and is one change all the same.
             let firsts = attempts.iter().rev().filter(|one| one.attempt.attempt == 1);
             let firsts: BTreeMap<_, _> = firsts.map(|one| (&one.attempt.decision, ago(one))).collect();
-            firsts.into_values().for_each(|ago| self.brake.recall(ago, now.mono));
+            let mut oldest_first: Vec<_> = firsts.into_values().map(std::cmp::Reverse).collect();
+            oldest_first.sort_unstable();
+            oldest_first.into_iter().for_each(|ago| self.brake.recall(ago.0, now.mono));
         }
         for gap in history.open_gaps() {
             self.survey.recover_gap(Gap { gap: gap.gap, from: gap.from });
