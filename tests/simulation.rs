@@ -228,3 +228,10 @@ fn what_changes_before_a_call_is_in_a_queue_shows_no_deaf_subscription() {
 fn a_stop_that_is_applied_behind_what_gives_it_back_does_not_stay() {
     assert_eq!(cast::run(Kind::Crowded.script(200_892)).findings, [""; 0]);
 }
+
+/// A process knew of a hold from the log alone, its policy had lost the rule, and the clock was set back: the log kept the
+/// old time, and had it for good once a reload brought the rule back.
+#[test]
+fn a_clock_that_is_set_back_moves_holds_of_lost_rules_too() {
+    assert_eq!(cast::run(Kind::Rough.script(901_237)).findings, [""; 0]);
+}

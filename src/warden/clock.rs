@@ -62,25 +62,15 @@ impl Warden {
             let Some(call) = self.book.get_mut(&id) else { continue };
             let mut records = Vec::new();
             call.latches.set_back(by);
-            for (rule, hold) in call.latches.iter() {
-                let terms = self
-                    .policy
-                    .named(rule)
-                    .map(|(_, terms)| terms)
-                    .filter(|_| hold.phase != HoldPhase::Expired);
-                if let Some(terms) = terms {
-                    let claim = call.claim.as_ref().filter(|one| one.rule == *rule).map(|one| one.before);
-                    let (since, phase, action) = (hold.since, hold.phase, terms.action);
-                    let (conversation, rule) = (id.clone(), rule.clone());
-                    records.push(Record::Hold(record::Hold {
-                        conversation,
-                        rule,
-                        action,
-                        since,
-                        phase,
-                        claim,
-                    }));
-                }
+            let claim = call.claim.as_ref();
+            for (rule, hold) in call.latches.iter().filter(|(_, hold)| hold.phase != HoldPhase::Expired) {
+                let (conversation, rule) = (id.clone(), rule.clone());
+                let (since, phase) = (hold.since, hold.phase);
+                let claim = claim.filter(|one| one.rule == rule);
+                let action = claim.map_or(hold.action, |one| one.action);
+                let claim = claim.map(|one| one.before);
+                let hold = record::Hold { conversation, rule, action, since, phase, claim };
+                records.push(Record::Hold(hold));
             }
             if let Some(directive) = call.directive.as_mut()
                 && let Some(until) = directive.until.as_mut()

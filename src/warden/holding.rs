@@ -34,11 +34,8 @@ impl Warden {
     /// What is in force, by conversation.
     pub fn standing(&self) -> BTreeMap<ConversationId, Standing> {
         let of = |(id, call): (&ConversationId, &Call)| {
-            let since = |rule: &str, hold: &Hold| {
-                let matters = hold.phase != HoldPhase::Expired && self.policy.named(rule).is_some();
-                (hold.phase, matters.then_some(hold.since))
-            };
-            let holds = call.latches.iter().map(|(rule, hold)| (rule.clone(), since(rule, hold)));
+            let since = |hold: &Hold| (hold.phase != HoldPhase::Expired).then_some(hold.since);
+            let holds = call.latches.iter().map(|(rule, hold)| (rule.clone(), (hold.phase, since(hold))));
             let owed = call.claim.as_ref().map(|one| {
                 let let_go = (!call.is_held_by(&one.rule)).then_some(one.ended);
                 (one.rule.clone(), one.before, let_go)
@@ -542,6 +539,25 @@ action = "stop"
         bench.die(same(&bench));
         bench.pass(SECOND * 1000);
         assert_eq!(bench.state(0), RecorderState::Active);
+    }
+
+    /// Found by the simulation: the log had the old time of such a hold, and the rule came back.
+    #[test]
+    fn a_clock_that_is_set_back_lengthens_no_hold_of_a_rule_that_a_reload_has_lost() {
+        let mut bench = bench(&format!("{PCI}at_most = \"10m\"\n"));
+        let with = same(&bench);
+        tell(&mut bench, "on");
+        bench.pass(SECOND * 10);
+        bench.api = Way::Shut;
+        bench.die(policy(""));
+        bench.now.wall = bench.now.wall - SECOND * 3600;
+        bench.feed(Input::Timeout);
+        bench.feed(Input::Policy(with));
+        assert_eq!(bench.recovered(), bench.warden.standing());
+        bench.api = Way::Open;
+        bench.pass(SECOND * 650);
+        assert_eq!(bench.state(0), RecorderState::Active);
+        assert_eq!(bench.recovered(), bench.warden.standing());
     }
 
     #[test]

@@ -235,7 +235,8 @@ impl Warden {
             call.outlook = Outlook::Blind;
         } else {
             // Also where the policy has lost the rule: the first look ends it, and the log is told.
-            call.latches.restore(hold.rule, Hold { since: hold.since, phase: hold.phase });
+            let record::Hold { rule, action, since, phase, .. } = hold;
+            call.latches.restore(rule, Hold { since, phase, action });
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use crate::audit::record::{HoldEnd, HoldPhase};
+use crate::model::recording::Action;
 use crate::model::time::Wall;
 use crate::policy::decide::{Policy, RuleIndex};
 use crate::policy::rule::{Terms, Until};
@@ -22,6 +23,8 @@ pub struct Hold {
     pub since: Wall,
     /// Waiting for `after`, in force, or expired and not yet unmatched.
     pub phase: HoldPhase,
+    /// What its rule wanted when that began: known also once a reload has lost the rule.
+    pub action: Action,
 }
 
 /// What changed when the latches were settled; each becomes a record.
@@ -149,19 +152,17 @@ enum Condition {
 
 /// Where a hold stands next; none where there is none.
 fn next_phase(terms: &Terms, before: Option<Hold>, now_is: Condition, now: Wall) -> Option<Hold> {
+    let next = |phase| Some(Hold { since: now, phase, action: terms.action });
     let Some(hold) = before else {
-        let pending = Hold { since: now, phase: HoldPhase::Pending };
-        let held = Hold { since: now, phase: HoldPhase::Held };
-        return (now_is == Condition::Matches).then_some(if terms.after.is_zero() { held } else { pending });
+        let phase = if terms.after.is_zero() { HoldPhase::Held } else { HoldPhase::Pending };
+        return next(phase).filter(|_| now_is == Condition::Matches);
     };
     match hold.phase {
         HoldPhase::Pending if now_is == Condition::Differs => None,
-        HoldPhase::Pending if now.since(hold.since) >= terms.after => {
-            Some(Hold { since: now, phase: HoldPhase::Held })
-        }
+        HoldPhase::Pending if now.since(hold.since) >= terms.after => next(HoldPhase::Held),
         HoldPhase::Held if now_is == Condition::Differs && terms.until == Until::Unmatched => None,
         HoldPhase::Held if terms.at_most.is_some_and(|most| now.since(hold.since) >= most) => {
-            Some(Hold { since: now, phase: HoldPhase::Expired })
+            next(HoldPhase::Expired)
         }
         HoldPhase::Expired if now_is == Condition::Differs => None,
         HoldPhase::Pending | HoldPhase::Held | HoldPhase::Expired => Some(hold),
@@ -185,7 +186,8 @@ mod tests {
         let begin = Wall::parse("2026-01-05T09:00:00Z").expect("an instant");
         let hour = Duration::from_secs(3600);
         let mut latches = Latches::default();
-        latches.restore("pause".into(), Hold { since: begin, phase: HoldPhase::Held });
+        let hold = Hold { since: begin, phase: HoldPhase::Held, action: Action::Stop };
+        latches.restore("pause".into(), hold);
         latches.set_back(hour);
         let until = begin - hour + Duration::from_secs(600);
         assert_eq!(latches.next_change(&policy), Some(until));
