@@ -221,13 +221,16 @@ impl Warden {
     }
 }
 
-/// What rules can ask for beside the state and the flag, as a digest: participant data and the queue.
+/// What rules can ask for beside the state and the flag, as a digest: participant data, the queue, and who is there.
 fn particulars(conversation: &Conversation) -> u64 {
     let mut digest = DefaultHasher::new();
     for key in conversation.attribute_keys() {
         (key, conversation.attribute(key)).hash(&mut digest);
     }
     conversation.queue().map(|queue| queue.id.as_str()).hash(&mut digest);
+    for leg in conversation.participants.iter().filter(|leg| leg.is_live()) {
+        leg.id.as_str().hash(&mut digest);
+    }
     digest.finish()
 }
 
@@ -505,6 +508,19 @@ mod tests {
         bench.tell(1);
         bench.pass(SECOND * 330);
         assert_eq!(deaf(&bench), 0);
+    }
+
+    /// Found by the simulation: whoever took the call, nothing else had changed whenever it was read.
+    #[test]
+    fn an_agent_who_comes_in_silence_shows_a_deaf_subscription() {
+        let mut bench = live(1);
+        bench.pass(SECOND * 600);
+        assert_eq!(deaf(&bench), 0);
+        if let Some(there) = bench.calls.get_mut(&id(0)) {
+            there.agents.insert("second".to_owned(), RecorderState::None);
+        }
+        bench.pass(SECOND * 600);
+        assert_eq!(deaf(&bench), 1);
     }
 
     #[test]
