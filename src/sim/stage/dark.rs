@@ -113,13 +113,16 @@ impl Stage {
     /// Whether a call that was recorded at `from` is so still at `by`, without a break; none where it was not, or
     /// something else has become of it.
     fn recorded_all_along(&self, story: &TrueStory, from: Wall, by: Wall) -> Option<Kept> {
-        let recorded = |truth: &Truth| match self.script.settings.means.control {
-            Control::AdHoc => truth.other_recorders > 0,
-            Control::RecordingState | Control::RecordingsAction => truth.tape == Tape::Active,
-        };
         let begun = story.truths.iter().rposition(|truth| truth.at <= from)?;
         let mut span = story.truths.iter().skip(begun).take_while(|truth| truth.at <= by);
-        if !span.next().is_some_and(|first| first.live && recorded(first)) {
+        let first = span.next().filter(|first| first.live)?;
+        // What ran ad hoc alone is stopped; what begins beside it in the dark nobody has seen.
+        let seen = |truth: &Truth| first.other_recorders == 0 || truth.other_recorders > 0;
+        let recorded = |truth: &Truth| match self.script.settings.means.control {
+            Control::AdHoc => truth.other_recorders > 0,
+            Control::RecordingState | Control::RecordingsAction => truth.tape == Tape::Active && seen(truth),
+        };
+        if !recorded(first) {
             return None;
         }
         match span.find(|truth| !truth.live || !recorded(truth)) {

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Stage;
-use super::judge::UNHEARD_LATE;
 use crate::audit::record::{self, Record};
 use crate::model::ids::DecisionId;
 use crate::model::recording::{Action, Wish};
@@ -132,8 +131,8 @@ impl Stage {
         for story in stories {
             let blind = self.unseen_of(story);
             let kept = self.kept_of(story);
-            let unlisted = self.unlisted(story).into_iter();
-            let unheard: Vec<_> = unlisted.map(|(from, until)| (from, until + UNHEARD_LATE)).collect();
+            let (unlisted, late) = (self.unlisted(story), self.unheard_late());
+            let unheard: Vec<_> = unlisted.into_iter().map(|(from, until)| (from, until + late)).collect();
             let hidden = blind.iter().chain(dim).chain(&unheard).copied().collect();
             let case = self.case(&blind, dim, &kept);
             let demanded = demand::demanded(story, case);

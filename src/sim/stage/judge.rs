@@ -25,8 +25,8 @@ const WRONG_AT_MOST: Duration = Duration::from_secs(10);
 const CONTESTED: usize = 3;
 /// See [`CONTESTED`]; and the longest wait.
 const CONTESTED_FOR: Duration = Duration::from_secs(90);
-/// What no event tells of is seen with the next resync.
-pub(super) const UNHEARD_LATE: Duration = Duration::from_secs(25);
+/// A resync takes so long at most from its begin to what follows of what it found.
+const RESYNC_TAKES: Duration = Duration::from_secs(5);
 /// Where an agent keeps undoing it, the warden waits for so long in the end (PRODUCT.md 2).
 const CONTEST_LONGEST: Duration = Duration::from_secs(30);
 /// Where an order was refused for want of a permission, it is tried again so soon.
@@ -170,7 +170,12 @@ impl Stage {
         WRONG_AT_MOST
             + if undone >= CONTESTED { CONTEST_LONGEST } else { Duration::ZERO }
             + if late { POLLED_LATE } else { Duration::ZERO }
-            + if unheard { UNHEARD_LATE } else { Duration::ZERO }
+            + if unheard { self.unheard_late() } else { Duration::ZERO }
+    }
+
+    /// What no event tells of is seen with the next resync.
+    pub(super) fn unheard_late(&self) -> Duration {
+        self.script.settings.resync_every + RESYNC_TAKES
     }
 
     /// When a call was in a queue that the platform lists no more: no event need tell of it then.

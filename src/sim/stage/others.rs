@@ -216,11 +216,12 @@ impl Stage {
     }
 
     fn reload(&mut self) {
-        self.policy = self.chance.below(self.policies.len());
-        let Some(policy) = self.policies.get(self.policy).cloned() else { return };
+        let chosen = self.chance.below(self.policies.len());
+        let Some(policy) = self.policies.get(chosen).cloned() else { return };
         if self.stalled.is_some() {
             return;
         }
+        self.policy = chosen;
         self.count("fault: policy reloaded");
         if let Some(charter) = self.script.charters.get(self.policy).cloned() {
             self.charters.push((self.now.wall, charter));
