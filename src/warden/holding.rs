@@ -593,6 +593,26 @@ action = "stop"
     }
 
     #[test]
+    fn what_came_true_late_without_an_event_is_given_back_once_it_is_seen() {
+        let mut bench = bench(PCI);
+        bench.answers_after = SECOND * 20;
+        tell(&mut bench, "on");
+        press(&mut bench, RecorderState::Active);
+        bench.answers_after = Duration::ZERO;
+        bench.set(0, "off");
+        bench.die(same(&bench));
+        bench.pass(SECOND * 10);
+        assert_eq!((bench.kinds("attempt"), bench.kinds("superseded")), (1, 1));
+        if let Some(there) = bench.calls.get_mut(&id(0)) {
+            there.state = RecorderState::Paused;
+        }
+        bench.pass(SECOND * 120);
+        assert_eq!(bench.state(0), RecorderState::Paused, "nobody has looked");
+        bench.pass(SECOND * 300);
+        owes_nothing(bench);
+    }
+
+    #[test]
     fn a_stop_that_is_under_way_for_long_and_wanted_no_more_is_given_back() {
         let mut bench = bench(PCI);
         bench.answers_after = SECOND * 90;

@@ -230,7 +230,7 @@ impl Warden {
             let told = open.reached == 0 || !call.unseen.includes(action);
             match (verdict.action == Some(action), told && plan::is_as_wanted(&means, action, call)) {
                 (true, false) => return self.hasten(id, now.mono),
-                (true, true) if open.reached > 0 => match unsettled(action, call, now.mono) {
+                (true, true) if open.reached > 0 => match unsettled(action, call) {
                     None => self.confirm(id, by, now),
                     Some(until) => return self.doubt(id, until),
                 },
@@ -243,7 +243,7 @@ impl Warden {
         let Some(action) = verdict.action else { return };
         if plan::is_as_wanted(&means, action, call) {
             call.given_up = None;
-            if verdict.source == Source::GivingBack && unsettled(action, call, now.mono).is_none() {
+            if verdict.source == Source::GivingBack && unsettled(action, call).is_none() {
                 call.claim = None;
             }
             return;
@@ -340,10 +340,11 @@ impl Warden {
     }
 }
 
-/// Until when what gives back, and is in effect, may be undone by an older order of ours; whoever wants it.
-fn unsettled(action: Action, call: &Call, now: Mono) -> Option<Mono> {
+/// Until when what gives back, and is in effect, could be undone by an older order of ours; whoever wants it. Only a
+/// look after that says that it was not.
+fn unsettled(action: Action, call: &Call) -> Option<Mono> {
     call.claim.as_ref().filter(|claim| claim.gives_back() == action)?;
-    call.unseen.late_against(action, now)
+    call.unseen.late_against(action)
 }
 
 impl Call {

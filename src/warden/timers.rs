@@ -18,11 +18,8 @@ impl Warden {
         let settled = call.seen.and_then(|_| call.latches.next_change(&self.policy));
         let next = settled.into_iter().chain(directive).min();
         let next = next.map(|at| now.mono + at.since(now.wall));
-        // An open decision is looked at again by itself.
-        let waits = call.claim.as_ref().filter(|_| call.pursuit.is_none());
-        let unfinished = waits.and_then(|claim| call.unseen.late_against(claim.gives_back(), now.mono));
         let again = call.given_up.as_ref().and_then(|one| one.again.at()).filter(|at| now.mono < *at);
-        if let Some(timer) = next.into_iter().chain(unfinished).chain(again).min() {
+        if let Some(timer) = next.into_iter().chain(again).min() {
             call.timer = Some(timer);
             self.timers.insert((timer, id.clone()));
         }

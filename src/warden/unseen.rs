@@ -136,10 +136,10 @@ impl Unseen {
         self.against(action, seen).map_or(Cow::Borrowed(seen), Cow::Owned)
     }
 
-    /// Until when an order against `action` may still come true though it does not count any more; none where none may.
-    pub fn late_against(&self, action: Action, now: Mono) -> Option<Mono> {
-        let contrary = self.late.iter().filter(|(one, until)| **one != action && now < **until);
-        contrary.map(|(_, until)| *until).max()
+    /// Until when an order against `action` could come true though it does not count any more; none where none could,
+    /// or a snapshot since then says how it ended.
+    pub fn late_against(&self, action: Action) -> Option<Mono> {
+        self.late.iter().filter(|(one, _)| **one != action).map(|(_, until)| *until).max()
     }
 
     fn iter(&self) -> impl Iterator<Item = &Sent> {
@@ -260,12 +260,14 @@ mod tests {
         let start = (Action::Start, set(RecorderState::Active), Word::Accepted);
         let mut unseen = answered(&[stop, start]);
         assert!(unseen.see(started, None, NOW), "what is in effect may be older than both");
-        assert_eq!(unseen.late_against(Action::Start, NOW), Some(NOW + LATE_FOR));
-        assert_eq!(unseen.late_against(Action::Start, NOW + LATE_FOR), None);
-        assert_eq!(unseen.late_against(Action::Stop, NOW), None);
+        assert_eq!(unseen.late_against(Action::Start), Some(NOW + LATE_FOR));
+        assert_eq!(unseen.late_against(Action::Stop), None);
+        let mut later = unseen.clone();
+        assert!(!later.see(started, None, NOW + LATE_FOR), "it never came true");
+        assert_eq!(later.late_against(Action::Start), None);
         assert!(!unseen.see(started, None, NOW), "nothing has changed");
         assert!(unseen.see(stopped, Some(Action::Stop), NOW), "here it comes");
-        assert_eq!(unseen.late_against(Action::Start, NOW), None);
+        assert_eq!(unseen.late_against(Action::Start), None);
     }
 
     #[test]
@@ -275,12 +277,12 @@ mod tests {
             let mut unseen = answered(&[stop.clone(), stop]);
             assert!(unseen.see(stopped, Some(Action::Stop), NOW));
             assert!(!unseen.includes(Action::Stop));
-            assert_eq!(unseen.late_against(Action::Start, NOW), Some(NOW + LATE_FOR), "{word:?}");
+            assert_eq!(unseen.late_against(Action::Start), Some(NOW + LATE_FOR), "{word:?}");
         }
         let mut unseen = answered(&[(Action::Stop, set(RecorderState::Paused), Word::Unclear)]);
         unseen.send(Action::Stop, set(RecorderState::Paused), NOW);
         assert!(unseen.see(stopped, Some(Action::Stop), NOW));
-        assert_eq!(unseen.late_against(Action::Start, NOW), Some(NOW + LATE_FOR), "one is under way yet");
+        assert_eq!(unseen.late_against(Action::Start), Some(NOW + LATE_FOR), "one is under way yet");
     }
 
     #[test]
@@ -289,7 +291,7 @@ mod tests {
         let suspended = |action| (action == Action::Stop).then_some(Sight::Hint);
         assert!(unseen.see(suspended, None, NOW));
         assert!(!unseen.includes(Action::Stop), "nothing is left to do");
-        assert_eq!(unseen.late_against(Action::Start, NOW), Some(NOW + LATE_FOR));
+        assert_eq!(unseen.late_against(Action::Start), Some(NOW + LATE_FOR));
     }
 
     #[test]
