@@ -7,19 +7,23 @@
 //! requests was sent by another user of the same client, or by us before a crash.
 //!
 //! A daemon that was restarted does not begin with a full bucket. The attempts of the last minute stand in the
-//! log, each with its time. Reads do not, so as many are supposed, and the whole share of housekeeping, until
-//! the platform's first word says how many there were, or a minute is over.
+//! log, each with its time. Reads do not, so as many are supposed, and the whole share of housekeeping, within
+//! the limit, until the platform's first word says how many there were, or a minute is over.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::model::time::Mono;
+use crate::wire::reply::RateHeaders;
 
 /// A token is away this long: the platform's minute, and a second for the way there (its clock starts
 /// when the request arrives, ours when it leaves).
 pub const TOKEN_AWAY: Duration = Duration::from_secs(61);
 /// The platform's window.
 const WINDOW: Duration = Duration::from_secs(60);
+/// The platform tells the rest of its window in whole seconds, and a window that has just begun as 60 or 61 of them
+/// (GENESYS.md 6).
+const ROUNDED: Duration = Duration::from_secs(1);
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +96,9 @@ impl Allowance {
     pub fn recall(&mut self, attempts: &[Duration], now: Mono) {
         let back = |ago: &Duration| TOKEN_AWAY.checked_sub(*ago).map(|left| now + left);
         self.taken.extend(attempts.iter().filter_map(back));
-        let count = self.taken.len() + self.housekeeping_limit();
+        // With its attempts it sent no more than the limit either.
+        let most = (self.limit() as usize).saturating_sub(self.taken.len());
+        let count = (self.taken.len() + self.housekeeping_limit()).min(most);
         self.others = Some(Others { count, until: now + TOKEN_AWAY });
     }
 
@@ -162,20 +168,23 @@ impl Allowance {
         self.silent_until = self.silent_until.max(now + wait);
     }
 
-    /// Heeds the `inin-ratelimit-*` headers: another user of the same client counts too.
-    pub fn heed(&mut self, count: Option<u32>, allowed: Option<u32>, reset: Option<Duration>, now: Mono) {
-        let Some(allowed) = allowed.filter(|allowed| *allowed > 0) else { return };
+    /// Heeds the `inin-ratelimit-*` headers of a request that was sent then: another user of the same client counts too.
+    pub fn heed(&mut self, rate: RateHeaders, sent: Mono, now: Mono) {
+        let small = |number: Option<u64>| number.and_then(|one| u32::try_from(one).ok());
+        let Some(allowed) = small(rate.allowed).filter(|allowed| *allowed > 0) else { return };
         self.platform_limit = Some(allowed);
-        let Some(count) = count else { return };
+        let Some(count) = small(rate.count) else { return };
         // Its window is a minute: a longer word is a mistake, and must not silence the daemon for hours.
-        let reset = reset.map(|reset| reset.min(WINDOW));
+        let reset = rate.reset.map(|reset| Duration::from_secs(reset).min(WINDOW));
         if count >= allowed {
             self.silence(reset.unwrap_or(Duration::from_secs(1)), now);
         }
         if let Some(reset) = reset {
-            // Ours in the platform's window, which began a minute before its reset.
-            let begun = now + reset + (TOKEN_AWAY - WINDOW);
-            let ours = self.taken.iter().filter(|back| **back >= begun).count();
+            // Ours in the platform's window, which began a minute before its reset: perhaps a second sooner, since that
+            // is rounded, and told from some time after the sending. One that was sent before it and is taken for one of
+            // these is away until the window is over.
+            let begun_back = sent + reset - ROUNDED + (TOKEN_AWAY - WINDOW);
+            let ours = self.taken.iter().filter(|back| **back >= begun_back).count();
             let count = (count as usize).saturating_sub(ours);
             self.others = (count > 0).then_some(Others { count, until: now + reset });
         }
@@ -230,6 +239,10 @@ mod tests {
         Allowance::new(Settings { requests_per_minute: 10, action_share: 0.8, max_in_flight: 100 })
     }
 
+    fn rate(count: Option<u64>, allowed: Option<u64>, reset: Option<u64>) -> RateHeaders {
+        RateHeaders { count, allowed, reset }
+    }
+
     #[test]
     fn no_window_of_a_minute_sees_more_than_the_limit() {
         let mut allowance = bucket();
@@ -254,7 +267,7 @@ mod tests {
     fn no_window_of_the_platform_is_believed_to_be_longer_than_a_minute() {
         for count in [1, 10] {
             let mut allowance = bucket();
-            allowance.heed(Some(count), Some(10), Some(Duration::from_secs(86_400)), at(0));
+            allowance.heed(rate(Some(count), Some(10), Some(86_400)), at(0), at(0));
             let went = (0..10).filter(|_| allowance.take(Class::Control, at(62)).is_ok()).count();
             assert_eq!(went, 10, "the platform had counted {count}");
         }
@@ -271,7 +284,7 @@ mod tests {
     #[test]
     fn the_platforms_own_limit_tightens_ours() {
         let mut allowance = bucket();
-        allowance.heed(Some(1), Some(3), None, at(0));
+        allowance.heed(rate(Some(1), Some(3), None), at(0), at(0));
         let sent = (0..10).filter(|_| allowance.take(Class::Control, at(0)).is_ok()).count();
         assert_eq!(sent, 3);
     }
@@ -338,7 +351,7 @@ mod tests {
     #[test]
     fn a_limit_that_others_have_used_up_is_waited_out() {
         let mut allowance = bucket();
-        allowance.heed(Some(300), Some(300), Some(Duration::from_secs(17)), at(3));
+        allowance.heed(rate(Some(300), Some(300), Some(17)), at(3), at(3));
         assert_eq!(allowance.take(Class::Control, at(4)), Err(Refusal::Until(at(20))));
         assert_eq!(allowance.used(at(4)), (0, 10), "a platform's limit above ours does not raise ours");
     }
@@ -346,8 +359,8 @@ mod tests {
     #[test]
     fn headers_without_a_limit_change_nothing() {
         let mut allowance = bucket();
-        allowance.heed(Some(5), None, None, at(0));
-        allowance.heed(Some(5), Some(0), None, at(0));
+        allowance.heed(rate(Some(5), None, None), at(0), at(0));
+        allowance.heed(rate(Some(5), Some(0), None), at(0), at(0));
         assert_eq!(allowance.used(at(0)), (0, 10));
         assert!(allowance.take(Class::Control, at(0)).is_ok());
     }
@@ -380,7 +393,7 @@ mod tests {
             (0..10).filter(|_| allowance.take(Class::Control, now).is_ok()).count()
         };
         assert_eq!(sent(&mut allowance, at(0)), 2);
-        allowance.heed(Some(3), Some(10), Some(Duration::from_secs(40)), at(1));
+        allowance.heed(rate(Some(3), Some(10), Some(40)), at(1), at(1));
         assert_eq!(sent(&mut allowance, at(1)), 5, "the platform counted ours alone");
         assert_eq!(sent(&mut allowance, at(12)), 1);
     }
@@ -389,11 +402,36 @@ mod tests {
     fn what_another_user_of_the_client_sends_counts_until_the_platforms_minute_is_over() {
         let mut allowance = bucket();
         assert!(allowance.take(Class::Control, at(0)).is_ok());
-        allowance.heed(Some(8), Some(10), Some(Duration::from_secs(30)), at(1));
+        allowance.heed(rate(Some(8), Some(10), Some(30)), at(1), at(1));
         assert!(
             allowance.take(Class::Control, at(1)).is_ok() && allowance.take(Class::Control, at(1)).is_ok()
         );
         assert_eq!(allowance.take(Class::Control, at(1)), Err(Refusal::Until(at(31))));
         assert!(allowance.take(Class::Control, at(31)).is_ok());
+    }
+    #[test]
+    fn a_burst_as_the_platforms_window_begins_is_not_counted_twice() {
+        let ms = |count| Mono::new(Duration::from_millis(count));
+        // Its window begins with the first request; the rest of it is rounded up, and the answer takes its time.
+        for (answered, reset) in [(100, 60), (100, 61), (2_000, 60)] {
+            for (counted, left) in [(5, 5), (8, 2)] {
+                let mut allowance = bucket();
+                for moment in 0..5 {
+                    assert!(allowance.take(Class::Control, ms(moment * 10)).is_ok());
+                }
+                allowance.heed(rate(Some(counted), Some(10), Some(reset)), ms(40), ms(answered));
+                let went = (0..10).filter(|_| allowance.take(Class::Control, ms(answered)).is_ok()).count();
+                assert_eq!(went, left, "{counted} are counted, with {reset} s to go after {answered} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_is_supposed_of_an_earlier_process_than_it_was_allowed() {
+        let mut allowance = bucket();
+        allowance.recall(&[50, 40, 30, 20, 10].map(Duration::from_secs), at(0));
+        assert_eq!(allowance.take(Class::Control, at(0)), Err(Refusal::Until(at(11))));
+        assert!(allowance.take(Class::Control, at(11)).is_ok(), "its first request counts no more");
+        assert_eq!(allowance.take(Class::Control, at(12)), Err(Refusal::Until(at(21))));
     }
 }

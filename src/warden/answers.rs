@@ -28,9 +28,7 @@ impl Warden {
         let Some(UnderWay { purpose, request, sent }) = self.under_way.remove(&id) else { return };
         self.allowance.answered();
         if let RawAnswer::Answered { rate, .. } = answer {
-            let small = |number: Option<u64>| number.and_then(|one| u32::try_from(one).ok());
-            let reset = rate.reset.map(Duration::from_secs);
-            self.allowance.heed(small(rate.count), small(rate.allowed), reset, now.mono);
+            self.allowance.heed(*rate, sent, now.mono);
         }
         let fault = reply::classify(answer, now.wall).err();
         if let Some(Fault::Limited { wait }) = &fault {
