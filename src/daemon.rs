@@ -285,9 +285,11 @@ impl Daemon {
             match output {
                 Output::Record(record) => records.push(record),
                 Output::Facts(keeping) => facts.push(keeping),
-                other @ (Output::Request(..) | Output::Socket(_) | Output::Reply(..) | Output::Note(_)) => {
-                    rest.push(other);
-                }
+                other @ (Output::Request(..)
+                | Output::Socket(_)
+                | Output::Reply(..)
+                | Output::Untaken(..)
+                | Output::Note(_)) => rest.push(other),
             }
         }
         self.journal(records, now).await?;
@@ -302,6 +304,7 @@ impl Daemon {
                         caller.answer(reply, kept);
                     }
                 }
+                Output::Untaken(ticket, why) => drop(self.tickets.remove(&ticket).map(|one| one.refuse(why))),
                 Output::Note(Note { level, message }) => match level {
                     Level::Info => info!("{message}"),
                     Level::Warn => warn!("{message}"),

@@ -55,7 +55,7 @@ use std::time::Duration;
 
 pub use counters::COUNTERS;
 pub use explaining::Explained;
-pub use facts::Keeping;
+pub use facts::{Keeping, LARGEST_FACTS, Untaken};
 pub use holding::Standing;
 pub use orders::{Order, What};
 pub use output::{Level, Note, Output, Reply, SocketOrder};

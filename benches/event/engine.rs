@@ -84,6 +84,7 @@ impl Engine {
                     }
                     Output::Record(_)
                     | Output::Facts(_)
+                    | Output::Untaken(..)
                     | Output::Reply(..)
                     | Output::Note(_)
                     | Output::Socket(_) => {}

@@ -4,9 +4,9 @@ use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use super::Daemon;
-use crate::http::ask::{Answer, Unanswered};
+use crate::http::ask::{Answer, NotTaken, Unanswered};
 use crate::io::token::chain;
-use crate::warden::{Keeping, Reply, Ticket};
+use crate::warden::{Keeping, Reply, Ticket, Untaken};
 
 /// One who waits.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) enum Caller {
     /// For a directive.
     Directive(oneshot::Sender<Answer>),
     /// For facts.
-    Facts(oneshot::Sender<Result<Answer, Unanswered>>),
+    Facts(oneshot::Sender<Result<Answer, NotTaken>>),
 }
 
 /// Whether facts pushed so far are durable.
@@ -36,8 +36,20 @@ impl Caller {
                 caller.send(Ok(Answer { decision, message })).ok();
             }
             (Self::Facts(caller), Kept::No) => {
-                caller.send(Err(Unanswered::NotKept)).ok();
+                caller.send(Err(Unanswered::NotKept.into())).ok();
             }
+        }
+    }
+
+    /// Says that the facts are not taken. Orders always are.
+    pub(super) fn refuse(self, why: Untaken) {
+        let why = match why {
+            Untaken::TooMuch => NotTaken::TooMuch,
+            Untaken::NoRoom => NotTaken::NoRoom,
+        };
+        match self {
+            Self::Directive(_) => {}
+            Self::Facts(caller) => drop(caller.send(Err(why)).ok()),
         }
     }
 }
@@ -87,10 +99,19 @@ mod tests {
     }
 
     #[test]
+    fn facts_for_which_there_is_no_room_are_refused() {
+        for (why, told) in [(Untaken::TooMuch, NotTaken::TooMuch), (Untaken::NoRoom, NotTaken::NoRoom)] {
+            let (facts, mut answered) = oneshot::channel();
+            Caller::Facts(facts).refuse(why);
+            assert_eq!(answered.try_recv().expect("an answer"), Err(told));
+        }
+    }
+
+    #[test]
     fn facts_that_could_not_be_stored_are_refused_and_an_order_beside_them_is_not() {
         let (facts, mut answered) = oneshot::channel();
         Caller::Facts(facts).answer(reply(), Kept::No);
-        assert_eq!(answered.try_recv().expect("an answer"), Err(Unanswered::NotKept));
+        assert_eq!(answered.try_recv().expect("an answer"), Err(Unanswered::NotKept.into()));
         let (facts, mut answered) = oneshot::channel();
         Caller::Facts(facts).answer(reply(), Kept::Yes);
         assert!(answered.try_recv().expect("an answer").is_ok());

@@ -162,6 +162,7 @@ impl Listening {
                 Output::Note(Note { level: Level::Info, .. })
                 | Output::Record(_)
                 | Output::Facts(_)
+                | Output::Untaken(..)
                 | Output::Reply(..) => {}
             }
         }

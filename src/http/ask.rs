@@ -14,7 +14,7 @@ use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::Action;
 use crate::policy::subject::Facts;
 pub use crate::warden::CallView;
-use crate::warden::Explained;
+use crate::warden::{Explained, LARGEST_FACTS};
 pub use view::{Budget, LatestDecision, Readiness, ResyncView, SocketView, View};
 
 /// How many asks may wait for the loop. A loop that is further behind than this is better told
@@ -41,8 +41,8 @@ pub enum Ask {
         conversation: ConversationId,
         /// The facts, which add to and replace what is known.
         facts: Facts,
-        /// Where the answer goes; or why they could not be made durable.
-        answer: oneshot::Sender<Result<Answer, Unanswered>>,
+        /// Where the answer goes; or why they are not taken, or could not be made durable.
+        answer: oneshot::Sender<Result<Answer, NotTaken>>,
     },
     /// How a decision stands; `None` where it is not known.
     Decision {
@@ -203,6 +203,26 @@ pub enum Unanswered {
     NotKept,
 }
 
+/// Why facts were not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NotTaken {
+    /// There is no answer, or they could not be stored.
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+    /// One conversation may have so many and no more.
+    #[error(
+        "these facts are not taken: with those that the conversation has already they are more than {LARGEST_FACTS} bytes \
+         of JSON; push what rules look at alone, and null for what is of no use any more"
+    )]
+    TooMuch,
+    /// The book is full.
+    #[error(
+        "these facts are not taken: limits.memory has no room for them now; nothing was done, try again once calls have \
+         ended, or raise it"
+    )]
+    NoRoom,
+}
+
 /// The asking end: what every request handler holds.
 #[derive(Clone, Debug)]
 pub struct Asks(mpsc::Sender<Ask>);
@@ -225,7 +245,7 @@ impl Asks {
     }
 
     /// Pushes facts; the answer comes once they are durable.
-    pub async fn facts(&self, conversation: ConversationId, facts: Facts) -> Result<Answer, Unanswered> {
+    pub async fn facts(&self, conversation: ConversationId, facts: Facts) -> Result<Answer, NotTaken> {
         self.ask(|answer| Ask::Facts { conversation, facts, answer }).await?
     }
 

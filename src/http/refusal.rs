@@ -10,7 +10,7 @@ use futures::StreamExt;
 use serde_json::json;
 use thiserror::Error;
 
-use crate::http::ask::Unanswered;
+use crate::http::ask::{NotTaken, Unanswered};
 use crate::http::order::Malformed;
 
 /// The largest body that is read as an order or as facts (PRODUCT.md 9).
@@ -53,7 +53,15 @@ pub enum Refusal {
     /// The loop gave no answer.
     #[error(transparent)]
     Unanswered(#[from] Unanswered),
+    /// The facts are not taken.
+    #[error(transparent)]
+    NotTaken(#[from] NotTaken),
 }
+
+/// A loop that is behind is asked again after so many seconds.
+const SOON: &str = "1";
+/// Calls end, and leave room, within a minute rather than a second.
+const ONCE_THERE_IS_ROOM: &str = "30";
 
 impl Refusal {
     /// The status it is answered with.
@@ -61,11 +69,13 @@ impl Refusal {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Malformed(_) | Self::BrokenOff => StatusCode::BAD_REQUEST,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge | Self::NotTaken(NotTaken::TooMuch) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unanswered(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unanswered(_) | Self::NotTaken(NotTaken::Unanswered(_) | NotTaken::NoRoom) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 }
@@ -77,8 +87,14 @@ impl IntoResponse for Refusal {
             Self::Unauthorized => {
                 (self.status(), [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
             }
-            Self::Unanswered(_) => (self.status(), [(header::RETRY_AFTER, "1")], body).into_response(),
-            Self::Malformed(_)
+            Self::Unanswered(_) | Self::NotTaken(NotTaken::Unanswered(_)) => {
+                (self.status(), [(header::RETRY_AFTER, SOON)], body).into_response()
+            }
+            Self::NotTaken(NotTaken::NoRoom) => {
+                (self.status(), [(header::RETRY_AFTER, ONCE_THERE_IS_ROOM)], body).into_response()
+            }
+            Self::NotTaken(NotTaken::TooMuch)
+            | Self::Malformed(_)
             | Self::TooLarge
             | Self::TooSlow
             | Self::BrokenOff

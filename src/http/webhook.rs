@@ -136,6 +136,7 @@ async fn decision(
 mod tests {
     use super::*;
     use crate::http::ask::fake::{CONVERSATION, DECISION, Heard, client, fake_loop, sample_view, served};
+    use crate::http::ask::{Ask, NotTaken, Unanswered};
 
     async fn door() -> (String, Heard) {
         let (asks, heard) = fake_loop(sample_view());
@@ -200,6 +201,33 @@ mod tests {
             assert!(answer["error"].is_string());
         }
         assert!(heard.is_silence());
+    }
+
+    #[tokio::test]
+    async fn facts_that_are_not_taken_say_why_and_when_to_come_again() {
+        for (why, expected, again) in [
+            (NotTaken::TooMuch, 413, None),
+            (NotTaken::NoRoom, 503, Some("30")),
+            (NotTaken::Unanswered(Unanswered::NotKept), 503, Some("1")),
+        ] {
+            let (asks, mut asks_rx) = Asks::channel();
+            tokio::spawn(async move {
+                while let Some(Ask::Facts { answer, .. }) = asks_rx.recv().await {
+                    answer.send(Err(why)).expect("somebody waits");
+                }
+            });
+            let secret = Secret::new("hunter2-hunter2").expect("a secret");
+            let clock: WallClock = Arc::new(|| Wall::from_micros(1_000_000_000));
+            let url = served(router(asks, watch::channel(secret).1, clock)).await;
+            let body = json!({"conversation_id": CONVERSATION, "facts": {"vip": true}}).to_string();
+            let request = client().post(format!("{url}/webhook/facts")).bearer_auth("hunter2-hunter2");
+            let answer = request.body(body).send().await.expect("an answer");
+            let retry =
+                answer.headers().get("retry-after").map(|value| value.to_str().expect("a text").to_owned());
+            assert_eq!((answer.status().as_u16(), retry.as_deref()), (expected, again));
+            let told: Value = answer.json().await.expect("JSON");
+            assert_eq!(told["error"].as_str(), Some(why.to_string().as_str()));
+        }
     }
 
     #[tokio::test]

@@ -53,6 +53,7 @@ pub(super) struct Bench {
     times: Vec<Wall>,
     pub(super) notes: Vec<Note>,
     pub(super) replies: Vec<Reply>,
+    pub(super) untaken: Vec<Untaken>,
     pub(super) sent: Vec<(Mono, Request)>,
     pub(super) calls: BTreeMap<ConversationId, There>,
     pub(super) unreadable: BTreeSet<ConversationId>,
@@ -116,6 +117,7 @@ impl Bench {
             times: Vec::new(),
             notes: Vec::new(),
             replies: Vec::new(),
+            untaken: Vec::new(),
             sent: Vec::new(),
             calls: BTreeMap::new(),
             unreadable: BTreeSet::new(),
@@ -253,6 +255,7 @@ impl Bench {
                 }
                 Output::Note(note) => self.notes.push(note),
                 Output::Reply(_, reply) => self.replies.push(reply),
+                Output::Untaken(_, why) => self.untaken.push(why),
                 Output::Facts(_) => {}
                 Output::Request(id, request) => {
                     self.sent.push((self.now.mono, request.clone()));

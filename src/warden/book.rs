@@ -5,6 +5,7 @@
 
 mod ended;
 mod pursuit;
+mod weight;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -93,6 +94,8 @@ pub struct Call {
     pub seen: Option<Now>,
     /// Since when no read finds it, where that is so.
     pub missing_since: Option<Mono>,
+    /// Since when the platform refuses to tell of it, where nothing was ever seen of it.
+    pub refused_since: Option<Mono>,
     /// Counts snapshots, so that a read knows whether an event overtook it.
     pub version: u64,
     /// What the last read of the resync told beside the state (participant data and queue), as a digest.
@@ -187,6 +190,24 @@ pub enum Intake {
     NoRoom,
 }
 
+/// What became of facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Push {
+    /// They are known now.
+    Taken,
+    /// With those that are known already they are more than [`LARGEST_FACTS`].
+    TooMuch,
+    /// There is no room for them.
+    NoRoom,
+}
+
+/// What the facts of one conversation may take, written as JSON: as much as the largest body that brings some.
+pub const LARGEST_FACTS: usize = 64 << 10;
+
+/// Facts of conversations that are in the book may take this share of its bound beyond it: rules need them, and
+/// whoever is new would leave them no room.
+const RESERVE: usize = 12;
+
 /// Every conversation that is live, or that something is held on.
 #[derive(Clone, Debug)]
 pub struct Book {
@@ -242,24 +263,24 @@ impl Book {
                 self.queue_names.insert(queue.id.clone(), queue.name.clone());
             }
         }
-        let bytes = bytes_of(&snapshot);
-        if self.bytes + bytes > self.bound && !self.calls.contains_key(&snapshot.id) {
+        let room = self.bound.saturating_sub(self.bytes);
+        if !self.calls.contains_key(&snapshot.id) && weight::of_one_alone(&snapshot) > room {
             return Intake::NoRoom;
         }
-        let call = self.calls.entry(snapshot.id.clone()).or_default();
+        let id = snapshot.id.clone();
+        let call = self.calls.entry(id.clone()).or_default();
         if call.seen.is_some() && is_older(&snapshot, &call.conversation) {
             return Intake::Stale;
         }
         if snapshot.external_tag.is_none() {
             snapshot.external_tag = call.conversation.external_tag.take();
         }
-        let returned = call.seen.is_none() && self.ended.forget(&snapshot.id);
-        self.bytes = self.bytes + bytes - call.bytes;
-        call.bytes = bytes;
+        let returned = call.seen.is_none() && self.ended.forget(&id);
         call.conversation = snapshot;
         call.seen = Some(now);
         call.missing_since = None;
         call.version += 1;
+        self.weigh(&id);
         if returned { Intake::Returned } else { Intake::Taken }
     }
 
@@ -275,9 +296,50 @@ impl Book {
 
     /// The conversation, entered with nothing known where it is new.
     pub fn enter(&mut self, id: &ConversationId) -> &mut Call {
-        let call = self.calls.entry(id.clone()).or_default();
-        call.conversation.id = id.clone();
-        call
+        self.calls.entry(id.clone()).or_insert_with(|| {
+            let known = Conversation { id: id.clone(), ..Conversation::default() };
+            let call = Call { conversation: known, ..Call::default() };
+            let bytes = weight::of(&call);
+            self.bytes += bytes;
+            Call { bytes, ..call }
+        })
+    }
+
+    /// Counts again what a conversation takes, after a change of what it holds.
+    pub fn weigh(&mut self, id: &ConversationId) {
+        if let Some(call) = self.calls.get_mut(id) {
+            let bytes = weight::of(call);
+            self.bytes = self.bytes + bytes - call.bytes;
+            call.bytes = bytes;
+        }
+    }
+
+    /// Adds facts to what is known of a conversation, where there is room for them. Those that make it take no more
+    /// always have some.
+    pub fn push_facts(&mut self, id: &ConversationId, facts: Facts) -> Push {
+        let known = self.calls.get(id);
+        let mut all = known.map(|call| call.facts.clone()).unwrap_or_default();
+        all.extend(facts);
+        if weight::written(&all) > LARGEST_FACTS {
+            return Push::TooMuch;
+        }
+        let (bound, own) = match known {
+            Some(call) => (self.bound + self.bound / RESERVE, weight::of_facts(&call.facts)),
+            None => (self.bound, 0),
+        };
+        let first = if known.is_some() { 0 } else { size_of::<Call>() };
+        let more = (first + weight::of_facts(&all)).saturating_sub(own);
+        if more > 0 && self.bytes + more > bound {
+            return Push::NoRoom;
+        }
+        self.keep_facts(id, all);
+        Push::Taken
+    }
+
+    /// These are all facts of a conversation, as they were kept, however little room there is.
+    pub fn keep_facts(&mut self, id: &ConversationId, facts: Facts) {
+        self.enter(id).facts = facts;
+        self.weigh(id);
     }
 
     /// Whether the conversation is known to have ended.
@@ -317,25 +379,6 @@ impl Book {
     pub fn is_empty(&self) -> bool {
         self.calls.is_empty()
     }
-}
-
-/// What a conversation takes in memory: itself, its legs, and their texts.
-fn bytes_of(conversation: &Conversation) -> usize {
-    let leg = |one: &Participant| {
-        let attributes = one.attributes.iter().map(|(key, value)| key.len() + value.len() + 64);
-        size_of::<Participant>()
-            + one.name.len()
-            + one.address.len()
-            + one.ani.len()
-            + one.dnis.len()
-            + one.id.as_str().len()
-            + one.user.as_str().len()
-            + one.queue.id.as_str().len()
-            + one.queue.name.len()
-            + one.flagged_reason.len()
-            + attributes.sum::<usize>()
-    };
-    size_of::<Call>() + conversation.participants.iter().map(leg).sum::<usize>()
 }
 
 /// Whether a participant that is known is missing, or one that ended lives again.

@@ -6,7 +6,7 @@ use super::Warden;
 use crate::model::time::Now;
 
 /// Each counter, with what it counts. All are told from the start, at zero, so that the first time counts too.
-pub const COUNTERS: [(&str, &str); 26] = [
+pub const COUNTERS: [(&str, &str); 27] = [
     ("recwarden_alerts_total", "alerts raised"),
     ("recwarden_attempts_total", "requests to start or stop a recording"),
     (
@@ -25,6 +25,7 @@ pub const COUNTERS: [(&str, &str); 26] = [
     ("recwarden_events_dropped_total", "events shed under load"),
     ("recwarden_events_repeated_total", "events that came on two channels"),
     ("recwarden_events_total", "events of conversations taken in"),
+    ("recwarden_facts_refused_total", "times that there was no room for what was pushed"),
     ("recwarden_facts_total", "times that facts were pushed"),
     ("recwarden_frames_refused_total", "frames that could not be read"),
     ("recwarden_frames_total", "frames that came"),

@@ -1,6 +1,7 @@
 //! Facts that other systems push: taken for one conversation, kept until it ends.
 //!
-//! They outlive a crash. The log has them only as redaction allows, so they are kept raw beside it: whoever
+//! They are bounded, each conversation's for itself and all within `limits.memory`: what goes beyond is refused,
+//! and the sender is told. They outlive a crash. The log has them only as redaction allows, so they are kept raw beside it: whoever
 //! runs the warden stores what [`Keeping`] says, and hands it back at the start.
 
 use super::{Output, Reply, Ticket, Warden};
@@ -8,6 +9,8 @@ use crate::audit::record::{self, ConfirmedBy, Record};
 use crate::model::ids::ConversationId;
 use crate::model::time::Now;
 use crate::policy::subject::Facts;
+pub use crate::warden::book::LARGEST_FACTS;
+use crate::warden::book::Push;
 
 /// What is to be stored of the facts of one conversation.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +19,15 @@ pub enum Keeping {
     Keep(ConversationId, Facts),
     /// Nothing any more: it ended.
     Forget(ConversationId),
+}
+
+/// Why facts are not taken; nothing is kept or journaled of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untaken {
+    /// The conversation would have more of them than [`LARGEST_FACTS`].
+    TooMuch,
+    /// `limits.memory` has no room for them now.
+    NoRoom,
 }
 
 impl Warden {
@@ -27,8 +39,17 @@ impl Warden {
             return;
         }
         let before = self.open_decision_of(id);
-        let call = self.book.enter(id);
-        call.facts.extend(facts.clone());
+        let untaken = match self.book.push_facts(id, facts.clone()) {
+            Push::Taken => None,
+            Push::TooMuch => Some(Untaken::TooMuch),
+            Push::NoRoom => Some(Untaken::NoRoom),
+        };
+        if let Some(why) = untaken {
+            self.count("recwarden_facts_refused_total");
+            self.outputs.push_back(Output::Untaken(ticket, why));
+            return;
+        }
+        let Some(call) = self.book.get(id) else { return };
         let (kept, seen) = (call.facts.clone(), call.seen.is_some());
         let facts = facts.into_iter().collect();
         self.record(Record::Facts(record::Facts { conversation: id.clone(), facts }));
@@ -46,7 +67,7 @@ impl Warden {
 
     /// Takes facts up again that were kept when the daemon last stopped.
     pub fn recover_facts(&mut self, id: &ConversationId, facts: Facts) {
-        self.book.enter(id).facts = facts;
+        self.book.keep_facts(id, facts);
     }
 
     /// A conversation is over, and its facts with it.
@@ -115,6 +136,7 @@ mod tests {
                 Output::Facts(Keeping::Keep(id, facts)) => Some(format!("keep {id} {}", json!(facts))),
                 Output::Facts(Keeping::Forget(id)) => Some(format!("forget {id}")),
                 Output::Reply(_, reply) => Some(format!("reply {}", reply.decision.is_some())),
+                Output::Untaken(_, why) => Some(format!("untaken {why:?}")),
                 Output::Request(..) | Output::Socket(_) | Output::Note(_) => None,
             })
             .collect()
@@ -130,6 +152,28 @@ mod tests {
             said[..5],
             ["facts", "keep c1 {\"fraud\":true}", "hold", "decision", "reply true"].map(str::to_owned)
         );
+    }
+
+    fn push(warden: &mut Warden, id: &str, name: &str, size: usize) -> Vec<String> {
+        let facts = [(name.to_owned(), json!("x".repeat(size)))].into();
+        warden.handle(Input::Facts(Ticket(1), id.into(), facts), NOW);
+        outputs(warden)
+    }
+
+    #[test]
+    fn more_facts_than_one_conversation_may_have_are_refused_and_leave_no_trace() {
+        let mut warden = warden();
+        assert_eq!(push(&mut warden, "c1", "a", LARGEST_FACTS / 2).len(), 3, "journaled, kept and answered");
+        let before = warden.book_bytes();
+        for size in [LARGEST_FACTS, LARGEST_FACTS / 2] {
+            assert_eq!(push(&mut warden, "c1", "b", size), ["untaken TooMuch"]);
+            assert_eq!(warden.book_bytes(), before);
+        }
+        let known = warden.book.get(&"c1".into()).map(|call| call.facts.len());
+        assert_eq!((known, warden.counter("recwarden_facts_refused_total")), (Some(1), 2));
+        assert_eq!(push(&mut warden, "c2", "b", LARGEST_FACTS), ["untaken TooMuch"]);
+        assert!(warden.book.get(&"c2".into()).is_none(), "nor is anything known of a new one");
+        assert_eq!(push(&mut warden, "c1", "a", 1).len(), 3, "what takes the place of others is fewer");
     }
 
     #[test]

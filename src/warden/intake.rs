@@ -251,6 +251,7 @@ impl Warden {
             origin: directive.origin,
             until: directive.until,
         });
+        self.book.weigh(&directive.conversation);
     }
 
     /// Takes an open decision up again: the conversation is read first, and what is found closes it or

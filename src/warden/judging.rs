@@ -128,6 +128,9 @@ impl Warden {
                 }
             }
         }
+        if ended.iter().any(|(rule, _)| rule == DIRECTIVE) {
+            self.book.weigh(id);
+        }
         records.into_iter().for_each(|one| self.record(one));
         failures.into_iter().for_each(|one| self.journal_failure(id, one, now.mono));
         ended

@@ -90,6 +90,7 @@ impl Warden {
                 call.directive = Some(directive.clone());
                 call.given_up = None;
                 call.cause = (String::new(), String::new());
+                self.book.weigh(&id);
                 self.record(Record::Directive(record::Directive {
                     directive: directive.id,
                     conversation: id.clone(),
@@ -150,6 +151,7 @@ impl Warden {
         let Some(call) = self.book.get_mut(id) else { return false };
         let Some(directive) = call.directive.take() else { return false };
         let_go(call, DIRECTIVE, LetGo::Released);
+        self.book.weigh(id);
         let (directive, conversation, why) = (directive.id, id.clone(), why.to_owned());
         self.record(Record::DirectiveReleased(record::DirectiveReleased {
             directive,

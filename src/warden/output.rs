@@ -1,6 +1,6 @@
 //! What comes out of the warden.
 
-use super::{Keeping, RequestId, Ticket};
+use super::{Keeping, RequestId, Ticket, Untaken};
 use crate::audit::record::Record;
 use crate::model::ids::DecisionId;
 use crate::warden::session::SocketId;
@@ -20,6 +20,8 @@ pub enum Output {
     Socket(SocketOrder),
     /// Answer a caller.
     Reply(Ticket, Reply),
+    /// Tell a caller that its facts are not taken, and why.
+    Untaken(Ticket, Untaken),
     /// Tell the operator.
     Note(Note),
 }

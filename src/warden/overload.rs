@@ -1,9 +1,11 @@
 //! What is shed where memory runs short (`[limits] memory`), and frames that nobody can read.
 //!
 //! A quarter of the bound is for texts of sockets that wait to be taken, the rest for the conversations in the
-//! book, counted as the structures and texts that they hold. Beyond it events are shed: a text for which there
+//! book, counted as the structures, texts and facts that they hold. Beyond it events are shed: a text for which there
 //! is no room, and the first snapshot of a conversation that the book has no room for. Decisions, orders,
-//! directives, facts and whatever is known of conversations in the book are never shed. What was shed is
+//! directives and whatever is known of conversations in the book are never shed, though they count. Facts are refused
+//! for which there is no room, and their sender is told (`facts`); those of conversations in the book have some room
+//! of their own beyond the bound. What was shed is
 //! journaled, counted and alerted of, and the span is a gap: once nothing was shed for a while, a resync reads
 //! what was missed. Where that does not end, a round reads what is known every half a minute. A conversation that there is no room for keeps that gap open.
 
@@ -130,9 +132,10 @@ impl Warden {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::recording::Action;
     use crate::model::recording::RecorderState;
-    use crate::warden::bench::{Bench, PCI, settings};
-    use crate::warden::{Input, Settings};
+    use crate::warden::bench::{Bench, PCI, id, settings};
+    use crate::warden::{Input, Settings, Ticket, Untaken, What};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -219,6 +222,67 @@ mod tests {
         bench.calls.clear();
         bench.pass(SECOND * 60 * 60);
         assert_eq!((bench.warden.book.len(), bench.kinds("gap.closed")), (0, 2));
+    }
+
+    fn push(bench: &mut Bench, number: usize, size: usize) -> Option<Untaken> {
+        let facts = [("note".to_owned(), serde_json::json!("x".repeat(size)))].into();
+        bench.untaken.clear();
+        bench.feed(Input::Facts(Ticket(1), id(number), facts));
+        bench.untaken.pop()
+    }
+
+    #[test]
+    fn facts_take_room_and_are_refused_where_there_is_none() {
+        let memory = 1 << 20;
+        let mut bench = bench(memory);
+        let refused = (0..1000).find_map(|number| Some(number).zip(push(&mut bench, number, 10_000)));
+        let Some((number, Untaken::NoRoom)) = refused else { panic!("{refused:?}") };
+        assert!((20..100).contains(&number), "three quarters of the memory have room for some: {number}");
+        assert!(bench.warden.book_bytes() <= 768 << 10);
+        assert_eq!((bench.warden.book.len(), bench.kinds("facts")), (number, number));
+        assert_eq!(push(&mut bench, 0, 20_000), None, "whoever is known has some room beyond it");
+        let refused = (1..number).find_map(|number| push(&mut bench, number, 20_000));
+        assert_eq!(refused, Some(Untaken::NoRoom));
+        assert!(bench.warden.book_bytes() <= 832 << 10, "{}", bench.warden.book_bytes());
+        assert_eq!(push(&mut bench, 2, 10_000), None, "what takes no more has room");
+        bench.pass(SECOND * 1000);
+        assert_eq!((bench.warden.book.len(), bench.warden.book_bytes()), (0, 0), "no read has found them");
+    }
+
+    #[test]
+    fn an_order_is_taken_where_there_is_no_room_and_counts() {
+        let mut bench = bench(256 << 10);
+        (0..1000).find_map(|number| push(&mut bench, number, 10_000)).expect("it is full");
+        let before = bench.warden.book_bytes();
+        bench.begin(2000);
+        bench.order(2000, 1, What::Set(Action::Stop, None));
+        let first = bench.warden.book_bytes();
+        assert!(first > before);
+        bench.pass(SECOND * 5);
+        assert_eq!(bench.state(2000), RecorderState::Paused);
+        bench.order(2000, 2, What::Release);
+        bench.pass(SECOND * 5);
+        bench.ended.insert(id(2000));
+        bench.tell(2000);
+        assert_eq!(bench.warden.book_bytes(), before);
+    }
+
+    #[test]
+    fn what_the_book_takes_is_what_each_conversation_in_it_takes() {
+        let mut bench = bench(512 << 20).with_calls(3, "on");
+        (0..3).for_each(|number| bench.tell(number));
+        (0..5).for_each(|number| assert_eq!(push(&mut bench, number, 100), None));
+        bench.order(1, 1, What::Set(Action::Stop, Some(SECOND * 3)));
+        bench.order(6, 2, What::Set(Action::Stop, None));
+        for _ in 0..60 {
+            bench.pass(SECOND);
+            let sum: usize = bench.warden.book.iter().map(|(_, call)| call.bytes).sum();
+            assert_eq!(bench.warden.book_bytes(), sum);
+            let counted = bench.warden.book.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
+            counted.iter().for_each(|id| bench.warden.book.weigh(id));
+            assert_eq!(bench.warden.book_bytes(), sum, "each is counted as it is");
+        }
+        assert_eq!(bench.warden.book.len(), 5, "the order for nobody is over, facts wait for the next round");
     }
 
     /// Found by the simulation: events that were shed counted as events that never came, and each time there was room

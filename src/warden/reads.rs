@@ -28,6 +28,10 @@ const SEEN_GONE_AFTER: Duration = Duration::from_secs(60);
 /// The same where only an order, facts or the log speak of it: the id may be mistaken, and somebody waits for the answer.
 const UNSEEN_GONE_AFTER: Duration = Duration::from_secs(15);
 
+/// One that only facts speak of counts as over where the platform refuses each read of it for so long: a conversation
+/// may last for hours before an event tells of it, and hardly for longer.
+const REFUSED_GONE_AFTER: Duration = Duration::from_secs(24 * 3600);
+
 /// Who is missing is looked for so often at least, since it may have begun a moment ago.
 const MISSING_READ_AGAIN: Duration = Duration::from_secs(3);
 
@@ -143,6 +147,7 @@ impl Warden {
             ) => {
                 self.survey.unreadable(id, &message);
                 self.note(Level::Error, format!("{id} could not be read: {message}"));
+                self.give_up_unseen(id, now);
             }
             Some(
                 Fault::Limited { .. } | Fault::TokenStale | Fault::Conflict { .. } | Fault::Transient { .. },
@@ -168,6 +173,16 @@ impl Warden {
         };
         if self.survey.query_failed(&why, now.mono + wait, &self.book, now.mono) == News::Yes {
             self.note(level, format!("live conversations could not be queried, tried again: {why}"));
+        }
+    }
+
+    /// Notes that the platform refuses to tell of a conversation. One of which nothing was ever seen is given up in
+    /// time, and its facts with it: nothing else would tell that it is over.
+    fn give_up_unseen(&mut self, id: &ConversationId, now: Now) {
+        let Some(call) = self.book.get_mut(id).filter(|call| call.seen.is_none()) else { return };
+        let since = *call.refused_since.get_or_insert(now.mono);
+        if !call.is_engaged() && now.mono.since(since) >= REFUSED_GONE_AFTER {
+            self.finish(id, "nothing was seen of it for a day", now);
         }
     }
 
@@ -211,7 +226,7 @@ mod tests {
     use super::*;
     use crate::model::recording::RecorderState;
     use crate::warden::bench::{Bench, PCI, id, settings};
-    use crate::warden::{Input, What};
+    use crate::warden::{Input, Settings, What};
 
     fn bench_with_an_ended_call() -> Bench {
         let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
@@ -281,6 +296,51 @@ mod tests {
         bench.calls.remove(&id(0));
         bench.pass(Duration::from_secs(1000));
         assert!(bench.warden.call(&id(0)).is_none(), "where nothing finds it for long it is over");
+    }
+
+    fn push(bench: &mut Bench) {
+        let facts = [("vip".to_owned(), serde_json::Value::Bool(true))].into();
+        bench.feed(Input::Facts(crate::warden::Ticket(1), id(0), facts));
+        assert!(bench.warden.book.get(&id(0)).is_some());
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn facts_of_a_conversation_that_does_not_exist_are_not_kept_for_good() {
+        let mut bench = Bench::new(settings(), PCI);
+        bench.feed(Input::Timeout);
+        push(&mut bench);
+        bench.pass(HOUR);
+        assert!(bench.warden.book.is_empty());
+    }
+
+    #[test]
+    fn facts_of_a_conversation_that_nobody_may_read_are_kept_for_a_day_and_not_for_good() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.unreadable.insert(id(0));
+        bench.feed(Input::Timeout);
+        push(&mut bench);
+        bench.pass(HOUR * 23);
+        assert!(bench.warden.book.get(&id(0)).is_some(), "an event may tell of it yet");
+        bench.calls.clear();
+        bench.pass(HOUR * 2);
+        assert!(bench.warden.book.is_empty());
+    }
+
+    #[test]
+    fn where_nothing_is_subscribed_reads_tell_when_a_conversation_is_over() {
+        let directory = crate::warden::directory::Settings { queues: Vec::new(), ..settings().directory };
+        let mut bench = Bench::new(Settings { directory, ..settings() }, PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        push(&mut bench);
+        bench.order(0, 1, What::Set(Action::Stop, None));
+        bench.pass(HOUR);
+        assert_eq!((bench.state(0), bench.warden.book.len()), (RecorderState::Paused, 1));
+        assert_eq!((bench.kinds("gap.opened"), bench.kinds("gap.closed")), (1, 1));
+        bench.ended.insert(id(0));
+        bench.pass(HOUR);
+        assert!(bench.warden.book.is_empty());
     }
 
     #[test]

@@ -57,14 +57,18 @@ impl Warden {
         if self.sight.polls() {
             self.survey.poll(now.mono);
         }
+        if self.settings.directory.is_nothing() {
+            self.survey.nothing_to_hear();
+        }
         if self.survey.is_due(now.mono) && self.may_survey() {
             self.survey.begin(&self.directory.subscribed_queues(), &self.book, now.mono);
         }
     }
 
-    /// Whether a round may begin: while the subscription comes up within its time, its own round follows.
+    /// Whether a round may begin: while the subscription comes up within its time, its own round follows. Where none is
+    /// wanted, reads alone tell what has become of the conversations that others spoke of.
     pub(super) fn may_survey(&self) -> bool {
-        self.session.is_live() || self.sight.polls()
+        self.session.is_live() || self.sight.polls() || self.settings.directory.is_nothing()
     }
 
     /// Looks whether anything is seen, and acts where that has changed.

@@ -141,6 +141,12 @@ impl Survey {
         self.again = Again::Yes;
     }
 
+    /// There is no subscription to wait for: no gap goes on, and rounds are all that tells of anything.
+    pub fn nothing_to_hear(&mut self) {
+        self.gaps.over();
+        self.again = self.begun.map_or(Again::Yes, |_| self.again);
+    }
+
     /// There is something to be found: a round begins now, or once more after the one that is running.
     pub fn ask_for_round(&mut self) {
         self.again = Again::Yes;
@@ -337,8 +343,7 @@ impl Survey {
             return None;
         }
         self.told_at = now;
-        let gaps = self.gaps.len();
-        Some(format!("resync: {read} of {total} conversations are read, {gaps} gaps are open"))
+        Some(format!("resync: {read} of {total} conversations are read, {} gaps are open", self.gaps.len()))
     }
 
     /// A line on who keeps a gap open for long after it was over.

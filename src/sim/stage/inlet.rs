@@ -15,7 +15,7 @@ use crate::warden::{Input, Warden};
 /// Room is counted in these, as the real way does.
 const ROOM_UNIT: usize = 1024;
 /// Below this bound, in bytes, the memory is tight: what is shed is looked at more closely.
-const TIGHT: u64 = 1 << 20;
+pub(super) const TIGHT: u64 = 1 << 20;
 /// What was shed is journaled within this.
 const JOURNALED_WITHIN: Duration = Duration::from_secs(12);
 /// Once nothing was shed for so long everything is read.

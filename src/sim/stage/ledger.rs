@@ -35,9 +35,11 @@ impl Stage {
             match output {
                 Output::Record(record) => records.push(record),
                 Output::Note(note) => self.tell(|| format!("# {}", note.message)),
-                other @ (Output::Request(..) | Output::Socket(_) | Output::Reply(..) | Output::Facts(_)) => {
-                    rest.push(other);
-                }
+                other @ (Output::Request(..)
+                | Output::Socket(_)
+                | Output::Reply(..)
+                | Output::Untaken(..)
+                | Output::Facts(_)) => rest.push(other),
             }
         }
         if records.is_empty() && rest.is_empty() {
@@ -151,6 +153,7 @@ impl Stage {
                 Output::Request(id, request) => self.send(id, request),
                 Output::Socket(order) => self.order_socket(order),
                 Output::Reply(ticket, reply) => self.take_reply(ticket, &reply),
+                Output::Untaken(ticket, why) => self.take_refusal(ticket, why),
                 Output::Facts(Keeping::Keep(id, facts)) => drop(self.facts.insert(id, facts)),
                 Output::Facts(Keeping::Forget(id)) => drop(self.facts.remove(&id)),
                 Output::Record(_) | Output::Note(_) => {}

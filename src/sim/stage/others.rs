@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use super::inlet::TIGHT;
 use super::{Parcel, Push, Stage};
 use crate::model::recording::Action;
 use crate::sim::demand::Word;
 use crate::sim::disk::Trouble;
-use crate::warden::{Input, Order, Reply, Ticket, What};
+use crate::warden::{Input, Order, Reply, Ticket, Untaken, What};
 
 /// A crash makes the warden blind from a little before until it has read everything again.
 const BLIND_BEFORE: Duration = Duration::from_secs(2);
@@ -17,6 +18,8 @@ const BLIND_AFTER: Duration = Duration::from_secs(30);
 const PUSHED_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A caller whose letter was not answered sends it again after this.
 const LETTER_AGAIN: Duration = Duration::from_millis(300);
+/// One whose facts were refused does so after this.
+const REFUSED_AGAIN: Duration = Duration::from_secs(3);
 
 /// What others do, each about so often, and what happens to the process and its disk.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -200,6 +203,17 @@ impl Stage {
             self.count(if matches!(word, Word::Fact(..)) { "facts answered" } else { "directives answered" });
             self.heed(conversation, word);
         }
+    }
+
+    /// Facts were not taken: there may be room for them later, and their sender comes again.
+    pub(super) fn take_refusal(&mut self, ticket: Ticket, why: Untaken) {
+        self.tell(|| format!("< refused: {why:?}"));
+        self.count("facts refused for want of room");
+        let Some((conversation, word)) = self.callers.remove(&ticket) else { return };
+        if why != Untaken::NoRoom || self.script.settings.memory >= TIGHT {
+            self.finding(format!("facts of {conversation} were refused, though there is room: {why:?}"));
+        }
+        self.post(Parcel::Letter(conversation, word), REFUSED_AGAIN);
     }
 
     /// From now on it counts.
