@@ -104,7 +104,7 @@ impl Sum {
 /// One fault of a script, by name, and the script without it.
 fn without_one(script: &Script) -> Vec<(&'static str, Script)> {
     type Cut = (&'static str, fn(&mut Faults, &mut Mischief));
-    let cuts: [Cut; 24] = [
+    let cuts: [Cut; 25] = [
         ("drop_sockets", |faults, _| faults.drop_sockets_every = None),
         ("closing", |faults, _| faults.closing_every = None),
         ("burst_429", |faults, _| faults.burst_429_every = None),
@@ -124,6 +124,7 @@ fn without_one(script: &Script) -> Vec<(&'static str, Script)> {
         ("outage", |faults, _| faults.outage_every = None),
         ("event_burst", |faults, _| faults.event_burst_every = None),
         ("crashes", |_, mischief| mischief.crashes = 0.0),
+        ("back_after", |_, mischief| mischief.back_after = Duration::ZERO),
         ("letters", |_, mischief| mischief.letters_every = None),
         ("reload", |_, mischief| mischief.reload_every = None),
         ("jump", |_, mischief| mischief.jump_every = None),

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use recwarden::sim::drill::CATALOGUE;
+use recwarden::sim::drill::{CATALOGUE, STARTED_AGAIN_AFTER, STARTS_WITHIN};
 
 const POLICY: &str = "[[rule]]\nname = \"card\"\nqueue = [\"Payments\", \"Card *\"]\nattribute = { pci = \"on\" }\naction = \"stop\"\n\
                       [[rule]]\nname = \"never\"\nwhen = 'conversation.externalTag == \"x\"'\naction = \"stop\"\n";
@@ -44,6 +44,23 @@ fn a_bound_that_is_exceeded_fails_and_says_under_which_fault() {
     assert!(lines[0]["worst"]["rule"] == "card", "{lines:?}");
 }
 
+/// What is lost with the socket until the next process has read everything.
+#[test]
+fn a_crash_takes_as_long_as_the_unit_file_says_and_the_start() {
+    let unit = include_str!("../systemd/recwarden.service");
+    let line = format!("\nRestartSec={}s\n", STARTED_AGAIN_AFTER.as_secs());
+    assert!(unit.contains(&line), "the drill supposes {line}");
+    let (output, lines) = drill(&["--for", "5m", "--fault", "none", "--fault", "crash"]);
+    assert!(output.status.success(), "{lines:?}");
+    let back_after = (STARTED_AGAIN_AFTER + STARTS_WITHIN).as_secs_f64();
+    assert_eq!(lines[1]["back_after_seconds"].as_f64(), Some(back_after), "{lines:?}");
+    let said = lines[1]["what"].as_str().expect("a text");
+    assert!(said.contains(&format!("back after {back_after} s")), "{said}");
+    let worst = |line: &serde_json::Value| line["worst_seconds"].as_f64().expect("a number");
+    let (calm, crash) = (worst(&lines[0]), worst(&lines[1]));
+    assert!(crash > calm * 2.0 && crash >= back_after / 2.0, "calm {calm} s, crash {crash} s");
+}
+
 #[test]
 fn under_each_fault_of_the_catalogue_the_worst_is_told_and_over_within_the_bound() {
     // Faults last for long enough that the rarest, every two minutes, comes. The calm after them is longer than
@@ -75,6 +92,7 @@ fn under_each_fault_of_the_catalogue_the_worst_is_told_and_over_within_the_bound
         "lost-events",
         "half-open-sockets",
         "evicted-channel",
+        "crash",
     ] {
         let line = faults.iter().find(|line| line["fault"] == name).expect("its line");
         assert!(worst_of(line) > calm * 2.0, "calm {calm} s, and {line}");

@@ -11,7 +11,9 @@ use serde_json::json;
 
 use super::{Failure, environment};
 use crate::settings::{Credentials, Loaded, Source};
-use crate::sim::drill::{CATALOGUE, Casting, Drill, Fault, How, Outcome, Wrong};
+use crate::sim::drill::{
+    CATALOGUE, Casting, Drill, Fault, How, Outcome, STARTED_AGAIN_AFTER, STARTS_WITHIN, Wrong,
+};
 use crate::warden::Enforcement;
 
 /// Options of `drill`.
@@ -115,6 +117,16 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
         results.push(result);
     }
     bar.finish_and_clear();
+    if options.format == Format::Text && results.iter().any(|one| !one.fault.back_after.is_zero()) {
+        let span = |span: Duration| humantime::format_duration(span).to_string();
+        let (waits, starts) = (span(STARTED_AGAIN_AFTER), span(STARTS_WITHIN));
+        writeln!(
+            out,
+            "\ncrash: the daemon is back {} after it died: {waits} until systemd starts it again (RestartSec), and {starts} \
+             for its start",
+            span(STARTED_AGAIN_AFTER + STARTS_WITHIN)
+        )?;
+    }
     let silent: Vec<&String> = rules.iter().filter(|rule| !fired.contains(*rule)).collect();
     tell_end(options, &results, &silent, out)?;
     judge(options, &results)
@@ -172,6 +184,7 @@ impl Tried {
         json!({
             "fault": self.fault.name,
             "what": self.fault.what,
+            "back_after_seconds": seconds(self.fault.back_after),
             "worst_seconds": self.worst.as_ref().map_or(0.0, |one| seconds(one.lasted)),
             "total_seconds": seconds(self.total),
             "spans": self.spans,

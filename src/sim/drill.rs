@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use cast::Casting;
-pub use faults::{CATALOGUE, Fault};
+pub use faults::{CATALOGUE, Fault, STARTED_AGAIN_AFTER, STARTS_WITHIN};
 
 use crate::audit::log::Rotation;
 use crate::model::time::Wall;
@@ -99,7 +99,11 @@ impl Drill {
             plan: Plan { faults: fault.faults(), ..plan },
             settings: self.settings.clone(),
             charters: vec![Charter::sample()],
-            mischief: Mischief { crashes: fault.crashes, ..Mischief::default() },
+            mischief: Mischief {
+                crashes: fault.crashes,
+                back_after: fault.back_after,
+                ..Mischief::default()
+            },
             rotation: Rotation { every: Duration::from_secs(86_400), size: 256 << 20 },
             settles: self.calm,
             judged: Judged::Settled,

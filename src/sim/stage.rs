@@ -89,6 +89,8 @@ pub struct Stage {
     /// Facts as their store has them, durable at once.
     facts: BTreeMap<ConversationId, Facts>,
     stalled: Option<Stalled>,
+    /// Where no process is there.
+    down: Option<ledger::Down>,
     /// Turns of all processes.
     turns: u64,
     /// Until when the process is busy with its disk.
@@ -156,6 +158,7 @@ impl Stage {
             log,
             facts: BTreeMap::new(),
             stalled: None,
+            down: None,
             turns: 0,
             busy_until: Mono::default(),
             visits: Agenda::default(),
@@ -214,6 +217,8 @@ impl Stage {
         self.calm();
         let end = self.now.mono + self.script.calm;
         self.run_until(end);
+        // Whoever looks at the end asks a process that is there.
+        self.come_back();
         calm_from
     }
 
@@ -249,9 +254,10 @@ impl Stage {
     fn next_moment(&self) -> Option<Mono> {
         let parcel = self.on_their_way.first_key_value().map(|((at, _), _)| *at);
         let woken = self.warden.next_wakeup(self.seen()).map(|(at, _)| at);
-        let process = match &self.stalled {
-            Some(stalled) => Some(stalled.retry),
-            None => parcel.into_iter().chain(woken).min().map(|at| at.max(self.busy_until)),
+        let process = match (&self.down, &self.stalled) {
+            (Some(down), _) => Some(down.until),
+            (None, Some(stalled)) => Some(stalled.retry),
+            (None, None) => parcel.into_iter().chain(woken).min().map(|at| at.max(self.busy_until)),
         };
         let request = self.requests.first_key_value().map(|((at, _), _)| *at);
         let token = self.renew_at;
@@ -271,7 +277,13 @@ impl Stage {
         while let Some((_, visit)) = self.visits.take_due(self.now.mono) {
             self.visit(visit);
         }
+        if self.down.as_ref().is_some_and(|down| down.until <= self.now.mono) {
+            self.come_back();
+        }
         self.push_facts();
+        if self.down.is_some() {
+            return self.collect_frames();
+        }
         if self.stalled.is_some() {
             self.try_again();
         } else if self.busy_until <= self.now.mono {

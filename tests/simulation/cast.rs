@@ -108,9 +108,16 @@ pub(crate) fn deadly(seed: u64) -> Script {
     script.judged = Judged::Throughout;
     script.mischief.deaths = Deaths::Throughout;
     script.mischief.crashes = 0.002;
+    script.mischief.back_after = back_after(seed);
     script.plan.more_scenes = 8;
     script.calm = seconds(180);
     script
+}
+
+/// The next process begins at once, or as late as one that systemd starts.
+fn back_after(seed: u64) -> Duration {
+    let mut chance = Chance::new(seed ^ 0x0bac_4000);
+    if chance.strikes(0.5) { chance.span(Duration::ZERO, seconds(5)) } else { Duration::ZERO }
 }
 
 /// Sockets, reads or everything is out of reach for a while, again and again.
@@ -215,6 +222,7 @@ fn strain(script: &mut Script, seed: u64) {
     if chance.strikes(0.15) {
         crowd(script, &mut chance);
     }
+    script.mischief.back_after = back_after(seed);
     let mut chance = Chance::new(seed ^ 0xd171_4000);
     if chance.strikes(0.2) {
         script.plan.faults.forbidden = 0.3 * chance.unit();

@@ -13,6 +13,8 @@ pub struct Fault {
     pub what: &'static str,
     /// The share of steps with a consequence at which the daemon dies and is started again.
     pub(super) crashes: f64,
+    /// How long it takes to be back then.
+    pub back_after: Duration,
     change: fn(&mut Faults),
 }
 
@@ -25,10 +27,16 @@ impl Fault {
 }
 
 const fn fault(name: &'static str, what: &'static str, change: fn(&mut Faults)) -> Fault {
-    Fault { name, what, crashes: 0.0, change }
+    Fault { name, what, crashes: 0.0, back_after: Duration::ZERO, change }
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// systemd waits for so long before it starts a daemon that died again (`RestartSec` of the unit file).
+pub const STARTED_AGAIN_AFTER: Duration = SECOND;
+/// The program takes so long from there to its first request: it reads the configuration, the rules, the facts and the
+/// last file of the log. Some thousand records take far less, a full file of a busy centre about as long.
+pub const STARTS_WITHIN: Duration = Duration::from_secs(2);
 
 fn every(seconds: u32) -> Option<Duration> {
     Some(SECOND * seconds)
@@ -66,6 +74,7 @@ pub const CATALOGUE: [Fault; 13] = [
     }),
     Fault {
         crashes: 0.02,
-        ..fault("crash", "one step in 50 kills the daemon, which is started again", |_| {})
+        back_after: STARTED_AGAIN_AFTER.saturating_add(STARTS_WITHIN),
+        ..fault("crash", "one step in 50 kills the daemon, which is back after 3 s", |_| {})
     },
 ];

@@ -6,6 +6,7 @@ use super::promise::Trace;
 use super::{Stage, Stalled};
 use crate::audit::log::Log;
 use crate::audit::record::{self, Record};
+use crate::model::time::Mono;
 use crate::sim::disk::{Death, Trouble};
 use crate::warden::{Keeping, Output, Warden};
 
@@ -16,6 +17,13 @@ const SYNC_TAKES: Duration = Duration::from_millis(4);
 
 /// What is known is compared with the log once in so many turns.
 const COMPARED_EVERY: u64 = 32;
+
+/// The process has died, and the next one begins then.
+#[derive(Clone, Debug)]
+pub(super) struct Down {
+    pub(super) until: Mono,
+    cut: Option<record::Cut>,
+}
 
 /// Where in a turn the process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,14 +193,30 @@ impl Stage {
             Ok((log, recovered)) => {
                 self.log = log;
                 self.judge_recovery();
-                self.recall_waiting();
-                self.recall_deeds();
-                self.recall_turns();
-                self.begin_life(recovered.cut);
+                let back_after = self.script.mischief.back_after;
+                self.down = Some(Down { until: self.now.mono + back_after, cut: recovered.cut });
+                if back_after.is_zero() {
+                    self.come_back();
+                }
             }
             Err(error) => self.finding(format!("the log does not open after a crash: {error}")),
         }
         self.repeat_letters();
+    }
+
+    /// The next process begins, where one is due to.
+    pub(super) fn come_back(&mut self) {
+        let Some(Down { cut, .. }) = self.down.take() else { return };
+        self.recall_waiting();
+        self.recall_deeds();
+        self.recall_turns();
+        if !self.script.mischief.back_after.is_zero() {
+            self.tell(|| "# the next process begins".to_owned());
+            // It has no token of the one before.
+            self.token.clear();
+            self.renew_at = None;
+        }
+        self.begin_life(cut);
     }
 
     /// A process begins with what the log says was in force.

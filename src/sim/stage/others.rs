@@ -28,6 +28,8 @@ pub struct Mischief {
     pub crashes: f64,
     /// Whether it also dies in the calm.
     pub deaths: Deaths,
+    /// So long after its death the next one begins: until then no socket is open and nobody is answered.
+    pub back_after: Duration,
     /// Orders and facts.
     pub letters_every: Option<Duration>,
     /// Reloads of the policy.
@@ -80,10 +82,11 @@ impl Stage {
     /// Pushes the facts that are due. Whoever gets no answer, since the process cannot write or died, comes again.
     pub(super) fn push_facts(&mut self) {
         while let Some(push) = self.pushes.pop_front() {
-            let ready = self.stalled.is_none() && self.busy_until <= self.now.mono;
+            let stands = self.stalled.is_some() || self.down.is_some();
+            let ready = !stands && self.busy_until <= self.now.mono;
             if push.at > self.now.mono || !ready {
                 let at = push.at.max(self.busy_until);
-                let at = if self.stalled.is_some() { self.now.mono + PUSHED_AGAIN_AFTER } else { at };
+                let at = if stands { at.max(self.now.mono + PUSHED_AGAIN_AFTER) } else { at };
                 self.pushes.push_front(Push { at, ..push });
                 return;
             }
@@ -232,7 +235,7 @@ impl Stage {
     fn reload(&mut self) {
         let chosen = self.chance.below(self.policies.len());
         let Some(policy) = self.policies.get(chosen).cloned() else { return };
-        if self.stalled.is_some() {
+        if self.stalled.is_some() || self.down.is_some() {
             return;
         }
         self.policy = chosen;
@@ -247,6 +250,6 @@ impl Stage {
 
     pub(super) fn blind_around_now(&mut self) {
         let now = self.now.wall;
-        self.blind.push((now - BLIND_BEFORE, now + BLIND_AFTER));
+        self.blind.push((now - BLIND_BEFORE, now + self.script.mischief.back_after + BLIND_AFTER));
     }
 }
