@@ -61,6 +61,8 @@ pub(super) struct Bench {
     pub(super) sockets: Way,
     pub(super) api: Way,
     pub(super) reads: Way,
+    /// How many conversations were asked for.
+    pub(super) looks: usize,
     pub(super) answers_after: Duration,
     pub(super) refuses: Refusal,
     coming: VecDeque<(Mono, Input)>,
@@ -125,6 +127,7 @@ impl Bench {
             sockets: Way::Open,
             api: Way::Open,
             reads: Way::Open,
+            looks: 0,
             answers_after: Duration::ZERO,
             refuses: Box::new(|_| None),
             coming: VecDeque::new(),
@@ -197,10 +200,20 @@ impl Bench {
 
     /// The platform tells of a call.
     pub(super) fn tell(&mut self, number: usize) {
-        let Some(socket) = self.socket else { return };
+        let event = self.event(number);
+        self.tell_late(event);
+    }
+
+    /// What it would tell of it now.
+    pub(super) fn event(&self, number: usize) -> String {
         let body = self.body(&id(number));
-        let text = format!(r#"{{"topicName":"v2.routing.queues.q1.conversations","eventBody":{body}}}"#);
-        self.feed(Input::SocketText(socket, text));
+        format!(r#"{{"topicName":"v2.routing.queues.q1.conversations","eventBody":{body}}}"#)
+    }
+
+    /// An event comes late.
+    pub(super) fn tell_late(&mut self, event: String) {
+        let Some(socket) = self.socket else { return };
+        self.feed(Input::SocketText(socket, event));
     }
 
     /// The socket that is open.
@@ -283,6 +296,7 @@ impl Bench {
     }
 
     fn answer(&mut self, request: &Request) -> RawAnswer {
+        self.looks += usize::from(matches!(request, Request::GetConversation { .. }));
         let reads = matches!(request, Request::GetConversation { .. } | Request::ActivityQuery { .. });
         if self.api == Way::Shut || reads && self.reads == Way::Shut {
             return RawAnswer::Failed(Transport::Connect("refused".into()));

@@ -4,10 +4,13 @@
 //! is refused, since neither the order nor the arrival of events is promised (PRODUCT.md 2).
 
 mod ended;
+mod former;
 mod pursuit;
 mod weight;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use smallvec::SmallVec;
 
 use crate::audit::claim::Claimed;
 use crate::audit::record::DirectiveOrigin;
@@ -15,13 +18,14 @@ use crate::model::conversation::{Conversation, Participant};
 use crate::model::ids::{ConversationId, QueueId};
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now, Wall};
-use crate::policy::decide::RuleFailure;
+use crate::policy::decide::{RuleFailure, RuleIndex};
 use crate::policy::rule::OnRelease;
 use crate::policy::subject::Facts;
 use crate::warden::latch::Latches;
 use crate::warden::unseen::Unseen;
 pub use ended::ENDED_REMEMBERED;
 use ended::Endings;
+pub use former::{Former, Turn};
 pub use pursuit::{Again, Begun, GivenUp, Pursuit, Stage};
 
 /// An order from outside that stands until it is replaced, released, over, or the conversation ends.
@@ -104,6 +108,10 @@ pub struct Call {
     pub outlook: Outlook,
     /// What was observed of the governed recorder.
     pub observed: Option<Observed>,
+    /// The same, but for what the platform suspends and resumes by itself.
+    pub former_state: Former<Option<Observed>>,
+    /// The rules that match.
+    pub former_rules: Former<SmallVec<[RuleIndex; 8]>>,
     /// Facts pushed for it.
     pub facts: Facts,
     /// Holds of rules.

@@ -6,7 +6,7 @@ use super::Warden;
 use crate::model::time::Now;
 
 /// Each counter, with what it counts. All are told from the start, at zero, so that the first time counts too.
-pub const COUNTERS: [(&str, &str); 27] = [
+pub const COUNTERS: [(&str, &str); 28] = [
     ("recwarden_alerts_total", "alerts raised"),
     ("recwarden_attempts_total", "requests to start or stop a recording"),
     (
@@ -35,6 +35,10 @@ pub const COUNTERS: [(&str, &str); 27] = [
     ("recwarden_odd_fields_total", "fields that were not as documented"),
     ("recwarden_requests_total", "requests sent, of every kind"),
     ("recwarden_rule_failures_total", "rules that failed on a conversation"),
+    (
+        "recwarden_second_looks_total",
+        "conversations read since an event may have been older than what was known",
+    ),
     ("recwarden_snapshots_stale_total", "events older than what was known"),
     ("recwarden_topics_rejected_total", "topics that the platform refused to subscribe"),
 ];

@@ -560,6 +560,60 @@ action = "stop"
         assert_eq!(bench.recovered(), bench.warden.standing());
     }
 
+    /// Found by the simulation, where events come by two topics: the later copy of an older state took the claim away.
+    #[test]
+    fn an_event_that_is_older_than_what_is_known_takes_no_claim_away() {
+        for after in [SECOND, SECOND * 8] {
+            let mut bench = bench(PCI);
+            bench.set(0, "on");
+            let on_tape = bench.event(0);
+            bench.tell_late(on_tape.clone());
+            bench.tell(0);
+            assert_eq!((bench.state(0), bench.kinds("confirmed")), (RecorderState::Paused, 1));
+            bench.pass(after);
+            bench.api = Way::Shut;
+            bench.tell_late(on_tape);
+            tell(&mut bench, "off");
+            assert_eq!(bench.kinds("superseded"), 1, "the second stop was not sent");
+            bench.api = Way::Open;
+            bench.pass(SECOND * 30);
+            owes_nothing(bench);
+        }
+    }
+
+    #[test]
+    fn a_pause_long_after_an_agent_undid_ours_is_the_agents_own() {
+        let mut bench = bench(PCI);
+        tell(&mut bench, "on");
+        bench.tell(0);
+        bench.pass(SECOND);
+        bench.set(0, "off");
+        press(&mut bench, RecorderState::Active);
+        bench.pass(SECOND * 12);
+        press(&mut bench, RecorderState::Paused);
+        bench.pass(SECOND * 60);
+        assert_eq!(bench.state(0), RecorderState::Paused);
+    }
+
+    #[test]
+    fn an_event_with_what_had_ended_a_moment_ago_is_looked_into_at_once() {
+        let mut bench = bench(PCI);
+        let off = bench.event(0);
+        tell(&mut bench, "on");
+        bench.tell(0);
+        bench.pass(SECOND);
+        bench.tell_late(off.clone());
+        bench.pass(SECOND * 3);
+        assert_eq!(bench.state(0), RecorderState::Paused, "the card is read yet");
+        assert_eq!(bench.kinds("gap.opened"), 1, "the subscription is not deaf for that");
+        bench.pass(SECOND * 60);
+        let looks = bench.looks;
+        tell(&mut bench, "off");
+        bench.tell(0);
+        bench.pass(SECOND * 3);
+        assert_eq!((bench.state(0), bench.looks), (RecorderState::Active, looks), "it is taken at its word");
+    }
+
     #[test]
     fn a_dry_run_sends_nothing_that_an_earlier_process_decided() {
         let mut bench = bench(PCI);

@@ -12,11 +12,12 @@ use crate::model::time::{Mono, Now};
 use crate::policy::decide::RuleFailure;
 use crate::policy::rule::WHEN_BLIND;
 use crate::policy::subject::Subject;
-use crate::warden::book::{Busy, Call, LetGo, Outlook, Pursuit, Stage};
+use crate::warden::book::{Busy, Call, LetGo, Outlook, Pursuit, Stage, Turn};
 use crate::warden::deciding::GivingUp;
 use crate::warden::latch::Change;
 use crate::warden::plan::{self, DIRECTIVE, Source, Step, Verdict};
 use crate::warden::unseen::Sight;
+use crate::wire::frame::LATE_AT_MOST;
 
 /// A failing rule is journaled once in this time (PRODUCT.md 3).
 const FAILURE_EVERY: Duration = Duration::from_secs(3600);
@@ -103,13 +104,15 @@ impl Warden {
             let_go(call, DIRECTIVE, LetGo::Expired);
             ended.push((DIRECTIVE.to_owned(), HoldEnd::Expired));
         }
-        let mut failures = Vec::new();
+        let (mut failures, mut doubtful) = (Vec::new(), false);
         if call.seen.is_some() {
             let subject =
                 Subject { conversation: &call.conversation, facts: &call.facts, topic: &call.cause.0 };
             let matches = self.policy.matches(subject);
             call.failing.clone_from(&matches.failures);
             failures = matches.failures;
+            doubtful =
+                call.former_rules.turn(matches.rules.clone(), now.mono) == Turn::Back && call.was_told();
             for change in call.latches.settle(&self.policy, &matches.rules, now.wall) {
                 match change {
                     Change::Held(rule, hold) => {
@@ -133,7 +136,16 @@ impl Warden {
         }
         records.into_iter().for_each(|one| self.record(one));
         failures.into_iter().for_each(|one| self.journal_failure(id, one, now.mono));
+        if doubtful {
+            self.look_again(id, now.mono);
+        }
         ended
+    }
+
+    /// What an event told may be older than what was known.
+    fn look_again(&mut self, id: &ConversationId, now: Mono) {
+        self.count("recwarden_second_looks_total");
+        self.survey.ask_for_second_look(id, now);
     }
 
     fn journal_failure(&mut self, id: &ConversationId, failure: RuleFailure, now: Mono) {
@@ -326,7 +338,9 @@ impl Warden {
         let proves = |action: &Action, seen| seen != Observed::Suspended && action.is_satisfied_by(seen);
         let turned = |action: &Action| proves(action, new) && !old.is_some_and(|old| proves(action, old));
         let turned = [Action::Start, Action::Stop].into_iter().find(turned);
-        let awaited = call.unseen.see(shows, turned, now);
+        let by = if call.was_told() { ConfirmedBy::Event } else { ConfirmedBy::Read };
+        let awaited = call.unseen.see(shows, turned, by, now);
+        let back = new != Observed::Suspended && call.former_state.turn(Some(new), now) == Turn::Back;
         let Some(old) = old else { return };
         if old == new {
             return;
@@ -334,11 +348,20 @@ impl Warden {
         let tried = |open: &Pursuit| open.reached > 0 && open.action.is_satisfied_by(new);
         let ours = awaited || call.pursuit.as_ref().is_some_and(tried);
         let undid = |action: Action| action.is_satisfied_by(old) && !action.is_satisfied_by(new);
-        if !ours && call.claim.as_ref().is_some_and(|claim| undid(claim.action)) {
-            call.claim = None;
+        let doubtful = back && !ours && by == ConfirmedBy::Event;
+        if let Some(action) = call.claim.as_ref().map(|claim| claim.action).filter(|_| !ours) {
+            if doubtful && undid(action) {
+                // What was told may be older than what we did, which is in effect yet then.
+                call.unseen.recover(action, now + LATE_AT_MOST);
+            } else if undid(action) || turned == Some(action) && !action.is_satisfied_by(old) {
+                call.claim = None;
+            }
         }
         if !ours && call.confirmed.is_some_and(undid) && call.verdict.0 == call.confirmed {
             call.undone.push_back(now);
+        }
+        if doubtful {
+            self.look_again(id, now);
         }
     }
 }
@@ -354,6 +377,11 @@ impl Call {
     /// Whether a request for it may go now.
     pub(super) fn is_idle(&self) -> bool {
         self.busy == Busy::Idle
+    }
+
+    /// Whether it was an event that told of it last.
+    fn was_told(&self) -> bool {
+        !self.cause.0.is_empty()
     }
 }
 

@@ -10,6 +10,8 @@
 mod gaps;
 mod listing;
 mod reading;
+mod second;
+mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,10 +23,12 @@ use crate::model::ids::{ConversationId, QueueId};
 use crate::model::time::{Mono, Now, Wall};
 use crate::warden::backoff::{News, Trouble};
 use crate::warden::book::Book;
+use crate::wire::frame::LATE_AT_MOST;
 use crate::wire::request::Request;
 use gaps::Gaps;
 use listing::Listing;
 use reading::Reading;
+use second::Second;
 
 /// While nothing is heard, rounds begin no faster: with few conversations they would otherwise only spend
 /// the budget.
@@ -32,18 +36,11 @@ pub const POLL_EVERY: Duration = Duration::from_secs(5);
 /// Who could not be read in a round and keeps a gap open is tried again after this.
 const REREAD_EVERY: Duration = Duration::from_secs(60);
 /// An event that is later than this after the change was read will not come.
-const EVENT_WAIT: Duration = Duration::from_secs(10);
+const EVENT_WAIT: Duration = LATE_AT_MOST;
 /// A subscription that was taken for deaf gets so long to show that it hears.
 const DEAF_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Where the list could not be had and somebody is read without it, it is asked for again no sooner.
 const QUERY_AGAIN: Duration = Duration::from_secs(20);
-/// A round that lasts longer than this tells how far it is, and again each time.
-const TELL_EVERY: Duration = Duration::from_secs(30);
-/// A gap that stays open for so long after its end is told, with who keeps it open, and again each time.
-const OVERDUE_AFTER: Duration = Duration::from_secs(300);
-/// So many conversations are named in such a line.
-const NAMED: usize = 5;
-
 #[derive(Clone, Debug)]
 enum Stage {
     Idle,
@@ -57,6 +54,8 @@ enum Stage {
 pub struct Survey {
     stage: Stage,
     gaps: Gaps,
+    /// Looks between the rounds.
+    second: Second,
     every: Duration,
     begun: Option<Mono>,
     next_round: Option<Mono>,
@@ -106,6 +105,7 @@ impl Survey {
         Self {
             stage: Stage::Idle,
             gaps: Gaps::default(),
+            second: Second::default(),
             every,
             begun: None,
             next_round: None,
@@ -182,8 +182,21 @@ impl Survey {
             && (self.again == Again::Yes || due(self.next_round) || due(self.reread_at))
     }
 
+    /// An event told of a conversation what may be older than what was known: it is read.
+    pub fn ask_for_second_look(&mut self, id: &ConversationId, now: Mono) {
+        self.second.ask(id, now);
+    }
+
+    /// Whether it waits for such a read.
+    pub fn awaits_second_look(&self, id: &ConversationId) -> bool {
+        self.second.awaits(id)
+    }
+
     /// What to send next.
     pub fn next_ask(&mut self, book: &Book, now: Mono) -> Option<Ask> {
+        if let Some(id) = self.second.next(now) {
+            return Some(Ask::Read(id));
+        }
         match &mut self.stage {
             Stage::Query { listing, cover, due } if *due <= now => {
                 let (listing, cover) = (std::mem::take(listing), *cover);
@@ -204,11 +217,13 @@ impl Survey {
 
     /// Whether [`Survey::next_ask`] may have something.
     pub fn wants(&self, now: Mono) -> bool {
-        match &self.stage {
-            Stage::Idle | Stage::Querying { .. } => false,
-            Stage::Query { due, .. } => *due <= now,
-            Stage::Reading(reading) => reading.wants(now),
-        }
+        let second = self.second.next_due().is_some_and(|due| due <= now);
+        second
+            || match &self.stage {
+                Stage::Idle | Stage::Querying { .. } => false,
+                Stage::Query { due, .. } => *due <= now,
+                Stage::Reading(reading) => reading.wants(now),
+            }
     }
 
     /// A query was answered.
@@ -237,6 +252,7 @@ impl Survey {
 
     /// A conversation was read. `begun` is when it began, where the platform said so.
     pub fn read(&mut self, id: &ConversationId, begun: Option<Wall>, now: Now) {
+        self.second.done(id);
         if let Stage::Reading(reading) = &mut self.stage
             && let Some(cover) = reading.done(id)
         {
@@ -254,6 +270,7 @@ impl Survey {
 
     /// A conversation cannot be read, and why: the round goes on without it, and its gap stays open.
     pub fn unreadable(&mut self, id: &ConversationId, why: &str) {
+        self.second.done(id);
         if let Stage::Reading(reading) = &mut self.stage
             && reading.done(id).is_some()
         {
@@ -278,6 +295,7 @@ impl Survey {
 
     /// A conversation is over: nobody is owed a look at it any more.
     pub fn ended(&mut self, id: &ConversationId, begun: Option<Wall>, now: Now) {
+        self.second.done(id);
         self.unreadable.remove(id);
         if let Stage::Reading(reading) = &mut self.stage {
             reading.strike(id);
@@ -336,40 +354,6 @@ impl Survey {
         }
     }
 
-    /// A line on how far a long round is, from time to time.
-    pub fn tell_progress(&mut self, now: Mono) -> Option<String> {
-        let Progress { read, total } = self.progress()?;
-        if now.since(self.told_at) < TELL_EVERY {
-            return None;
-        }
-        self.told_at = now;
-        Some(format!("resync: {read} of {total} conversations are read, {} gaps are open", self.gaps.len()))
-    }
-
-    /// A line on who keeps a gap open for long after it was over.
-    pub fn tell_overdue(&mut self, now: Now) -> Option<String> {
-        if self.unreadable.is_empty() || !self.gaps.owes() {
-            self.overdue_told_at = None;
-            return None;
-        }
-        let since = *self.overdue_told_at.get_or_insert(now.mono);
-        if now.mono.since(since) < OVERDUE_AFTER {
-            return None;
-        }
-        self.overdue_told_at = Some(now.mono);
-        let gap = self.gaps.oldest_over()?;
-        let named = self.unreadable.iter().take(NAMED).map(|(id, why)| format!("{id} ({why})"));
-        let named: Vec<String> = named.collect();
-        let more = self.unreadable.len() - named.len();
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        Some(format!(
-            "gap {} since {} stays open: these conversations cannot be read: {}{more}",
-            gap.gap,
-            gap.from,
-            named.join(", ")
-        ))
-    }
-
     /// Whether a gap owes this conversation a look.
     pub fn owes_look(&self, id: &ConversationId) -> bool {
         self.gaps.owes_look(id)
@@ -387,7 +371,7 @@ impl Survey {
 
     /// When something falls due.
     pub fn next_wakeup(&self) -> Option<Mono> {
-        match &self.stage {
+        let round = match &self.stage {
             Stage::Idle if self.again == Again::Yes => Some(Mono::default()),
             Stage::Idle => [self.next_round, self.reread_at].into_iter().flatten().min(),
             Stage::Query { due, .. } => Some(*due),
@@ -395,6 +379,7 @@ impl Survey {
             Stage::Reading(reading) if reading.left() == 0 => Some(Mono::default()),
             Stage::Reading(reading) => reading.next_retry(),
             Stage::Querying { .. } => None,
-        }
+        };
+        round.into_iter().chain(self.second.next_due()).min()
     }
 }

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::audit::record::ConfirmedBy;
 use crate::model::conversation::{Conversation, Participant};
 use crate::model::recording::{Action, RecorderState};
 use crate::model::time::Mono;
@@ -92,20 +93,28 @@ impl Unseen {
     }
 
     /// A snapshot came in, which `shows` what is in effect; `turned` is what it proves for the first time. Whether that
-    /// is the effect of an order that waited for it.
+    /// is the effect of an order that waited for it. An event tells what has just changed; of what a read finds changed
+    /// nobody knows since when it is so.
     #[must_use]
     pub fn see(
         &mut self,
         shows: impl Fn(Action) -> Option<Sight>,
         turned: Option<Action>,
+        by: ConfirmedBy,
         now: Mono,
     ) -> bool {
+        let late = turned.filter(|action| {
+            self.late.get(action).is_some_and(|until| by == ConfirmedBy::Read || now < *until)
+        });
         self.late.retain(|_, until| now < *until);
         let awaited = [Action::Start, Action::Stop].into_iter().filter(|action| self.includes(*action));
         let shown = awaited.filter_map(|action| shows(action).map(|sight| (action, sight))).next();
         let Some((action, sight)) = shown else {
             self.answered.retain(|one| now.since(one.at) < LATE_FOR);
-            return turned.is_some_and(|action| self.late.remove(&action).is_some());
+            if let Some(action) = &late {
+                self.late.remove(action);
+            }
+            return late.is_some();
         };
         // One came true; of others that ask for the same nobody knows.
         let same = self.answered.extract_if(.., |one| one.action == action).map(|one| one.at);
@@ -200,6 +209,7 @@ mod tests {
     use crate::model::recording::Observed;
 
     const NOW: Mono = Mono::new(Duration::ZERO);
+    const EVENT: ConfirmedBy = ConfirmedBy::Event;
 
     fn set(state: RecorderState) -> Request {
         Request::SetRecordingState { conversation: ConversationId::new("c"), media: Media::Call, state }
@@ -259,14 +269,14 @@ mod tests {
         let stop = (Action::Stop, set(RecorderState::Paused), Word::Accepted);
         let start = (Action::Start, set(RecorderState::Active), Word::Accepted);
         let mut unseen = answered(&[stop, start]);
-        assert!(unseen.see(started, None, NOW), "what is in effect may be older than both");
+        assert!(unseen.see(started, None, EVENT, NOW), "what is in effect may be older than both");
         assert_eq!(unseen.late_against(Action::Start), Some(NOW + LATE_FOR));
         assert_eq!(unseen.late_against(Action::Stop), None);
         let mut later = unseen.clone();
-        assert!(!later.see(started, None, NOW + LATE_FOR), "it never came true");
+        assert!(!later.see(started, None, EVENT, NOW + LATE_FOR), "it never came true");
         assert_eq!(later.late_against(Action::Start), None);
-        assert!(!unseen.see(started, None, NOW), "nothing has changed");
-        assert!(unseen.see(stopped, Some(Action::Stop), NOW), "here it comes");
+        assert!(!unseen.see(started, None, EVENT, NOW), "nothing has changed");
+        assert!(unseen.see(stopped, Some(Action::Stop), EVENT, NOW), "here it comes");
         assert_eq!(unseen.late_against(Action::Start), None);
     }
 
@@ -275,13 +285,13 @@ mod tests {
         for word in [Word::Accepted, Word::Unclear] {
             let stop = (Action::Stop, set(RecorderState::Paused), word);
             let mut unseen = answered(&[stop.clone(), stop]);
-            assert!(unseen.see(stopped, Some(Action::Stop), NOW));
+            assert!(unseen.see(stopped, Some(Action::Stop), EVENT, NOW));
             assert!(!unseen.includes(Action::Stop));
             assert_eq!(unseen.late_against(Action::Start), Some(NOW + LATE_FOR), "{word:?}");
         }
         let mut unseen = answered(&[(Action::Stop, set(RecorderState::Paused), Word::Unclear)]);
         unseen.send(Action::Stop, set(RecorderState::Paused), NOW);
-        assert!(unseen.see(stopped, Some(Action::Stop), NOW));
+        assert!(unseen.see(stopped, Some(Action::Stop), EVENT, NOW));
         assert_eq!(unseen.late_against(Action::Start), Some(NOW + LATE_FOR), "one is under way yet");
     }
 
@@ -289,7 +299,7 @@ mod tests {
     fn what_the_platform_suspends_is_no_proof_of_a_stop() {
         let mut unseen = answered(&[(Action::Stop, set(RecorderState::Paused), Word::Accepted)]);
         let suspended = |action| (action == Action::Stop).then_some(Sight::Hint);
-        assert!(unseen.see(suspended, None, NOW));
+        assert!(unseen.see(suspended, None, EVENT, NOW));
         assert!(!unseen.includes(Action::Stop), "nothing is left to do");
         assert_eq!(unseen.late_against(Action::Start), Some(NOW + LATE_FOR));
     }
@@ -298,12 +308,15 @@ mod tests {
     fn an_order_waits_until_it_is_seen_or_can_no_longer_come_true() {
         let start = [(Action::Start, set(RecorderState::Active), Word::Accepted)];
         let mut unseen = answered(&start);
-        assert!(!unseen.see(stopped, None, NOW + LATE_FOR / 2), "a snapshot may be older than the order");
+        assert!(
+            !unseen.see(stopped, None, EVENT, NOW + LATE_FOR / 2),
+            "a snapshot may be older than the order"
+        );
         assert!(unseen.includes(Action::Start));
-        assert!(!unseen.see(stopped, None, NOW + LATE_FOR));
+        assert!(!unseen.see(stopped, None, EVENT, NOW + LATE_FOR));
         assert!(!unseen.includes(Action::Start));
         let mut unseen = answered(&start);
-        assert!(unseen.see(started, Some(Action::Start), NOW + LATE_FOR * 2));
+        assert!(unseen.see(started, Some(Action::Start), EVENT, NOW + LATE_FOR * 2));
         assert!(!unseen.includes(Action::Start));
     }
 }

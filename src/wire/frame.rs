@@ -2,6 +2,7 @@
 //! topics and unknown fields are borne; what is no JSON, too large or too deep is refused with a reason.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -145,6 +146,10 @@ pub fn read(text: &str) -> Result<Frame, FrameError> {
 pub fn tells_of_the_list(topic: &str) -> bool {
     topic.to_ascii_lowercase().starts_with("v2.system.subscription_changed")
 }
+
+/// An event that is later than this behind one that tells the same, or what came after it, does not come any more. The
+/// platform promises no order (GENESYS.md 4.3), and says nothing of how late one may be.
+pub const LATE_AT_MOST: Duration = Duration::from_secs(10);
 
 /// What the text of a conversation event comes down to, without what differs from one copy to the other (its
 /// correlation); none for any other frame.

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use super::SocketId;
 use crate::model::time::Mono;
+use crate::wire::frame::LATE_AT_MOST;
 use crate::wire::topic::PackId;
 
 /// A copy that is later than this does not come any more.
-pub(super) const COPY_WAIT: Duration = Duration::from_secs(10);
+pub(super) const COPY_WAIT: Duration = LATE_AT_MOST;
 /// Events waited for at once: a burst of ten thousand a second for five seconds. Beyond it the oldest is
 /// judged early.
 const SIGHTINGS_MOST: usize = 50_000;
