@@ -104,7 +104,7 @@ impl Sum {
 /// One fault of a script, by name, and the script without it.
 fn without_one(script: &Script) -> Vec<(&'static str, Script)> {
     type Cut = (&'static str, fn(&mut Faults, &mut Mischief));
-    let cuts: [Cut; 25] = [
+    let cuts: [Cut; 26] = [
         ("drop_sockets", |faults, _| faults.drop_sockets_every = None),
         ("closing", |faults, _| faults.closing_every = None),
         ("burst_429", |faults, _| faults.burst_429_every = None),
@@ -130,6 +130,7 @@ fn without_one(script: &Script) -> Vec<(&'static str, Script)> {
         ("jump", |_, mischief| mischief.jump_every = None),
         ("disk", |_, mischief| mischief.disk_every = None),
         ("queue", |_, mischief| mischief.queue_every = None),
+        ("user", |_, mischief| mischief.user_every = None),
     ];
     let cut = |(name, cut): Cut| {
         let mut less = script.clone();

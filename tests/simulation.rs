@@ -15,7 +15,7 @@ use recwarden::sim::stage::{Report, Script};
 const SEEDS: u64 = 1000;
 
 /// Faults that must strike.
-const FAULTS: [&str; 33] = [
+const FAULTS: [&str; 34] = [
     "403 in a division without the role",
     "404 for a conversation that has just begun",
     "429 with Retry-After as a date",
@@ -49,6 +49,7 @@ const FAULTS: [&str; 33] = [
     "text shed for want of room",
     "tokens revoked",
     "torn line cut off",
+    "user came or went",
 ];
 
 /// What must come about.

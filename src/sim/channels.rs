@@ -114,10 +114,9 @@ pub fn judge(id: &str, org: &Org, may: impl Fn(&str) -> bool) -> Topic {
     for single in single_topics(id) {
         let needs = TEMPLATES.iter().find_map(|(prefix, suffix, permission)| {
             let subject = single.strip_prefix(prefix)?.strip_suffix(suffix)?;
-            let queue =
-                org.queue(subject).is_some_and(|queue| queue.standing == crate::sim::org::Standing::Open);
-            let known = queue || org.user(subject).is_some();
-            known.then_some(*permission)
+            let queue = org.queue(subject).map(|queue| queue.standing);
+            let standing = queue.or_else(|| org.user(subject).map(|user| user.standing))?;
+            (standing == crate::sim::org::Standing::Open).then_some(*permission)
         });
         match needs {
             None => return Topic::Unknown,

@@ -25,12 +25,12 @@ pub enum Business {
     Talk,
 }
 
-/// Whether a queue is there for new callers.
+/// Whether a queue or an agent is there for new callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It is.
     Open,
-    /// It was removed: no list names it; calls in it go on.
+    /// It was removed: no list names it; its calls go on.
     Removed,
 }
 
@@ -58,6 +58,8 @@ pub struct User {
     pub name: String,
     /// An address that is nobody's.
     pub email: String,
+    /// Whether they are there.
+    pub standing: Standing,
 }
 
 /// The organisation.
@@ -101,6 +103,7 @@ impl Org {
             id: Chance::named(&format!("agent {number}")).uuid(),
             name: format!("Agent {number:02}"),
             email: format!("agent.{number:02}@example.com"),
+            standing: Standing::Open,
         };
         let users: Vec<User> = (1..=agents).map(user).collect();
         let places = users.iter().enumerate().map(|(place, user)| (user.id.clone(), place)).collect();

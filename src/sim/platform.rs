@@ -168,6 +168,12 @@ impl Platform {
         self.world.turn_queue();
     }
 
+    /// Takes an agent off the lists, or brings one back.
+    pub fn turn_user(&mut self, now: Now) {
+        self.world.tick(now);
+        self.world.turn_user();
+    }
+
     /// When what was out of reach, oldest first.
     pub fn outages(&self) -> &[Out] {
         &self.world.outages

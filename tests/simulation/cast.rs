@@ -92,6 +92,11 @@ fn drawn(seed: u64) -> (Script, Chance) {
     if chance.strikes(0.3) {
         script.plan.agent_pauses = 0.6;
     }
+    if Chance::new(seed ^ 0x0a6e_4700).strikes(0.15) {
+        // Events come by the topics of the agents too.
+        script.settings.directory.users = (1..20).map(|n| format!("agent.{n:02}@example.com")).collect();
+        script.mischief.user_every = Some(seconds(15));
+    }
     (script, chance)
 }
 
@@ -315,6 +320,7 @@ pub(crate) fn long(seed: u64) -> Script {
         &mut mischief.reload_every,
         &mut mischief.disk_every,
         &mut mischief.queue_every,
+        &mut mischief.user_every,
         &mut mischief.jump_every,
     ] {
         *every = every.map(|every| every * STRETCH);
@@ -343,6 +349,7 @@ pub(crate) fn lasting(seed: u64) -> Script {
     let mut script = rough(seed);
     (script.plan.calls, script.plan.more_scenes) = (2, 30);
     script.rough = seconds(30);
+    script.plan.faults.reorder_by = seconds(4);
     // What is lost without a word, be it a socket or an eviction, takes longest to be noticed.
     let faults = &script.plan.faults;
     let silent = faults.half_open_every.is_some() || faults.evict_every.is_some();

@@ -60,6 +60,7 @@ fn users(world: &World, errand: &Errand<'_>) -> Served {
         .org
         .users
         .iter()
+        .filter(|user| user.standing == Standing::Open)
         .filter(|user| ids.as_ref().is_none_or(|ids| ids.contains(&user.id)))
         .map(|user| world.org.user_json(user))
         .collect();

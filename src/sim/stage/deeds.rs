@@ -131,8 +131,7 @@ impl Stage {
         for story in stories {
             let blind = self.unseen_of(story);
             let kept = self.kept_of(story);
-            let (unlisted, late) = (self.unlisted(story), self.unheard_late());
-            let unheard: Vec<_> = unlisted.into_iter().map(|(from, until)| (from, until + late)).collect();
+            let unheard = self.unheard_of(story);
             let hidden = blind.iter().chain(dim).chain(&unheard).copied().collect();
             let case = self.case(&blind, dim, &kept);
             let demanded = demand::demanded(story, case);

@@ -117,7 +117,7 @@ impl Stage {
         let mut found = Vec::new();
         for story in stories.iter().filter(|story| held.contains(story.conversation.as_str())) {
             let Some(last) = story.truths.last().filter(|last| !last.live) else { continue };
-            let unseen = self.unseen_of(story).into_iter();
+            let unseen = self.unseen_of(story).into_iter().chain(self.unheard_of(story));
             let hidden =
                 unseen.filter(|(from, until)| *from < now && *until > last.at).map(|(_, until)| until);
             let told = hidden.fold(last.at, Wall::max);
@@ -174,12 +174,18 @@ impl Stage {
     }
 
     /// What no event tells of is seen with the next resync.
-    pub(super) fn unheard_late(&self) -> Duration {
+    fn unheard_late(&self) -> Duration {
         self.script.settings.resync_every + RESYNC_TAKES
     }
 
+    /// When what became of a call in a queue off the list may not have been seen yet.
+    pub(super) fn unheard_of(&self, story: &TrueStory) -> Vec<(Wall, Wall)> {
+        let late = self.unheard_late();
+        self.unlisted(story).into_iter().map(|(from, until)| (from, until + late)).collect()
+    }
+
     /// When a call was in a queue that the platform lists no more: no event need tell of it then.
-    pub(super) fn unlisted(&self, story: &TrueStory) -> Vec<(Wall, Wall)> {
+    fn unlisted(&self, story: &TrueStory) -> Vec<(Wall, Wall)> {
         let removed = |truth: &Truth| {
             let queue = truth.queue.as_deref().and_then(|id| self.platform.org().queue(id));
             queue.is_some_and(|queue| queue.standing == Standing::Removed)

@@ -42,6 +42,8 @@ pub struct Mischief {
     pub disk_every: Option<Duration>,
     /// A queue appears, or vanishes.
     pub queue_every: Option<Duration>,
+    /// The same with an agent.
+    pub user_every: Option<Duration>,
 }
 
 /// When the process dies.
@@ -63,6 +65,7 @@ pub(super) enum Visit {
     Disk,
     DiskWell,
     Queue,
+    User,
 }
 
 impl Visit {
@@ -73,6 +76,7 @@ impl Visit {
             Self::Jump => mischief.jump_every,
             Self::Disk => mischief.disk_every,
             Self::Queue => mischief.queue_every,
+            Self::User => mischief.user_every,
             Self::DiskWell => None,
         }
     }
@@ -104,7 +108,7 @@ impl Stage {
     }
 
     pub(super) fn expect_visits(&mut self) {
-        for visit in [Visit::Letter, Visit::Reload, Visit::Jump, Visit::Disk, Visit::Queue] {
+        for visit in [Visit::Letter, Visit::Reload, Visit::Jump, Visit::Disk, Visit::Queue, Visit::User] {
             self.expect(visit);
         }
     }
@@ -122,6 +126,7 @@ impl Stage {
         let mischief = &mut self.script.mischief;
         (mischief.reload_every, mischief.jump_every) = (None, None);
         (mischief.disk_every, mischief.queue_every) = (None, None);
+        mischief.user_every = None;
         if mischief.deaths == Deaths::InRoughOnly {
             mischief.crashes = 0.0;
         }
@@ -161,6 +166,10 @@ impl Stage {
             Visit::Queue => {
                 self.count("fault: queue came or went");
                 self.platform.turn_queue(self.now);
+            }
+            Visit::User => {
+                self.count("fault: user came or went");
+                self.platform.turn_user(self.now);
             }
         }
         self.expect(visit);

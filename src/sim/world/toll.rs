@@ -74,4 +74,17 @@ impl World {
             self.note("fault", "", &text);
         }
     }
+
+    /// Removes an agent from the lists, or brings a removed one back.
+    pub fn turn_user(&mut self) {
+        let place = self.chance.below(self.org.users.len());
+        if let Some(user) = self.org.users.get_mut(place) {
+            user.standing = match user.standing {
+                Standing::Open => Standing::Removed,
+                Standing::Removed => Standing::Open,
+            };
+            let text = format!("{} {:?}", user.name, user.standing);
+            self.note("fault", "", &text);
+        }
+    }
 }
