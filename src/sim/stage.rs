@@ -307,7 +307,9 @@ impl Stage {
                 self.handle(input, &mut outputs);
             }
         }
-        if taken == 0 && self.warden.next_wakeup(self.seen()).is_some_and(|(at, _)| at <= self.now.mono) {
+        if taken > 0 {
+            self.watch.woken = 0;
+        } else if self.warden.next_wakeup(self.seen()).is_some_and(|(at, _)| at <= self.now.mono) {
             self.watch_wakeups();
             self.handle(Input::Timeout, &mut outputs);
         }

@@ -47,7 +47,7 @@ pub(super) enum Goes {
 pub(super) struct Watch {
     /// Records on their way to the disk, each with when it was made.
     pub(super) written: Vec<(Now, Record)>,
-    /// Wakeups since something came of one.
+    /// Wakeups since something came, or came of one.
     pub(super) woken: u32,
     /// Whether it gets anywhere.
     pub(super) goes: Goes,
