@@ -3,6 +3,7 @@
 //! exactly once.
 
 mod messages;
+mod tried;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -11,14 +12,15 @@ use serde_json::Value;
 
 use crate::audit::claim::{self, Claimed, Stands};
 use crate::audit::record::{
-    Attempt, CLOCK_ALERT, Carried, Decision, Directive, GapOpened, Hold, HoldEnd, HoldEnded, HoldPhase,
-    REPLACED, Record,
+    CLOCK_ALERT, Carried, Decision, Directive, GapOpened, Hold, HoldEnd, HoldEnded, HoldPhase, REPLACED,
+    Record,
 };
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::Wall;
 use crate::policy::rule::DIRECTIVE;
 use messages::Messages;
 pub use messages::{MESSAGES_REMEMBERED_FOR, Message};
+pub use tried::{Came, Tried};
 
 /// An open decision.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,26 +39,6 @@ const ENDED_REMEMBERED: usize = 200_000;
 /// Attempts are remembered for so long after the last record: the window of any rate limit.
 const ATTEMPTS_REMEMBERED: Duration = Duration::from_secs(120);
 
-/// An attempt, for the rate that a daemon owes after a restart.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tried {
-    /// When it was journaled, right before its request went out.
-    pub at: Wall,
-    /// As it was journaled.
-    pub attempt: Attempt,
-    /// Whether what it asked for was seen.
-    pub came: Came,
-}
-
-/// Whether what an attempt asked for was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Came {
-    /// Its decision was confirmed.
-    True,
-    /// Nobody knows.
-    Unknown,
-}
-
 /// What is in force after the records read so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
@@ -65,6 +47,7 @@ pub struct History {
     ended_order: VecDeque<DecisionId>,
     ended_count: usize,
     tried: VecDeque<Tried>,
+    started: VecDeque<Wall>,
     /// Without their claims.
     holds: BTreeMap<(ConversationId, String), Hold>,
     claims: BTreeMap<ConversationId, Claimed>,
@@ -145,8 +128,8 @@ impl History {
             Record::DaemonStopped(_) => self.stopped = Stopped::Cleanly,
             Record::Alert(one) if one.about == CLOCK_ALERT => self.clock_was_set(before, at),
             Record::Alert(_) => {}
-            Record::DaemonStarted(_)
-            | Record::PolicyLoaded(_)
+            Record::DaemonStarted(_) => self.start(at),
+            Record::PolicyLoaded(_)
             | Record::Outcome(_)
             | Record::Would(_)
             | Record::Facts(_)
@@ -160,13 +143,19 @@ impl History {
         None
     }
 
-    /// How long ago the attempts before it were, the clock no longer tells: they count as made now, which errs to
+    fn start(&mut self, at: Wall) {
+        self.started.retain(|started| at.since(*started) < ATTEMPTS_REMEMBERED);
+        self.started.push_back(at);
+    }
+
+    /// How long ago the attempts and starts before it were, the clock no longer tells: they count as made now, which errs to
     /// the safe side.
     fn clock_was_set(&mut self, before: Option<Wall>, now: Wall) {
         let recent =
             |tried: &Tried| before.is_some_and(|before| before.since(tried.at) < ATTEMPTS_REMEMBERED);
         self.tried.retain(recent);
         self.tried.iter_mut().for_each(|tried| tried.at = now);
+        self.started.iter_mut().for_each(|started| *started = now);
     }
 
     fn hold(&mut self, one: &Hold) {
@@ -362,6 +351,11 @@ impl History {
         self.tried.iter()
     }
 
+    /// When processes started in the last two minutes, as far as the newest file tells.
+    pub fn starts(&self) -> impl Iterator<Item = Wall> {
+        self.started.iter().copied()
+    }
+
     /// When the last record was written.
     pub fn last(&self) -> Option<Wall> {
         self.last
@@ -480,6 +474,23 @@ mod tests {
             assert_eq!(next.take(at(4_002), &record), None);
         }
         assert_eq!(tried(&next), tried(&history), "the next file has them too");
+    }
+
+    #[test]
+    fn the_starts_of_the_last_two_minutes_are_known_and_count_as_now_where_the_clock_was_set() {
+        let started = Record::DaemonStarted(record::DaemonStarted {
+            version: "1".into(),
+            epoch: 1,
+            pid: None,
+            dry_run: false,
+            cut: None,
+        });
+        let mut history = History::default();
+        [0, 400, 500].into_iter().for_each(|seconds| drop(history.take(at(seconds), &started)));
+        assert_eq!(history.starts().collect::<Vec<_>>(), [at(400), at(500)]);
+        let (about, message) = (CLOCK_ALERT.to_owned(), "set forward".to_owned());
+        history.take(at(4_000), &Record::Alert(record::Alert { about, message, conversation: None }));
+        assert_eq!(history.starts().collect::<Vec<_>>(), [at(4_000); 2]);
     }
 
     #[test]

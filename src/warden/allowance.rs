@@ -7,8 +7,9 @@
 //! requests was sent by another user of the same client, or by us before a crash.
 //!
 //! A daemon that was restarted does not begin with a full bucket. The attempts of the last minute stand in the
-//! log, each with its time. Reads do not, so as many are supposed, and the whole share of housekeeping, within
-//! the limit, until the platform's first word says how many there were, or a minute is over.
+//! log, each with its time. Reads do not, so as many are supposed, and the whole share of housekeeping for each
+//! process that ran in that minute, within the limit, until the platform's first word says how many there were, or a
+//! minute is over.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -92,13 +93,14 @@ impl Allowance {
         }
     }
 
-    /// The daemon was restarted: its attempts of the last minute were sent so long ago, oldest first.
-    pub fn recall(&mut self, attempts: &[Duration], now: Mono) {
+    /// The daemon was restarted: its attempts of the last minute were sent so long ago, oldest first, and so many
+    /// processes ran in it.
+    pub fn recall(&mut self, attempts: &[Duration], ran: usize, now: Mono) {
         let back = |ago: &Duration| TOKEN_AWAY.checked_sub(*ago).map(|left| now + left);
         self.taken.extend(attempts.iter().filter_map(back));
-        // With its attempts it sent no more than the limit either.
+        // With their attempts they sent no more than the limit either.
         let most = (self.limit() as usize).saturating_sub(self.taken.len());
-        let count = (self.taken.len() + self.housekeeping_limit()).min(most);
+        let count = (self.taken.len() + self.housekeeping_limit() * ran).min(most);
         self.others = Some(Others { count, until: now + TOKEN_AWAY });
     }
 
@@ -181,9 +183,9 @@ impl Allowance {
         }
         if let Some(reset) = reset {
             // Ours in the platform's window, which began a minute before its reset: perhaps a second sooner, since that
-            // is rounded, and told from some time after the sending. One that was sent before it and is taken for one of
-            // these is away until the window is over.
-            let begun_back = sent + reset - ROUNDED + (TOKEN_AWAY - WINDOW);
+            // is rounded, and told from some time after the sending. The first of these had its own way to go. One that was
+            // sent before it and is taken for one of these is away until that window ends, or nearly so.
+            let begun_back = sent + reset - ROUNDED;
             let ours = self.taken.iter().filter(|back| **back >= begun_back).count();
             let count = (count as usize).saturating_sub(ours);
             self.others = (count > 0).then_some(Others { count, until: now + reset });
@@ -387,7 +389,7 @@ mod tests {
     fn after_a_restart_the_attempts_of_the_log_are_still_away() {
         let mut allowance = bucket();
         let ago = [50, 20, 3].map(Duration::from_secs);
-        allowance.recall(&ago, at(0));
+        allowance.recall(&ago, 1, at(0));
         // Of ten tokens three are away by the log, three reads are supposed, and two of housekeeping.
         let sent = |allowance: &mut Allowance, now| {
             (0..10).filter(|_| allowance.take(Class::Control, now).is_ok()).count()
@@ -427,11 +429,35 @@ mod tests {
     }
 
     #[test]
+    fn the_request_with_which_the_platforms_window_begins_is_ours_though_it_had_its_way_to_go() {
+        let ms = |count| Mono::new(Duration::from_millis(count));
+        let mut allowance = bucket();
+        assert!(allowance.take(Class::Control, ms(0)).is_ok(), "it arrives after 30 ms");
+        assert!(
+            allowance.take(Class::Control, ms(28_007)).is_ok(),
+            "it arrives after 3 ms: 32.02 s are left"
+        );
+        allowance.heed(rate(Some(2), Some(10), Some(33)), ms(28_007), ms(28_020));
+        assert_eq!((0..10).filter(|_| allowance.take(Class::Control, ms(28_020)).is_ok()).count(), 8);
+    }
+
+    #[test]
     fn no_more_is_supposed_of_an_earlier_process_than_it_was_allowed() {
         let mut allowance = bucket();
-        allowance.recall(&[50, 40, 30, 20, 10].map(Duration::from_secs), at(0));
+        allowance.recall(&[50, 40, 30, 20, 10].map(Duration::from_secs), 1, at(0));
         assert_eq!(allowance.take(Class::Control, at(0)), Err(Refusal::Until(at(11))));
         assert!(allowance.take(Class::Control, at(11)).is_ok(), "its first request counts no more");
         assert_eq!(allowance.take(Class::Control, at(12)), Err(Refusal::Until(at(21))));
+    }
+
+    #[test]
+    fn each_process_of_the_last_minute_is_supposed_to_have_used_its_share_of_housekeeping() {
+        for (ran, left) in [(1, 8), (3, 4), (9, 0)] {
+            let mut allowance = bucket();
+            allowance.recall(&[], ran, at(0));
+            let went = (0..10).filter(|_| allowance.take(Class::Control, at(1)).is_ok()).count();
+            assert_eq!(went, left, "{ran} ran");
+            assert!(allowance.take(Class::Control, at(61)).is_ok());
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::model::time::{Mono, Now};
 use crate::policy::decide::Policy;
 use crate::policy::rule::WHEN_BLIND;
 use crate::warden::Settings;
+use crate::warden::allowance::TOKEN_AWAY;
 use crate::warden::book::{Begun, Directive, Intake, Outlook, Pursuit, Stage};
 use crate::warden::latch::Hold;
 use crate::warden::orders::Answered;
@@ -194,7 +195,9 @@ impl Warden {
         if history.last().is_some() {
             let attempts: Vec<&Tried> = history.attempts().filter(|one| one.at <= now.wall).collect();
             let ago = |one: &&Tried| now.wall.since(one.at);
-            self.allowance.recall(&attempts.iter().map(ago).collect::<Vec<_>>(), now.mono);
+            // One that ran before the oldest of these, and each that started since then.
+            let ran = 1 + history.starts().filter(|at| now.wall.since(*at) < TOKEN_AWAY).count();
+            self.allowance.recall(&attempts.iter().map(ago).collect::<Vec<_>>(), ran, now.mono);
             // What was sent back (429) is tried a first time again, and is one change all the same.
             let firsts = attempts.iter().rev().filter(|one| one.attempt.attempt == 1);
             let firsts: BTreeMap<_, _> = firsts.map(|one| (&one.attempt.decision, ago(one))).collect();
