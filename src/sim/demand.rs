@@ -6,6 +6,7 @@
 //! one demand is acceptable, and only a state that none of them allows is wrong.
 
 mod hold;
+mod late;
 mod own;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::sim::charter::{Charter, Clause, Scene};
 use crate::sim::org::Org;
 use crate::sim::platform::TrueStory;
 use hold::{Condition, Hold, Phase, Sight, next_hold};
+pub use late::{Demand, demanded};
 pub(in crate::sim) use own::APPLIED_WITHIN;
 
 /// The priority of directives among rules, as the stage sets it.
@@ -107,6 +109,7 @@ enum Change<'a> {
     Sight,
 }
 
+#[derive(Clone)]
 struct Mind<'a> {
     case: Case<'a>,
     story: &'a TrueStory,
@@ -129,37 +132,12 @@ pub fn wrong_spans(story: &TrueStory, case: Case<'_>) -> Vec<Wrong> {
     spans.into_iter().flat_map(|span| outside(span, case.blind)).collect()
 }
 
-/// What is demanded of a call, each from a moment until the next; more than one thing where it is not sure, or where
-/// a little later something else would be on top.
-pub fn demanded(story: &TrueStory, case: Case<'_>) -> Vec<(Wall, Vec<Wish>)> {
-    let mut all: Vec<(Wall, Vec<Wish>)> = Vec::new();
-    live_through(story, case, |mind| {
-        let mut demands = mind.demands();
-        demands.extend(mind.timed());
-        all.push((mind.now, demands));
-    });
-    all
-}
-
 /// Goes through all that changed, and looks after each change.
 fn live_through<'a>(story: &'a TrueStory, case: Case<'a>, mut look: impl FnMut(&Mind<'a>)) {
-    let Some((_, charter)) = case.charters.first() else { return };
-    let mut mind = Mind {
-        case,
-        story,
-        now: Wall::default(),
-        charter,
-        truth: None,
-        facts: BTreeMap::new(),
-        directive: None,
-        holds: BTreeMap::new(),
-        keeping: None,
-    };
+    let Some(mut mind) = Mind::new(story, case) else { return };
     for (at, change) in changes(story, case) {
         mind.pass_timers(at, &mut look);
-        mind.now = at.max(mind.now);
-        mind.take(change);
-        mind.settle();
+        mind.meet(at, change);
         look(&mind);
     }
     mind.pass_timers(case.until, &mut look);
@@ -218,6 +196,28 @@ pub fn startable_since(story: &TrueStory, governed: Governed) -> Option<Wall> {
 }
 
 impl<'a> Mind<'a> {
+    /// Nothing is known yet; none where there is no policy.
+    fn new(story: &'a TrueStory, case: Case<'a>) -> Option<Self> {
+        let (_, charter) = case.charters.first()?;
+        Some(Self {
+            case,
+            story,
+            now: Wall::default(),
+            charter,
+            truth: None,
+            facts: BTreeMap::new(),
+            directive: None,
+            holds: BTreeMap::new(),
+            keeping: None,
+        })
+    }
+
+    fn meet(&mut self, at: Wall, change: Change<'a>) {
+        self.now = at.max(self.now);
+        self.take(change);
+        self.settle();
+    }
+
     fn pass_timers(&mut self, until: Wall, look: &mut impl FnMut(&Self)) {
         while let Some(due) = self.next_timer().filter(|due| *due < until) {
             self.now = due.max(self.now);

@@ -11,6 +11,7 @@ mod deeds;
 mod inlet;
 mod judge;
 mod ledger;
+mod looks;
 mod network;
 mod others;
 mod promise;
@@ -113,6 +114,7 @@ pub struct Stage {
     restraint: restraint::Restraint,
     deeds: deeds::Deeds,
     turn: turn::Turn,
+    looks: looks::Looks,
     sent: VecDeque<(Mono, promise::Trace)>,
     watch: promise::Watch,
     report: Report,
@@ -176,6 +178,7 @@ impl Stage {
             restraint: restraint::Restraint::default(),
             deeds: deeds::Deeds::default(),
             turn: turn::Turn::default(),
+            looks: looks::Looks::default(),
             sent: VecDeque::new(),
             watch: promise::Watch::default(),
             report: Report::default(),

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::Stage;
 use crate::audit::record::{self, Record};
-use crate::model::ids::DecisionId;
+use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::{Action, Wish};
 use crate::model::time::Wall;
 use crate::policy::rule::{DEFAULT, WHEN_BLIND};
 use crate::sim::call::{By, Recorder, Touch};
 use crate::sim::charter::Clause;
-use crate::sim::demand::{self, Governed};
+use crate::sim::demand::{self, Demand, Governed};
 use crate::sim::platform::TrueStory;
 
 /// What is true is known, and what is known is acted on, within this.
@@ -43,10 +43,19 @@ struct Deed {
     why: Why,
 }
 
+/// What a decision orders, and why by now.
+#[derive(Clone, Debug)]
+struct Order {
+    conversation: ConversationId,
+    action: Action,
+    rule: String,
+    why: Why,
+}
+
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Deeds {
-    decisions: BTreeMap<DecisionId, (Action, String, Why)>,
+    decisions: BTreeMap<DecisionId, Order>,
     done: BTreeMap<String, Vec<Deed>>,
 }
 
@@ -54,7 +63,7 @@ pub(super) struct Deeds {
 struct Seen<'a> {
     story: &'a TrueStory,
     deeds: &'a [Deed],
-    demanded: Vec<(Wall, Vec<Wish>)>,
+    demanded: Vec<Demand>,
     /// When it may not have been seen.
     hidden: Vec<(Wall, Wall)>,
 }
@@ -63,14 +72,28 @@ impl Deeds {
     /// Takes in a record that has become durable.
     pub(super) fn note(&mut self, record: &Record, now: Wall) {
         if let Record::Decision(one) = record {
-            self.decisions.insert(one.decision.clone(), (one.action, one.rule.clone(), why(one)));
+            self.decisions.insert(one.decision.clone(), Order::of(one));
+        }
+        // What was wanted and waits goes on as what gives back, where that is the same.
+        if let Record::HoldEnded(one) = record {
+            let same = |order: &&mut Order| {
+                order.conversation == one.conversation && Some(order.action) == one.restore
+            };
+            self.decisions.values_mut().filter(same).for_each(|order| order.why = Why::GivenBack);
         }
         if let Record::Attempt(one) = record
-            && let Some((action, rule, why)) = self.decisions.get(&one.decision).cloned()
+            && let Some(Order { action, rule, why, .. }) = self.decisions.get(&one.decision).cloned()
         {
             let deed = Deed { at: now, action, rule, why };
             self.done.entry(one.conversation.to_string()).or_default().push(deed);
         }
+    }
+}
+
+impl Order {
+    fn of(one: &record::Decision) -> Self {
+        let (conversation, rule) = (one.conversation.clone(), one.rule.clone());
+        Self { conversation, action: one.action, rule, why: why(one) }
     }
 }
 
@@ -89,7 +112,7 @@ impl Stage {
     pub(super) fn recall_deeds(&mut self) {
         let (now, history) = (self.now.wall, self.log.history());
         for one in history.open_decisions().map(|open| &open.decision) {
-            self.deeds.decisions.insert(one.decision.clone(), (one.action, one.rule.clone(), why(one)));
+            self.deeds.decisions.entry(one.decision.clone()).or_insert_with(|| Order::of(one));
         }
         let open = history.open_decisions().map(|open| &open.decision);
         let open = open.map(|one| (&one.conversation, one.action, &one.rule));
@@ -134,7 +157,7 @@ impl Stage {
             let unheard = self.unheard_of(story);
             let hidden = blind.iter().chain(dim).chain(&unheard).copied().collect();
             let case = self.case(&blind, dim, &kept);
-            let demanded = demand::demanded(story, case);
+            let demanded = demand::demanded(story, case, KNOWN_WITHIN);
             let seen = Seen { story, deeds: self.deeds_of(story), demanded, hidden };
             found.extend(seen.unwanted());
             if case.governed != Governed::Adhoc {
@@ -157,9 +180,8 @@ impl Seen<'_> {
     }
 
     fn any_demand(&self, from: Wall, until: Wall, what: impl Fn(&Wish) -> bool) -> bool {
-        let ends = self.demanded.iter().skip(1).map(|(at, _)| *at).chain([Wall::from_micros(i64::MAX)]);
-        let spans = self.demanded.iter().zip(ends).filter(|((at, _), end)| *at <= until && from <= *end);
-        spans.flat_map(|((_, wishes), _)| wishes).any(what)
+        let spans = self.demanded.iter().filter(|one| one.from <= until && from <= one.until);
+        spans.flat_map(|one| &one.wishes).any(what)
     }
 
     /// Orders that nobody wants, and what gives back though nothing was taken.
@@ -251,6 +273,7 @@ impl Seen<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::recording::Observed;
     use crate::sim::call::Way;
 
     fn at(seconds: i64) -> Wall {
@@ -268,8 +291,58 @@ mod tests {
     }
 
     fn seen<'a>(story: &'a TrueStory, deeds: &'a [Deed], demanded: &[(i64, Wish)]) -> Seen<'a> {
-        let demanded = demanded.iter().map(|(seconds, wish)| (at(*seconds), vec![*wish])).collect();
+        let ends = demanded.iter().skip(1).map(|(seconds, _)| at(*seconds));
+        let ends = ends.chain([Wall::from_micros(i64::MAX)]);
+        let one = |((seconds, wish), until): (&(i64, Wish), Wall)| Demand {
+            from: at(*seconds),
+            until,
+            wishes: vec![*wish],
+        };
+        let demanded = demanded.iter().zip(ends).map(one).collect();
         Seen { story, deeds, demanded, hidden: Vec::new() }
+    }
+
+    #[test]
+    fn an_order_that_waits_until_it_gives_back_is_told_as_that() {
+        let conversation = ConversationId::new("c");
+        let decision = |id: &str, action: Action| record::Decision {
+            decision: DecisionId::new(id),
+            conversation: conversation.clone(),
+            action,
+            rule: "card".into(),
+            reason: String::new(),
+            observed: Observed::Active,
+            topic: String::new(),
+            correlation: String::new(),
+            policy: String::new(),
+            epoch: 1,
+        };
+        let attempt = |id: &str| record::Attempt {
+            decision: DecisionId::new(id),
+            conversation: conversation.clone(),
+            attempt: 1,
+            method: "PUT".into(),
+            path: "/".into(),
+            observed: None,
+        };
+        let ended = record::HoldEnded {
+            conversation: conversation.clone(),
+            rule: "card".into(),
+            why: record::HoldEnd::Expired,
+            restore: Some(Action::Start),
+        };
+        let mut deeds = Deeds::default();
+        for record in [
+            Record::Decision(decision("stop", Action::Stop)),
+            Record::Decision(decision("start", Action::Start)),
+            Record::HoldEnded(ended),
+            Record::Attempt(attempt("stop")),
+            Record::Attempt(attempt("start")),
+        ] {
+            deeds.note(&record, at(1));
+        }
+        let told: Vec<Why> = deeds.done["c"].iter().map(|deed| deed.why).collect();
+        assert_eq!(told, [Why::Wanted, Why::GivenBack]);
     }
 
     #[test]

@@ -277,7 +277,7 @@ fn knows(warden: &Warden, id: &str) -> bool {
 }
 
 /// The conversation that a text is about; empty where it is about none.
-fn about(text: &str) -> String {
+pub(super) fn about(text: &str) -> String {
     let frame: Value = serde_json::from_str(text).unwrap_or_default();
     frame.pointer("/eventBody/id").and_then(Value::as_str).unwrap_or_default().to_owned()
 }

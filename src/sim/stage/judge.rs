@@ -41,6 +41,7 @@ impl Stage {
         self.judge_journaled();
         self.end_all_waiting();
         self.end_all_turns();
+        self.end_looks();
         if !self.script.rough.is_zero() && self.script.judged == Judged::Settled {
             self.blind.push((Wall::default(), calm_from + self.script.settles));
         }
@@ -117,7 +118,7 @@ impl Stage {
         let mut found = Vec::new();
         for story in stories.iter().filter(|story| held.contains(story.conversation.as_str())) {
             let Some(last) = story.truths.last().filter(|last| !last.live) else { continue };
-            let unseen = self.unseen_of(story).into_iter().chain(self.unheard_of(story));
+            let unseen = self.unseen_of(story).into_iter().chain(self.not_looked_at(story));
             let hidden =
                 unseen.filter(|(from, until)| *from < now && *until > last.at).map(|(_, until)| until);
             let told = hidden.fold(last.at, Wall::max);
@@ -158,7 +159,8 @@ impl Stage {
     /// When a call may not have been seen as it was.
     pub(super) fn unseen_of(&self, story: &TrueStory) -> Vec<(Wall, Wall)> {
         let known = self.blind.iter().copied().chain(self.unread(&story.conversation));
-        known.chain(self.begun_in_the_dark(story)).chain(before_any_queue(story, self.now.wall)).collect()
+        let known = known.chain(self.begun_in_the_dark(story)).chain(self.not_looked_at(story));
+        known.chain(before_any_queue(story, self.now.wall)).collect()
     }
 
     /// For how long a call may be in a wrong state.

@@ -210,6 +210,7 @@ impl Stage {
         self.recall_waiting();
         self.recall_deeds();
         self.recall_turns();
+        self.begin_looks();
         if !self.script.mischief.back_after.is_zero() {
             self.tell(|| "# the next process begins".to_owned());
             // It has no token of the one before.

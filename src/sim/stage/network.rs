@@ -84,6 +84,7 @@ impl Stage {
                 }
                 self.count_arrival(&text);
                 self.count("frames");
+                self.note_told(&text);
                 Some(Input::SocketText(socket, text))
             }
             Parcel::Lost(socket) => {

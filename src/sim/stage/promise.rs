@@ -151,9 +151,10 @@ impl Stage {
 
     /// Checks a request on its way out.
     pub(super) fn watch_request(&mut self, id: RequestId, request: &Request) {
-        self.take_slot(id);
         let ordered = ordered(request);
-        self.watch_rate(if ordered.is_some() { Trace::Logged } else { Trace::Unlogged });
+        let trace = if ordered.is_some() { Trace::Logged } else { Trace::Unlogged };
+        self.take_slot(id, trace);
+        self.watch_rate(trace);
         let Some(conversation) = ordered else { return };
         if self.orders.values().any(|other| *other == conversation) {
             self.finding(format!("two orders under way for {conversation}"));

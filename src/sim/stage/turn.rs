@@ -2,10 +2,11 @@
 //! longest wait first, never more under way than there are slots, none that waits though it could go, and none that
 //! the platform refuses for its rate. A call whose order waits may be in a wrong state meanwhile.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::Stage;
+use super::promise::Trace;
+use super::{BEGIN, Stage};
 use crate::audit::record::{Decision, Record};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::{Action, Observed};
@@ -16,9 +17,9 @@ use crate::wire::reply::RawAnswer;
 /// Below so many requests a minute orders have to wait.
 const FEW: u32 = 100;
 /// A request counts for so long: the platform's minute, and a second for the way there.
-const COUNTS_FOR: Duration = Duration::from_secs(61);
+pub(super) const COUNTS_FOR: Duration = Duration::from_secs(61);
 /// A decision waits for so long for anything but its turn: its records, and an order that is under way.
-const ELSE_AT_MOST: Duration = Duration::from_secs(2);
+pub(super) const ELSE_AT_MOST: Duration = Duration::from_secs(2);
 /// One that waited for so long surely waited for its turn.
 const WAITED: Duration = Duration::from_secs(5);
 
@@ -40,8 +41,10 @@ pub(super) struct Turn {
     waited: BTreeMap<String, Vec<(Wall, Wall)>>,
     /// What each decision wants.
     wants: BTreeMap<DecisionId, Action>,
-    /// When requests went out, for so long as they may matter.
-    sent: VecDeque<Mono>,
+    /// Decisions that were tried and are open yet.
+    tried: BTreeMap<DecisionId, (ConversationId, Mono)>,
+    /// When requests went out.
+    pub(super) sent: Vec<(Mono, Trace)>,
     under_way: BTreeSet<RequestId>,
     /// When the process died last.
     died: Option<Mono>,
@@ -69,7 +72,7 @@ impl Stage {
     }
 
     /// A request goes out: there must be a slot for it.
-    pub(super) fn take_slot(&mut self, id: RequestId) {
+    pub(super) fn take_slot(&mut self, id: RequestId, trace: Trace) {
         self.turn.under_way.insert(id);
         let (count, slots) = (self.turn.under_way.len(), self.script.settings.allowance.max_in_flight);
         if count > slots {
@@ -79,9 +82,7 @@ impl Stage {
             self.count("moments with every slot taken");
         }
         if self.few_may_go() {
-            let now = self.now.mono;
-            self.turn.sent.retain(|at| now.since(*at) < COUNTS_FOR * 3);
-            self.turn.sent.push_back(now);
+            self.turn.sent.push((self.now.mono, trace));
         }
     }
 
@@ -106,10 +107,12 @@ impl Stage {
                     self.watch_start(made.mono);
                 }
                 self.end_turn(&one.decision, made);
+                let tried = (one.conversation.clone(), made.mono);
+                self.turn.tried.entry(one.decision.clone()).or_insert(tried);
             }
-            Record::Confirmed(one) => self.end_turn(&one.decision, made),
-            Record::Superseded(one) => self.end_turn(&one.decision, made),
-            Record::Abandoned(one) => self.end_turn(&one.decision, made),
+            Record::Confirmed(one) => self.end_decision(&one.decision, made),
+            Record::Superseded(one) => self.end_decision(&one.decision, made),
+            Record::Abandoned(one) => self.end_decision(&one.decision, made),
             _ => {}
         }
     }
@@ -139,15 +142,32 @@ impl Stage {
         self.judge_turn(decision, &waiting, now.mono);
     }
 
+    /// Once it was tried, what waits for its turn is the next attempt, or a read of what became of it.
+    fn end_decision(&mut self, decision: &DecisionId, now: Now) {
+        self.end_turn(decision, now);
+        let Some((conversation, since)) = self.turn.tried.remove(decision) else { return };
+        let mut moment = since + ELSE_AT_MOST;
+        while moment < now.mono {
+            if sent_before(&self.turn.sent, moment) >= self.limit() {
+                let wall = BEGIN + moment.since_start();
+                let waited = self.turn.waited.entry(conversation.to_string()).or_default();
+                waited.push((wall - ELSE_AT_MOST, wall));
+            }
+            moment = moment + ELSE_AT_MOST;
+        }
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.script.settings.allowance.requests_per_minute as usize
+    }
+
     /// While something waited, its turn could not have come: so many requests went out in the minute before each moment.
     fn judge_turn(&mut self, decision: &DecisionId, waiting: &Waiting, until: Mono) {
-        // The platform's word of how many it counted is off by some that are on their way.
-        let limit = self.script.settings.allowance.requests_per_minute as usize * 3 / 4;
+        let limit = self.limit();
         let since = self.turn.died.map_or(waiting.since.mono, |at| waiting.since.mono.max(at + COUNTS_FOR));
         let mut moment = since + ELSE_AT_MOST;
         while waiting.sendable && moment < until {
-            let counts = |at: &&Mono| **at <= moment && moment.since(**at) <= COUNTS_FOR;
-            let count = self.turn.sent.iter().filter(counts).count();
+            let count = most_sent_before(&self.turn.sent, moment);
             if count < limit {
                 let (since, at) = (waiting.since.mono.since_start(), moment.since_start());
                 return self.finding(format!(
@@ -173,9 +193,15 @@ impl Stage {
             .open_decisions()
             .map(|open| (open.decision.decision.clone(), (open.decision.clone(), open.attempts)))
             .collect();
-        let gone: Vec<DecisionId> =
-            self.turn.waiting.keys().filter(|id| !open.contains_key(id)).cloned().collect();
-        gone.iter().for_each(|id| self.end_turn(id, now));
+        let gone: Vec<DecisionId> = self
+            .turn
+            .waiting
+            .keys()
+            .chain(self.turn.tried.keys())
+            .filter(|id| !open.contains_key(id))
+            .cloned()
+            .collect();
+        gone.iter().for_each(|id| self.end_decision(id, now));
         for (id, (decision, attempts)) in open {
             self.turn.wants.insert(id.clone(), decision.action);
             if attempts == 0 && !self.turn.waiting.contains_key(&id) {
@@ -186,7 +212,18 @@ impl Stage {
 
     /// At the end, what still waits waited until now.
     pub(super) fn end_all_turns(&mut self) {
-        let (all, now): (Vec<DecisionId>, Now) = (self.turn.waiting.keys().cloned().collect(), self.now);
-        all.iter().for_each(|id| self.end_turn(id, now));
+        let open = self.turn.waiting.keys().chain(self.turn.tried.keys());
+        let (all, now): (Vec<DecisionId>, Now) = (open.cloned().collect(), self.now);
+        all.iter().for_each(|id| self.end_decision(id, now));
     }
+}
+
+/// How many went out in the minute before a moment.
+fn sent_before(sent: &[(Mono, Trace)], moment: Mono) -> usize {
+    sent.iter().filter(|(at, _)| *at <= moment && moment.since(*at) <= COUNTS_FOR).count()
+}
+
+/// The same, or of a moment a little before: where a minute is over for many at once, the next ones go as slots are free.
+pub(super) fn most_sent_before(sent: &[(Mono, Trace)], moment: Mono) -> usize {
+    sent_before(sent, moment).max(sent_before(sent, moment - ELSE_AT_MOST))
 }
