@@ -53,7 +53,7 @@ const FAULTS: [&str; 34] = [
 ];
 
 /// What must come about.
-const COUNTED: [&str; 18] = [
+const COUNTED: [&str; 20] = [
     "agents' own pauses left alone",
     "alert: blind",
     "alert: brake",
@@ -63,6 +63,7 @@ const COUNTED: [&str; 18] = [
     "blind stops",
     "blind stops given back",
     "calls found stopped while all was blind",
+    "calls judged again before their gap was closed",
     "calls judged that lived during the faults",
     "calls read again after events were shed",
     "decisions that waited for the brake",
@@ -71,6 +72,7 @@ const COUNTED: [&str; 18] = [
     "events shed: text",
     "moments with every slot taken",
     "orders that waited for the rate",
+    "processes with calls that were unheard",
     "what is known compared with the log",
 ];
 
@@ -221,6 +223,15 @@ fn a_clock_that_is_set_lets_no_change_of_the_last_minute_be_forgotten() {
 #[test]
 fn what_changes_before_a_call_is_in_a_queue_shows_no_deaf_subscription() {
     assert_eq!(cast::run(Kind::Dark.script(100_392)).findings, [""; 0]);
+}
+
+/// Calls that polling had found, and that ended before anything was heard again, were not counted as blind, and those of
+/// a process that began in the dark hardly, nor those that were found after its clock was set back.
+#[test]
+fn calls_that_are_first_seen_in_the_dark_are_counted_as_blind() {
+    for (kind, seed) in [(Kind::Dark, 72), (Kind::Rough, 128), (Kind::Rough, 1241), (Kind::Brief, 376)] {
+        assert_eq!(cast::run(kind.script(seed)).findings, [""; 0], "{kind:?} seed {seed}");
+    }
 }
 
 /// A stop and the start that gave it back were applied in the reverse of their order, and a read older than both had

@@ -8,6 +8,7 @@
 mod count;
 mod dark;
 mod deeds;
+mod gaps;
 mod inlet;
 mod judge;
 mod ledger;
@@ -113,6 +114,7 @@ pub struct Stage {
     inlet: inlet::Inlet,
     restraint: restraint::Restraint,
     deeds: deeds::Deeds,
+    gaps: gaps::Gaps,
     turn: turn::Turn,
     looks: looks::Looks,
     sent: VecDeque<(Mono, promise::Trace)>,
@@ -177,6 +179,7 @@ impl Stage {
             inlet: inlet::Inlet::default(),
             restraint: restraint::Restraint::default(),
             deeds: deeds::Deeds::default(),
+            gaps: gaps::Gaps::default(),
             turn: turn::Turn::default(),
             looks: looks::Looks::default(),
             sent: VecDeque::new(),
@@ -245,6 +248,7 @@ impl Stage {
 
     /// The wall follows from the other clock: by steps of less than its microsecond it would stand still.
     fn move_to(&mut self, next: Mono) {
+        self.count_unheard(next);
         self.now = Now { mono: next, wall: BEGIN + next.since_start() };
     }
 
@@ -322,9 +326,13 @@ impl Stage {
     fn handle(&mut self, input: Input, outputs: &mut Vec<Output>) {
         self.tell(|| format!("> {input:?}"));
         let (expected, shed) = (self.expected_of(&input), self.shed_so_far());
+        self.note_heard(&input);
         self.warden.handle(input, self.seen());
         self.watch_intake(&expected, shed);
         while let Some(output) = self.warden.poll_output() {
+            if let Output::Record(record) = &output {
+                self.watch_gaps(record);
+            }
             outputs.push(output);
         }
     }
@@ -346,6 +354,7 @@ impl Stage {
                 }
             }
             SocketOrder::Close(socket) => {
+                self.note_silenced(socket);
                 if let Some(there) = self.sockets.remove(&socket) {
                     self.platform.socket_gone(there, self.now);
                 }

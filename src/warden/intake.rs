@@ -91,7 +91,7 @@ impl Warden {
         cause: (String, String),
         now: Now,
     ) -> Intake {
-        let id = snapshot.id.clone();
+        let (id, begun) = (snapshot.id.clone(), snapshot.start_time);
         let intake = self.book.take(snapshot, now);
         match intake {
             Intake::Taken => {}
@@ -106,6 +106,7 @@ impl Warden {
             }
             Intake::NoRoom => return intake,
         }
+        self.survey.seen(&id, begun, now);
         if let Some(call) = self.book.get_mut(&id) {
             call.cause = cause;
             if call.outlook == Outlook::Blind {
@@ -206,7 +207,7 @@ impl Warden {
             oldest_first.into_iter().for_each(|ago| self.brake.recall(ago.0, now.mono));
         }
         for gap in history.open_gaps() {
-            self.survey.recover_gap(Gap { gap: gap.gap, from: gap.from });
+            self.survey.recover_gap(Gap { gap: gap.gap, from: gap.from }, now);
         }
         for hold in history.holds() {
             self.recover_hold(hold.clone());

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 pub use gaps::{GAPS_APART, Gap};
 pub use listing::QUEUES_PER_QUERY;
+pub use reading::Progress;
 
 use crate::model::ids::{ConversationId, QueueId};
 use crate::model::time::{Mono, Now, Wall};
@@ -90,15 +91,6 @@ pub enum Ask {
     Read(ConversationId),
 }
 
-/// How far a round is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Conversations read.
-    pub read: usize,
-    /// Conversations to read in all, as far as they are known yet.
-    pub total: usize,
-}
-
 impl Survey {
     /// Nothing to do yet.
     pub fn new(every: Duration) -> Self {
@@ -131,8 +123,8 @@ impl Survey {
     }
 
     /// Takes a gap up again that the log says was open.
-    pub fn recover_gap(&mut self, gap: Gap) {
-        self.gaps.recover(gap);
+    pub fn recover_gap(&mut self, gap: Gap, now: Now) {
+        self.gaps.recover(gap, now);
     }
 
     /// Every topic is heard again: open gaps are over, and a round is to close them.
@@ -286,6 +278,11 @@ impl Survey {
             reading.strike(id);
         }
         self.gaps.judged(id, self.gaps.cover(), begun, now);
+    }
+
+    /// Somebody is seen, which way ever.
+    pub fn seen(&mut self, id: &ConversationId, begun: Option<Wall>, now: Now) {
+        self.gaps.seen(id, begun, now);
     }
 
     /// An event came that is older than what is known: the subscription is heard all the same.

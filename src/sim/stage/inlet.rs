@@ -224,6 +224,13 @@ impl Stage {
         }
     }
 
+    /// Whether something was shed just now, or somebody is outside of the book, which has no room.
+    pub(super) fn sheds_yet(&self) -> bool {
+        let recent = self.is_tight() && self.now.mono.since(self.inlet.last) < QUIET + READ_WITHIN;
+        let (now, again) = (self.now.wall, REREAD_EVERY + READ_WITHIN);
+        recent || self.inlet.roomless.values().flatten().any(|(_, until)| *until + again >= now)
+    }
+
     /// Notes who is outside of the book while that has no room.
     pub(super) fn look_for_roomless(&mut self) {
         if !self.is_tight() {

@@ -39,6 +39,8 @@ impl Stage {
     pub(super) fn judge_the_end(&mut self, calm_from: Wall) {
         self.judge_chain();
         self.judge_journaled();
+        self.judge_blindness();
+        self.judge_open_gaps();
         self.end_all_waiting();
         self.end_all_turns();
         self.end_looks();

@@ -176,6 +176,7 @@ impl Stage {
         self.tell(|| format!("# the process dies: {death:?}"));
         self.blind_around_now();
         self.judge_journaled();
+        self.judge_blindness();
         self.empty_inlet();
         self.life += 1;
         self.stalled = None;
@@ -211,6 +212,7 @@ impl Stage {
         self.recall_deeds();
         self.recall_turns();
         self.begin_looks();
+        self.begin_gaps();
         if !self.script.mischief.back_after.is_zero() {
             self.tell(|| "# the next process begins".to_owned());
             // It has no token of the one before.

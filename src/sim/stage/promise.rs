@@ -154,6 +154,7 @@ impl Stage {
         let ordered = ordered(request);
         let trace = if ordered.is_some() { Trace::Logged } else { Trace::Unlogged };
         self.take_slot(id, trace);
+        self.note_read(id, request);
         self.watch_rate(trace);
         let Some(conversation) = ordered else { return };
         if self.orders.values().any(|other| *other == conversation) {
@@ -246,7 +247,7 @@ fn ordered(request: &Request) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::audit::log::Rotation;
     use crate::model::time::Mono;
@@ -283,9 +284,10 @@ mod tests {
         }
     }
 
-    fn stage() -> Stage {
+    /// A stage in calm, with so many calls.
+    pub(in crate::sim::stage) fn stage(calls: usize) -> Stage {
         let script = Script {
-            plan: Plan { calls: 0, requests_per_minute: 100_000, ..Plan::default() },
+            plan: Plan { calls, requests_per_minute: 100_000, ..Plan::default() },
             settings: settings(),
             charters: vec![Charter::sample()],
             mischief: Mischief::default(),
@@ -306,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_process_that_wakes_up_without_end_is_found_though_something_comes_of_it_each_time() {
-        let mut stage = stage();
+        let mut stage = stage(0);
         let mut woken = 0;
         while stage.watch.goes == Goes::On && woken < 10_000 {
             woken += 1;
@@ -324,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_process_that_wakes_up_for_nothing_is_found() {
-        let mut stage = stage();
+        let mut stage = stage(0);
         stage.run_until(Mono::new(Duration::from_secs(10)));
         assert_eq!((stage.report.findings.clone(), stage.watch.goes), (vec![], Goes::On));
         (0..IDLE_WAKEUPS).for_each(|_| stage.watch_wakeups());

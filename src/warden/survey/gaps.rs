@@ -40,12 +40,14 @@ enum Listed {
 #[derive(Clone, Debug)]
 struct Open {
     gap: Gap,
+    lasts: Span,
     owed: BTreeSet<ConversationId>,
     listed: Listed,
     judged: u32,
 }
 
-/// Since when a conversation is blind: what had passed before it was noted, and since then.
+/// Since when a gap lasts, or a conversation is blind: what had passed before it was noted, and since then. Clocks may be
+/// set meanwhile.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     before: Duration,
@@ -56,6 +58,13 @@ impl Span {
     fn lasted(self, now: Mono) -> Duration {
         self.before + now.since(self.since)
     }
+}
+
+/// For how long a conversation that began then has been blind in a gap that has lasted for so long. Where it seems to
+/// begin later than now, since a clock is wrong, that is the whole of it.
+fn blind_in(lasted: Duration, begun: Option<Wall>, now: Now) -> Duration {
+    let begun = begun.filter(|begun| *begun <= now.wall);
+    begun.map_or(lasted, |begun| lasted.min(now.wall.since(begun)))
 }
 
 /// All open gaps.
@@ -82,16 +91,20 @@ impl Gaps {
         }
         self.newest += 1;
         let gap = Gap { gap: self.newest, from };
-        let fresh = Open { gap: gap.clone(), owed: BTreeSet::new(), listed: Listed::No, judged: 0 };
-        self.open.push(fresh);
+        self.push(gap.clone(), now);
         self.owe(from, book, now);
         Some(gap)
     }
 
     /// Takes a gap up again that the log says was open.
-    pub(super) fn recover(&mut self, gap: Gap) {
+    pub(super) fn recover(&mut self, gap: Gap, now: Now) {
         self.newest = self.newest.max(gap.gap);
-        self.open.push(Open { gap, owed: BTreeSet::new(), listed: Listed::No, judged: 0 });
+        self.push(gap, now);
+    }
+
+    fn push(&mut self, gap: Gap, now: Now) {
+        let lasts = Span { before: now.wall.since(gap.from), since: now.mono };
+        self.open.push(Open { gap, lasts, owed: BTreeSet::new(), listed: Listed::No, judged: 0 });
     }
 
     /// All that the book holds is owed a look, by the newest gap and by every other that is not over.
@@ -101,10 +114,21 @@ impl Gaps {
             for open in self.open.iter_mut().filter(|open| open.gap.gap > over) {
                 open.owed.insert(id.clone());
             }
-            let begun = call.conversation.start_time.map_or(from, |start| start.max(from));
-            let before = now.wall.since(begun);
+            let before = blind_in(now.wall.since(from), call.conversation.start_time, now);
             self.blind.entry(id.clone()).or_insert(Span { before, since: now.mono });
         }
+    }
+
+    /// Whoever is seen while a gap goes on is owed a look once it is over, and is blind from its begin until then.
+    pub(super) fn seen(&mut self, id: &ConversationId, begun: Option<Wall>, now: Now) {
+        let mut lasted: Option<Duration> = None;
+        for open in self.open.iter_mut().filter(|open| open.gap.gap > self.over) {
+            open.owed.insert(id.clone());
+            lasted = lasted.max(Some(open.lasts.lasted(now.mono)));
+        }
+        let Some(lasted) = lasted else { return };
+        let before = blind_in(lasted, begun, now);
+        self.blind.entry(id.clone()).or_insert(Span { before, since: now.mono });
     }
 
     /// Every topic is heard again: what is open is over.
@@ -132,20 +156,20 @@ impl Gaps {
     /// A conversation was judged anew, by a look that counts for gaps up to `cover`. `begun` is when the
     /// conversation began, where the platform said so.
     pub(super) fn judged(&mut self, id: &ConversationId, cover: u64, begun: Option<Wall>, now: Now) {
-        let mut from: Option<Wall> = None;
+        let mut lasted: Option<Duration> = None;
         for open in self.open.iter_mut().filter(|open| open.gap.gap <= cover) {
             if open.owed.remove(id) {
                 open.judged += 1;
-                from = Some(from.map_or(open.gap.from, |earlier| earlier.min(open.gap.from)));
+                lasted = lasted.max(Some(open.lasts.lasted(now.mono)));
             }
         }
-        let Some(from) = from else { return };
+        let Some(lasted) = lasted else { return };
         if self.open.iter().any(|open| open.owed.contains(id)) {
             return;
         }
         self.blind_before += match self.blind.remove(id) {
             Some(span) => span.lasted(now.mono),
-            None => now.wall.since(begun.map_or(from, |begun| begun.max(from))),
+            None => blind_in(lasted, begun, now),
         };
     }
 
@@ -247,6 +271,42 @@ mod tests {
         assert_eq!(gaps.close().len(), 1, "a stranger that is listed no more has ended");
     }
 
+    /// Found by the simulation: who was found by polling and ended before anything was heard again was not counted.
+    #[test]
+    fn who_is_first_seen_while_a_gap_goes_on_is_blind_from_its_begin_to_its_end() {
+        let mut book = book(&[]);
+        let mut gaps = Gaps::default();
+        gaps.open(at(10).wall, &book, at(10));
+        for (name, begun) in [("short", 5), ("long", 15)] {
+            book.take(Conversation { id: id(name), ..Conversation::default() }, at(20));
+            gaps.seen(&id(name), Some(at(begun).wall), at(20));
+        }
+        assert_eq!(gaps.blind_for(at(25).mono), Duration::from_secs(15 + 10));
+        gaps.judged(&id("short"), u64::MAX, Some(at(5).wall), at(30));
+        assert_eq!(gaps.blind_for(at(40).mono), Duration::from_secs(20 + 25));
+        gaps.over();
+        gaps.listed(&BTreeSet::new(), gaps.cover(), &book);
+        assert_eq!(gaps.close(), []);
+        gaps.judged(&id("long"), gaps.cover(), Some(at(15).wall), at(50));
+        assert_eq!((gaps.close().len(), gaps.blind_for(at(99).mono)), (1, Duration::from_secs(20 + 35)));
+    }
+
+    /// Found by the simulation: with a clock that was set back nothing had passed.
+    #[test]
+    fn a_clock_that_is_set_makes_nobody_blind_for_less_or_for_longer_than_the_gap() {
+        for wall in [5, 4000] {
+            let mut gaps = Gaps::default();
+            gaps.open(at(10).wall, &book(&[]), at(10));
+            let set = Now { mono: at(30).mono, wall: at(wall).wall };
+            gaps.seen(&id("a"), Some(at(8).wall), set);
+            assert_eq!(gaps.blind_for(set.mono), Duration::from_secs(20), "the clock says {wall} s");
+            gaps.over();
+            gaps.listed(&BTreeSet::from([id("b")]), gaps.cover(), &book(&["a"]));
+            gaps.judged(&id("b"), gaps.cover(), None, set);
+            assert_eq!(gaps.blind_for(set.mono), Duration::from_secs(40));
+        }
+    }
+
     #[test]
     fn a_second_counts_once_where_gaps_overlap() {
         let book = book(&["a"]);
@@ -275,7 +335,7 @@ mod tests {
     fn a_gap_of_the_life_before_is_closed_with_the_first_of_this_one() {
         let book = book(&["held"]);
         let mut gaps = Gaps::default();
-        gaps.recover(Gap { gap: 7, from: at(1).wall });
+        gaps.recover(Gap { gap: 7, from: at(1).wall }, at(9));
         assert_eq!(gaps.open(at(5).wall, &book, at(9)).map(|gap| gap.gap), Some(8));
         gaps.over();
         gaps.listed(&BTreeSet::new(), gaps.cover(), &book);

@@ -11,6 +11,15 @@ use crate::warden::book::{Book, Call};
 /// A read that failed for now is tried again after this, behind all that were not tried yet.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// How far a round is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Conversations read.
+    pub read: usize,
+    /// Conversations to read in all, as far as they are known yet.
+    pub total: usize,
+}
+
 /// How urgently a conversation wants to be read; the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Urgency {
