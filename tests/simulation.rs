@@ -247,3 +247,10 @@ fn a_stop_that_is_applied_behind_what_gives_it_back_does_not_stay() {
 fn a_clock_that_is_set_back_moves_holds_of_lost_rules_too() {
     assert_eq!(cast::run(Kind::Rough.script(901_237)).findings, [""; 0]);
 }
+
+/// Two agents had left the list, so that their topics were refused, and nobody knew any more since when the others had
+/// been heard: an end that came before that was taken for the silence of a deaf subscription.
+#[test]
+fn a_topic_that_is_refused_makes_no_deaf_subscription_of_the_others() {
+    assert_eq!(cast::run(Kind::Dark.script(1_400_906)).findings, [""; 0]);
+}

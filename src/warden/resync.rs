@@ -169,7 +169,7 @@ impl Warden {
         // What came while nothing was heard, or while events were shed, no event could tell.
         let unheard = |(seen, since): (Now, Now)| seen.mono < since.mono;
         let seen = self.book.get(id).and_then(|call| call.seen);
-        let late = seen.zip(self.session.heard_since()).is_some_and(unheard);
+        let late = seen.zip(self.session.accepted_heard_since()).is_some_and(unheard);
         let owed = late || self.sheds() || self.survey.owes_look(id) || self.survey.awaits_second_look(id);
         let before = looks(self);
         let unknown = seen.is_none();

@@ -325,7 +325,12 @@ impl Session {
 
     /// Since when every topic was heard as far as anybody knows; none while one is not, or is refused.
     pub fn heard_since(&self) -> Option<Now> {
-        self.heard_since.filter(|_| self.is_live() && self.rejected.is_empty())
+        self.accepted_heard_since().filter(|_| self.rejected.is_empty())
+    }
+
+    /// Since when every topic was heard that the platform does not refuse; none while one of them is not.
+    pub fn accepted_heard_since(&self) -> Option<Now> {
+        self.heard_since.filter(|_| self.is_live())
     }
 
     fn settle_resync(&mut self, now: Now) {
