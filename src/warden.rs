@@ -31,6 +31,7 @@ mod holding;
 mod intake;
 mod judging;
 pub mod latch;
+mod noticing;
 mod orders;
 mod output;
 mod overload;
@@ -194,6 +195,8 @@ enum Purpose {
     Confirm { conversation: ConversationId, version: u64 },
     /// A read of the resync.
     Survey { conversation: ConversationId, version: u64 },
+    /// A read of what an event told that may be older than what was known.
+    SecondLook { conversation: ConversationId, version: u64 },
     /// The activity query of the resync.
     Activity,
     /// A request of a slot.
@@ -207,7 +210,11 @@ impl Purpose {
     fn occupies(&self, id: &ConversationId) -> bool {
         match self {
             Self::Attempt { conversation, .. } | Self::Confirm { conversation, .. } => conversation == id,
-            Self::Survey { .. } | Self::Activity | Self::Slot(_) | Self::Directory => false,
+            Self::Survey { .. }
+            | Self::SecondLook { .. }
+            | Self::Activity
+            | Self::Slot(_)
+            | Self::Directory => false,
         }
     }
 }

@@ -151,9 +151,9 @@ impl History {
     /// How long ago the attempts and starts before it were, the clock no longer tells: they count as made now, which errs to
     /// the safe side.
     fn clock_was_set(&mut self, before: Option<Wall>, now: Wall) {
-        let recent =
-            |tried: &Tried| before.is_some_and(|before| before.since(tried.at) < ATTEMPTS_REMEMBERED);
-        self.tried.retain(recent);
+        let recent = |at: Wall| before.is_some_and(|before| before.since(at) < ATTEMPTS_REMEMBERED);
+        self.tried.retain(|tried| recent(tried.at));
+        self.started.retain(|started| recent(*started));
         self.tried.iter_mut().for_each(|tried| tried.at = now);
         self.started.iter_mut().for_each(|started| *started = now);
     }

@@ -98,8 +98,8 @@ impl Allowance {
     pub fn recall(&mut self, attempts: &[Duration], ran: usize, now: Mono) {
         let back = |ago: &Duration| TOKEN_AWAY.checked_sub(*ago).map(|left| now + left);
         self.taken.extend(attempts.iter().filter_map(back));
-        // With their attempts they sent no more than the limit either.
-        let most = (self.limit() as usize).saturating_sub(self.taken.len());
+        // With their attempts they sent no more than the limit either. One may go: its answer says how many there were.
+        let most = (self.limit() as usize).saturating_sub(self.taken.len() + 1);
         let count = (self.taken.len() + self.housekeeping_limit() * ran).min(most);
         self.others = Some(Others { count, until: now + TOKEN_AWAY });
     }
@@ -445,6 +445,7 @@ mod tests {
     fn no_more_is_supposed_of_an_earlier_process_than_it_was_allowed() {
         let mut allowance = bucket();
         allowance.recall(&[50, 40, 30, 20, 10].map(Duration::from_secs), 1, at(0));
+        assert!(allowance.take(Class::Control, at(0)).is_ok(), "its answer says how many there were");
         assert_eq!(allowance.take(Class::Control, at(0)), Err(Refusal::Until(at(11))));
         assert!(allowance.take(Class::Control, at(11)).is_ok(), "its first request counts no more");
         assert_eq!(allowance.take(Class::Control, at(12)), Err(Refusal::Until(at(21))));
@@ -452,7 +453,7 @@ mod tests {
 
     #[test]
     fn each_process_of_the_last_minute_is_supposed_to_have_used_its_share_of_housekeeping() {
-        for (ran, left) in [(1, 8), (3, 4), (9, 0)] {
+        for (ran, left) in [(1, 8), (3, 4), (9, 1)] {
             let mut allowance = bucket();
             allowance.recall(&[], ran, at(0));
             let went = (0..10).filter(|_| allowance.take(Class::Control, at(1)).is_ok()).count();

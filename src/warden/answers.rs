@@ -35,7 +35,10 @@ impl Warden {
             self.count("recwarden_limited_total");
             self.allowance.silence(*wait, now.mono);
         }
-        let looks = matches!(purpose, Purpose::Confirm { .. } | Purpose::Survey { .. } | Purpose::Activity);
+        let looks = matches!(
+            purpose,
+            Purpose::Confirm { .. } | Purpose::Survey { .. } | Purpose::SecondLook { .. } | Purpose::Activity
+        );
         match fault {
             None | Some(Fault::Gone { .. }) if looks => self.sight.looked(now.mono),
             // The platform is there, and wants to be asked later.
@@ -61,6 +64,9 @@ impl Warden {
             }
             Purpose::Confirm { conversation, version } => {
                 self.settle_read(&conversation, version, answer, fault, now);
+            }
+            Purpose::SecondLook { conversation, version } => {
+                self.settle_second_look(&conversation, version, answer, fault, now);
             }
             Purpose::Survey { conversation, version } => {
                 self.settle_survey_read(&conversation, version, answer, fault, now);

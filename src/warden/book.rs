@@ -25,8 +25,9 @@ use crate::warden::latch::Latches;
 use crate::warden::unseen::Unseen;
 pub use ended::ENDED_REMEMBERED;
 use ended::Endings;
-pub use former::{Former, Turn};
+pub use former::{Doubt, Former, Turn};
 pub use pursuit::{Again, Begun, GivenUp, Pursuit, Stage};
+pub use weight::Push;
 
 /// An order from outside that stands until it is replaced, released, over, or the conversation ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +111,12 @@ pub struct Call {
     pub observed: Option<Observed>,
     /// The same, but for what the platform suspends and resumes by itself.
     pub former_state: Former<Option<Observed>>,
-    /// The rules that match.
+    /// The rules that match, as of the snapshot that was judged last.
     pub former_rules: Former<SmallVec<[RuleIndex; 8]>>,
+    /// The version of that snapshot.
+    pub judged: u64,
+    /// Where an event may have told what is older than what was known.
+    pub doubt: Option<Doubt>,
     /// Facts pushed for it.
     pub facts: Facts,
     /// Holds of rules.
@@ -195,17 +200,6 @@ pub enum Intake {
     /// It is older than what is known, and was dropped.
     Stale,
     /// It is of a conversation that is not in the book, and there is no room for one more.
-    NoRoom,
-}
-
-/// What became of facts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Push {
-    /// They are known now.
-    Taken,
-    /// With those that are known already they are more than [`LARGEST_FACTS`].
-    TooMuch,
-    /// There is no room for them.
     NoRoom,
 }
 

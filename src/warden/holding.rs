@@ -581,6 +581,41 @@ action = "stop"
         }
     }
 
+    /// An event of each topic, the second while the look that follows the first is under way.
+    #[test]
+    fn a_look_that_an_event_overtakes_is_followed_by_another() {
+        let mut bench = bench(PCI);
+        bench.set(0, "on");
+        let on_tape = bench.event(0);
+        bench.tell_late(on_tape.clone());
+        bench.tell(0);
+        let looks = bench.looks;
+        bench.answers_after = SECOND;
+        bench.warden.settings.enforcement = Enforcement::DryRun;
+        bench.tell_late(on_tape.clone());
+        bench.pass(SECOND / 2);
+        bench.tell_late(on_tape);
+        bench.pass(SECOND * 4);
+        assert_eq!(bench.looks, looks + 2);
+        let seen = bench.warden.call(&id(0)).map(|call| call.observed);
+        assert_eq!(seen, Some(Observed::Paused));
+    }
+
+    #[test]
+    fn an_agent_who_undid_a_pause_of_ours_and_makes_an_own_one_soon_keeps_it() {
+        let mut bench = bench(PCI);
+        tell(&mut bench, "on");
+        bench.tell(0);
+        bench.pass(SECOND * 3);
+        bench.set(0, "off");
+        press(&mut bench, RecorderState::Active);
+        bench.pass(SECOND * 5);
+        assert_eq!(bench.recovered(), bench.warden.standing());
+        press(&mut bench, RecorderState::Paused);
+        bench.pass(SECOND * 60);
+        assert_eq!(bench.state(0), RecorderState::Paused, "a look has told that ours was over");
+    }
+
     #[test]
     fn a_pause_long_after_an_agent_undid_ours_is_the_agents_own() {
         let mut bench = bench(PCI);

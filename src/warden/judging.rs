@@ -12,12 +12,10 @@ use crate::model::time::{Mono, Now};
 use crate::policy::decide::RuleFailure;
 use crate::policy::rule::WHEN_BLIND;
 use crate::policy::subject::Subject;
-use crate::warden::book::{Busy, Call, LetGo, Outlook, Pursuit, Stage, Turn};
+use crate::warden::book::{Busy, Call, Doubt, LetGo, Outlook, Stage, Turn};
 use crate::warden::deciding::GivingUp;
 use crate::warden::latch::Change;
 use crate::warden::plan::{self, DIRECTIVE, Source, Step, Verdict};
-use crate::warden::unseen::Sight;
-use crate::wire::frame::LATE_AT_MOST;
 
 /// A failing rule is journaled once in this time (PRODUCT.md 3).
 const FAILURE_EVERY: Duration = Duration::from_secs(3600);
@@ -82,6 +80,7 @@ impl Warden {
     /// Matches the rules and settles the latches; answers the holds that ended, to be journaled once the
     /// verdict is known.
     fn settle(&mut self, id: &ConversationId, now: Now) -> Vec<(String, HoldEnd)> {
+        let live = self.session.is_live();
         let Some(call) = self.book.get_mut(id) else { return Vec::new() };
         let mut ended = Vec::new();
         let mut records = Vec::new();
@@ -111,8 +110,13 @@ impl Warden {
             let matches = self.policy.matches(subject);
             call.failing.clone_from(&matches.failures);
             failures = matches.failures;
-            doubtful =
-                call.former_rules.turn(matches.rules.clone(), now.mono) == Turn::Back && call.was_told();
+            // Facts and policies come in the order in which they were made.
+            let anew = std::mem::replace(&mut call.judged, call.version) != call.version;
+            let turn = call.former_rules.turn(matches.rules.clone(), now.mono);
+            doubtful = turn == Turn::Back && anew && live && call.was_told();
+            if doubtful {
+                call.doubt.get_or_insert(Doubt { since: now.mono, undone: None });
+            }
             for change in call.latches.settle(&self.policy, &matches.rules, now.wall) {
                 match change {
                     Change::Held(rule, hold) => {
@@ -137,15 +141,9 @@ impl Warden {
         records.into_iter().for_each(|one| self.record(one));
         failures.into_iter().for_each(|one| self.journal_failure(id, one, now.mono));
         if doubtful {
-            self.look_again(id, now.mono);
+            self.survey.ask_for_second_look(id, now.mono);
         }
         ended
-    }
-
-    /// What an event told may be older than what was known.
-    fn look_again(&mut self, id: &ConversationId, now: Mono) {
-        self.count("recwarden_second_looks_total");
-        self.survey.ask_for_second_look(id, now);
     }
 
     fn journal_failure(&mut self, id: &ConversationId, failure: RuleFailure, now: Mono) {
@@ -247,7 +245,7 @@ impl Warden {
                 (true, false) => return self.hasten(id, now.mono),
                 (true, true) if open.reached > 0 => match unsettled(action, call) {
                     None => self.confirm(id, by, now),
-                    Some(until) => return self.doubt(id, until),
+                    Some(until) => return self.doubt(id, until, now.mono),
                 },
                 (true, true) => self.supersede(id, "the wanted state came true by itself"),
                 (false, _) => self.supersede(id, "the policy wants something else now"),
@@ -294,11 +292,13 @@ impl Warden {
 
     /// What gives back is there, but an older order of ours may undo it until then, when it is read again. Its
     /// confirmation is the end of all that is owed, so that what comes true after it would stay.
-    fn doubt(&mut self, id: &ConversationId, until: Mono) {
+    fn doubt(&mut self, id: &ConversationId, until: Mono, now: Mono) {
         let Some(call) = self.book.get_mut(id).filter(|call| call.is_idle()) else { return };
         let Some(open) = &mut call.pursuit else { return };
         open.stage = Stage::Doubted;
-        self.worklist.put(id, open.action, open.opened.mono, until);
+        // A look of then told nothing new.
+        let due = if until <= now { now + self.settings.confirm_within } else { until };
+        self.worklist.put(id, open.action, open.opened.mono, due);
     }
 
     /// The conversation is over: nothing is owed to it any more.
@@ -325,63 +325,20 @@ impl Warden {
         self.journal_end_of_holds(id, call);
         self.count("recwarden_conversations_ended_total");
     }
-
-    /// What the observed state did between two looks: a change that no attempt of ours explains takes our
-    /// claim away, and counts where it undid a confirmed verdict.
-    pub(super) fn notice_change(&mut self, id: &ConversationId, now: Mono) {
-        let means = self.settings.means;
-        let Some(call) = self.book.get_mut(id) else { return };
-        let new = plan::observed(&means, &call.conversation);
-        let sight = if new == Observed::Suspended { Sight::Hint } else { Sight::Proof };
-        let shows = |action| plan::is_satisfied(&means, action, &call.conversation).then_some(sight);
-        let old = call.observed.replace(new);
-        let proves = |action: &Action, seen| seen != Observed::Suspended && action.is_satisfied_by(seen);
-        let turned = |action: &Action| proves(action, new) && !old.is_some_and(|old| proves(action, old));
-        let turned = [Action::Start, Action::Stop].into_iter().find(turned);
-        let by = if call.was_told() { ConfirmedBy::Event } else { ConfirmedBy::Read };
-        let awaited = call.unseen.see(shows, turned, by, now);
-        let back = new != Observed::Suspended && call.former_state.turn(Some(new), now) == Turn::Back;
-        let Some(old) = old else { return };
-        if old == new {
-            return;
-        }
-        let tried = |open: &Pursuit| open.reached > 0 && open.action.is_satisfied_by(new);
-        let ours = awaited || call.pursuit.as_ref().is_some_and(tried);
-        let undid = |action: Action| action.is_satisfied_by(old) && !action.is_satisfied_by(new);
-        let doubtful = back && !ours && by == ConfirmedBy::Event;
-        if let Some(action) = call.claim.as_ref().map(|claim| claim.action).filter(|_| !ours) {
-            if doubtful && undid(action) {
-                // What was told may be older than what we did, which is in effect yet then.
-                call.unseen.recover(action, now + LATE_AT_MOST);
-            } else if undid(action) || turned == Some(action) && !action.is_satisfied_by(old) {
-                call.claim = None;
-            }
-        }
-        if !ours && call.confirmed.is_some_and(undid) && call.verdict.0 == call.confirmed {
-            call.undone.push_back(now);
-        }
-        if doubtful {
-            self.look_again(id, now);
-        }
-    }
 }
 
 /// Until when what gives back, and is in effect, could be undone by an older order of ours; whoever wants it. Only a
 /// look after that says that it was not.
 fn unsettled(action: Action, call: &Call) -> Option<Mono> {
     call.claim.as_ref().filter(|claim| claim.gives_back() == action)?;
-    call.unseen.late_against(action)
+    let doubted = call.doubt.filter(|doubt| doubt.undone.is_some()).map(|doubt| doubt.since);
+    doubted.into_iter().chain(call.unseen.late_against(action)).max()
 }
 
 impl Call {
     /// Whether a request for it may go now.
     pub(super) fn is_idle(&self) -> bool {
         self.busy == Busy::Idle
-    }
-
-    /// Whether it was an event that told of it last.
-    fn was_told(&self) -> bool {
-        !self.cause.0.is_empty()
     }
 }
 

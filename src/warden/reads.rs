@@ -116,6 +116,41 @@ impl Warden {
         Ok(())
     }
 
+    /// What was told may be older than what was known: this says how it is.
+    pub(super) fn settle_second_look(
+        &mut self,
+        id: &ConversationId,
+        version: u64,
+        answer: &RawAnswer,
+        fault: Option<Fault>,
+        now: Now,
+    ) {
+        match fault {
+            None => match self.take_body_and_compare(id, version, answer, now) {
+                Ok(()) => {
+                    let left = self.book.get(id).filter(|call| call.doubt.is_some()).map(|call| call.version);
+                    match left {
+                        None => self.judge(id, ConfirmedBy::Read, now),
+                        // An event overtook the answer, and may be older as well.
+                        Some(known) if known != version => self.survey.ask_for_second_look(id, now.mono),
+                        Some(_) => self.survey.second_look_failed(id, now.mono),
+                    }
+                }
+                Err(message) => {
+                    self.survey.second_look_taken(id);
+                    self.note(Level::Warn, format!("{id} could not be read: {message}"));
+                }
+            },
+            Some(
+                Fault::Limited { .. } | Fault::TokenStale | Fault::Conflict { .. } | Fault::Transient { .. },
+            ) => self.survey.second_look_failed(id, now.mono),
+            // The rounds of the resync tell of it.
+            Some(
+                Fault::Gone { .. } | Fault::Forbidden { .. } | Fault::Refused { .. } | Fault::Invalid { .. },
+            ) => self.survey.second_look_taken(id),
+        }
+    }
+
     pub(super) fn settle_survey_read(
         &mut self,
         id: &ConversationId,

@@ -170,7 +170,7 @@ impl Warden {
         let unheard = |(seen, since): (Now, Now)| seen.mono < since.mono;
         let seen = self.book.get(id).and_then(|call| call.seen);
         let late = seen.zip(self.session.accepted_heard_since()).is_some_and(unheard);
-        let owed = late || self.sheds() || self.survey.owes_look(id) || self.survey.awaits_second_look(id);
+        let owed = late || self.sheds() || self.survey.owes_look(id) || self.is_in_doubt(id);
         let before = looks(self);
         let unknown = seen.is_none();
         self.take_body(id, version, answer, now)?;

@@ -83,11 +83,20 @@ impl Warden {
         match self.survey.next_ask(&self.book, now)? {
             Ask::Query(request) => Some((Purpose::Activity, request)),
             Ask::Read(conversation) => {
-                let version = self.book.get(&conversation).map_or(0, |call| call.version);
-                let request = Request::GetConversation { conversation: conversation.clone() };
+                let (version, request) = self.read_of(&conversation);
                 Some((Purpose::Survey { conversation, version }, request))
             }
+            Ask::Again(conversation) => {
+                self.count("recwarden_second_looks_total");
+                let (version, request) = self.read_of(&conversation);
+                Some((Purpose::SecondLook { conversation, version }, request))
+            }
         }
+    }
+
+    fn read_of(&self, id: &ConversationId) -> (u64, Request) {
+        let version = self.book.get(id).map_or(0, |call| call.version);
+        (version, Request::GetConversation { conversation: id.clone() })
     }
 
     fn may_take(&mut self, class: Class, now: Mono) -> bool {

@@ -89,6 +89,8 @@ pub enum Ask {
     Query(Request),
     /// A read of one conversation.
     Read(ConversationId),
+    /// A second look at one.
+    Again(ConversationId),
 }
 
 impl Survey {
@@ -179,15 +181,20 @@ impl Survey {
         self.second.ask(id, now);
     }
 
-    /// Whether it waits for such a read.
-    pub fn awaits_second_look(&self, id: &ConversationId) -> bool {
-        self.second.awaits(id)
+    /// Such a read failed for now.
+    pub fn second_look_failed(&mut self, id: &ConversationId, now: Mono) {
+        self.second.failed(id, now);
+    }
+
+    /// It was read, which way ever, or cannot be read.
+    pub fn second_look_taken(&mut self, id: &ConversationId) {
+        self.second.done(id);
     }
 
     /// What to send next.
     pub fn next_ask(&mut self, book: &Book, now: Mono) -> Option<Ask> {
         if let Some(id) = self.second.next(now) {
-            return Some(Ask::Read(id));
+            return Some(Ask::Again(id));
         }
         match &mut self.stage {
             Stage::Query { listing, cover, due } if *due <= now => {
@@ -244,7 +251,6 @@ impl Survey {
 
     /// A conversation was read. `begun` is when it began, where the platform said so.
     pub fn read(&mut self, id: &ConversationId, begun: Option<Wall>, now: Now) {
-        self.second.done(id);
         if let Stage::Reading(reading) = &mut self.stage
             && let Some(cover) = reading.done(id)
         {
@@ -262,7 +268,6 @@ impl Survey {
 
     /// A conversation cannot be read, and why: the round goes on without it, and its gap stays open.
     pub fn unreadable(&mut self, id: &ConversationId, why: &str) {
-        self.second.done(id);
         if let Stage::Reading(reading) = &mut self.stage
             && reading.done(id).is_some()
         {

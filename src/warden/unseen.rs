@@ -89,7 +89,8 @@ impl Unseen {
 
     /// Something for `action` may have been sent that comes true until then; the log of an earlier process tells of it.
     pub fn recover(&mut self, action: Action, until: Mono) {
-        self.late.insert(action, until);
+        let latest = self.late.entry(action).or_insert(until);
+        *latest = until.max(*latest);
     }
 
     /// A snapshot came in, which `shows` what is in effect; `turned` is what it proves for the first time. Whether that

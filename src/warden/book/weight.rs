@@ -10,6 +10,17 @@ use crate::model::conversation::{Conversation, Participant};
 use crate::policy::subject::Facts;
 use crate::warden::book::{Call, Directive};
 
+/// What became of facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Push {
+    /// They are known now.
+    Taken,
+    /// With those that are known already they are more than [`LARGEST_FACTS`](super::LARGEST_FACTS).
+    TooMuch,
+    /// There is no room for them.
+    NoRoom,
+}
+
 /// What an entry of a map or a list takes beside its texts.
 const ENTRY: usize = 64;
 

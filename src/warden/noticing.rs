@@ -1,0 +1,109 @@
+//! What has changed of a recording between two snapshots, and who did it: an order of ours, or somebody else, in which case
+//! what we would give back is not ours any more. An event that may be older than what was known leaves that open
+//! (`Doubt`) until a read tells.
+
+use super::Warden;
+use crate::audit::record::ConfirmedBy;
+use crate::model::ids::ConversationId;
+use crate::model::recording::{Action, Observed};
+use crate::model::time::Mono;
+use crate::warden::book::{Call, Doubt, Pursuit, Turn};
+use crate::warden::plan;
+use crate::warden::unseen::Sight;
+use crate::wire::frame::LATE_AT_MOST;
+
+/// Whether what we did is in effect yet, though an event told that somebody had undone it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lasted {
+    Yes,
+    /// It is not, or nobody had told so.
+    No,
+}
+
+impl Warden {
+    /// What the observed state did between two looks: a change that no attempt of ours explains takes our
+    /// claim away, and counts where it undid a confirmed verdict.
+    pub(super) fn notice_change(&mut self, id: &ConversationId, now: Mono) {
+        let means = self.settings.means;
+        let live = self.session.is_live();
+        let Some(call) = self.book.get_mut(id) else { return };
+        let new = plan::observed(&means, &call.conversation);
+        let sight = if new == Observed::Suspended { Sight::Hint } else { Sight::Proof };
+        let shows = |action| plan::is_satisfied(&means, action, &call.conversation).then_some(sight);
+        let old = call.observed.replace(new);
+        let proves = |action: &Action, seen| seen != Observed::Suspended && action.is_satisfied_by(seen);
+        let turned = |action: &Action| proves(action, new) && !old.is_some_and(|old| proves(action, old));
+        let turned = [Action::Start, Action::Stop].into_iter().find(turned);
+        let by = if call.was_told() { ConfirmedBy::Event } else { ConfirmedBy::Read };
+        let awaited = call.unseen.see(shows, turned, by, now);
+        let back = new != Observed::Suspended && call.former_state.turn(Some(new), now) == Turn::Back;
+        if by == ConfirmedBy::Read {
+            self.survey.second_look_taken(id);
+        }
+        let doubt = call.doubt;
+        let lasted = call.resolve_doubt(new, turned, by, now);
+        if lasted == Lasted::Yes && !awaited {
+            // Nobody undid it then.
+            call.undone.pop_back_if(|at| doubt.is_some_and(|doubt| doubt.since == *at));
+        }
+        let Some(old) = old else { return };
+        if old == new {
+            return;
+        }
+        let tried = |open: &Pursuit| open.reached > 0 && open.action.is_satisfied_by(new);
+        let ours = awaited || lasted == Lasted::Yes || call.pursuit.as_ref().is_some_and(tried);
+        let undid = |action: Action| action.is_satisfied_by(old) && !action.is_satisfied_by(new);
+        if ours {
+            return;
+        }
+        if call.confirmed.is_some_and(undid) && call.verdict.0 == call.confirmed {
+            call.undone.push_back(now);
+        }
+        let claimed = call.claim.as_ref().map(|claim| claim.action);
+        if back && by == ConfirmedBy::Event && live {
+            // What we did may be in effect yet.
+            call.doubt = Some(Doubt { since: now, undone: claimed.filter(|action| undid(*action)) });
+            return self.survey.ask_for_second_look(id, now);
+        }
+        if claimed
+            .is_some_and(|action| undid(action) || turned == Some(action) && !action.is_satisfied_by(old))
+        {
+            call.claim = None;
+        }
+    }
+
+    /// Whether an event may have told of it what is older than what was known.
+    pub(super) fn is_in_doubt(&self, id: &ConversationId) -> bool {
+        self.book.get(id).is_some_and(|call| call.doubt.is_some())
+    }
+}
+
+impl Call {
+    /// Whether it was an event that told of it last.
+    pub(super) fn was_told(&self) -> bool {
+        !self.cause.0.is_empty()
+    }
+
+    /// It is `new` now, which `turned` says for the first time. A read ends the doubt, and takes the claim away where what we
+    /// did was undone indeed; where an event tells that it is in effect, the one before was older.
+    fn resolve_doubt(&mut self, new: Observed, turned: Option<Action>, by: ConfirmedBy, now: Mono) -> Lasted {
+        let Some(doubt) = self.doubt else { return Lasted::No };
+        let (read, action) = (by == ConfirmedBy::Read, doubt.undone);
+        if read {
+            self.doubt = None;
+        }
+        let Some(action) = action else { return Lasted::No };
+        if read && !action.is_satisfied_by(new) {
+            self.claim.take_if(|claim| claim.action == action);
+            return Lasted::No;
+        }
+        if !read && turned != Some(action) {
+            return Lasted::No;
+        }
+        if let Some(doubt) = &mut self.doubt {
+            doubt.undone = None;
+        }
+        // Later than that it is somebody else's.
+        if read || now.since(doubt.since) < LATE_AT_MOST { Lasted::Yes } else { Lasted::No }
+    }
+}
