@@ -79,28 +79,31 @@ const COUNTED: [&str; 20] = [
 /// A few seeds run long, some in calm or with one kind of trouble alone, and most with everything, briefly.
 fn kind(seed: u64) -> Kind {
     match seed % 50 {
-        0 if seed.is_multiple_of(100) => Kind::Rough,
+        0 if seed.is_multiple_of(200) => Kind::Rough,
         1..=3 => Kind::Calm,
         4..=5 => Kind::Deadly,
         6..=8 => Kind::Dark,
         9 => Kind::Braked,
         10 => Kind::Crowded,
         11 => Kind::Divided,
-        12 if seed.is_multiple_of(4) => Kind::Narrow,
+        12 if seed.is_multiple_of(8) => Kind::Narrow,
         13..=18 => Kind::Lasting,
         _ => Kind::Brief,
     }
 }
 
+/// Shorter than the example plays them, so that all take well under a minute.
 fn script(seed: u64) -> Script {
     let mut script = kind(seed).script(seed);
     match kind(seed) {
-        Kind::Calm | Kind::Deadly => script.calm = Duration::from_secs(60),
-        Kind::Braked => script.calm = Duration::from_secs(150),
-        Kind::Divided => script.rough = Duration::from_secs(60),
+        Kind::Calm | Kind::Deadly => script.calm = Duration::from_secs(55),
+        Kind::Braked => script.calm = Duration::from_secs(130),
+        Kind::Divided => (script.rough, script.calm) = (Duration::from_secs(50), Duration::from_secs(40)),
         Kind::Crowded => (script.rough, script.calm) = (Duration::from_secs(30), Duration::from_secs(25)),
-        Kind::Narrow => script.calm = Duration::from_secs(100),
-        Kind::Dark | Kind::Rough | Kind::Brief | Kind::Plain | Kind::Lasting | Kind::Long => {}
+        Kind::Narrow => script.calm = Duration::from_secs(90),
+        Kind::Lasting => script.calm = script.settles + Duration::from_secs(25),
+        Kind::Rough => script.calm = script.settles + Duration::from_secs(20),
+        Kind::Brief | Kind::Dark | Kind::Plain | Kind::Long => {}
     }
     script
 }
@@ -253,4 +256,25 @@ fn a_clock_that_is_set_back_moves_holds_of_lost_rules_too() {
 #[test]
 fn a_topic_that_is_refused_makes_no_deaf_subscription_of_the_others() {
     assert_eq!(cast::run(Kind::Dark.script(1_400_906)).findings, [""; 0]);
+}
+
+/// Every request of the first second of the platform's window counted twice, as somebody else's too, and calls waited
+/// though they could have gone; and a process that began for the third time within a minute sent more than the
+/// platform allows.
+#[test]
+fn no_order_waits_for_requests_that_nobody_sent_nor_is_one_too_many() {
+    for seed in [710_182, 711_197] {
+        assert_eq!(cast::run(Kind::Narrow.script(seed)).findings, [""; 0], "narrow seed {seed}");
+    }
+}
+
+/// What the checks once blamed the warden for: an order that came before what outranks it was told, one that waited
+/// until it gave back, and calls that no process had had the requests left to read.
+#[test]
+fn what_is_not_known_yet_is_no_finding() {
+    for (kind, seed) in
+        [(Kind::Divided, 700_491), (Kind::Divided, 710_341), (Kind::Narrow, 721_195), (Kind::Narrow, 900_043)]
+    {
+        assert_eq!(cast::run(kind.script(seed)).findings, [""; 0], "{kind:?} seed {seed}");
+    }
 }
