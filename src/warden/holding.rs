@@ -165,13 +165,12 @@ impl Warden {
     pub(super) fn recover_claims(&mut self, history: &History, now: Now) {
         let open: BTreeSet<&DecisionId> =
             history.open_decisions().map(|open| &open.decision.decision).collect();
-        let mut unfinished: BTreeMap<&ConversationId, Mono> = BTreeMap::new();
+        let mut unfinished: BTreeMap<&ConversationId, Vec<Mono>> = BTreeMap::new();
         for one in history.attempts().filter(|one| one.came == Came::Unknown) {
             if !open.contains(&one.attempt.decision)
                 && let Some(until) = late_until(one, now)
             {
-                let latest = unfinished.entry(&one.attempt.conversation).or_default();
-                *latest = until.max(*latest);
+                unfinished.entry(&one.attempt.conversation).or_default().push(until);
             }
         }
         for (id, claimed) in history.claims() {
@@ -195,9 +194,8 @@ impl Warden {
             call.claim = Some(Claim { before, action, rule, on_release, ended });
             call.journaled = Some(claimed.clone());
             // What was sent last may come true yet, and nobody knows whether it did.
-            if let Some(until) = unfinished.get(id) {
-                call.unseen.recover(claimed.action, *until);
-            }
+            let late = unfinished.remove(id).unwrap_or_default();
+            late.into_iter().for_each(|until| call.unseen.recover(claimed.action, until));
         }
     }
 

@@ -219,8 +219,8 @@ impl Warden {
         self.recover_claims(history, now);
         for open in history.open_decisions() {
             let own = history.attempts().filter(|one| one.attempt.decision == open.decision.decision);
-            let late_until = own.filter_map(|one| late_until(one, now)).max();
-            self.recover_decision(open, late_until, now);
+            let late: Vec<Mono> = own.filter_map(|one| late_until(one, now)).collect();
+            self.recover_decision(open, late, now);
         }
         if let Some(last) = history.last().filter(|last| *last > now.wall) {
             self.was_set_back(last.since(now.wall));
@@ -260,12 +260,10 @@ impl Warden {
 
     /// Takes an open decision up again: the conversation is read first, and what is found closes it or
     /// goes on with it. What was sent for it may come true until then, where it still may.
-    fn recover_decision(&mut self, open: &Open, late_until: Option<Mono>, now: Now) {
+    fn recover_decision(&mut self, open: &Open, late: Vec<Mono>, now: Now) {
         let (decision, opened, attempts) = (open.decision.clone(), open.at, open.attempts);
         let call = self.book.enter(&decision.conversation);
-        if let Some(until) = late_until {
-            call.unseen.recover(decision.action, until);
-        }
+        late.into_iter().for_each(|until| call.unseen.recover(decision.action, until));
         call.pursuit = Some(Pursuit {
             decision: decision.decision,
             action: decision.action,

@@ -10,7 +10,6 @@
 //! what was ordered since: as long as it may, nothing is settled for good.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::audit::record::ConfirmedBy;
@@ -24,6 +23,9 @@ use crate::wire::request::{Request, SnippetKind, Switch};
 pub const LATE_FOR: Duration = Duration::from_secs(30);
 /// The same from the moment of sending, where nothing is known of its answer: that takes half a minute at most.
 pub const LATE_AFTER_SENDING: Duration = Duration::from_secs(65);
+
+/// So many of these are remembered: an order that is retried for long leaves the latest.
+const LATE_MOST: usize = 8;
 
 /// What the answer says of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +60,8 @@ struct Sent {
 pub struct Unseen {
     answered: Vec<Sent>,
     in_flight: Option<Sent>,
-    /// Until when one that does not count any more may come true.
-    late: BTreeMap<Action, Mono>,
+    /// Those that do not count any more and may come true, each until when; the earliest first.
+    late: Vec<(Mono, Action)>,
 }
 
 impl Unseen {
@@ -83,14 +85,17 @@ impl Unseen {
 
     /// Another counts in the place of these.
     fn overtake(&mut self, is_overtaken: impl Fn(&Sent) -> bool) {
-        let over = self.answered.extract_if(.., |one| is_overtaken(one));
-        self.late.extend(over.map(|one| (one.action, one.at + LATE_FOR)));
+        let over: Vec<Sent> = self.answered.extract_if(.., |one| is_overtaken(one)).collect();
+        over.into_iter().for_each(|one| self.recover(one.action, one.at + LATE_FOR));
     }
 
     /// Something for `action` may have been sent that comes true until then; the log of an earlier process tells of it.
     pub fn recover(&mut self, action: Action, until: Mono) {
-        let latest = self.late.entry(action).or_insert(until);
-        *latest = until.max(*latest);
+        self.late.push((until, action));
+        self.late.sort_unstable();
+        if self.late.len() > LATE_MOST {
+            self.late.remove(0);
+        }
     }
 
     /// A snapshot came in, which `shows` what is in effect; `turned` is what it proves for the first time. Whether that
@@ -104,25 +109,24 @@ impl Unseen {
         by: ConfirmedBy,
         now: Mono,
     ) -> bool {
-        let late = turned.filter(|action| {
-            self.late.get(action).is_some_and(|until| by == ConfirmedBy::Read || now < *until)
-        });
-        self.late.retain(|_, until| now < *until);
+        let may = |one: &&(Mono, Action)| Some(one.1) == turned && (by == ConfirmedBy::Read || now < one.0);
+        let late = self.late.iter().find(may).copied();
+        self.late.retain(|(until, _)| now < *until);
         let awaited = [Action::Start, Action::Stop].into_iter().filter(|action| self.includes(*action));
         let shown = awaited.filter_map(|action| shows(action).map(|sight| (action, sight))).next();
         let Some((action, sight)) = shown else {
             self.answered.retain(|one| now.since(one.at) < LATE_FOR);
-            if let Some(action) = &late {
-                self.late.remove(action);
+            // Which one came true nobody knows, and others may follow.
+            if let Some(place) = late.and_then(|late| self.late.iter().position(|one| *one == late)) {
+                self.late.remove(place);
             }
             return late.is_some();
         };
         // One came true; of others that ask for the same nobody knows.
         let same = self.answered.extract_if(.., |one| one.action == action).map(|one| one.at);
         let waiting = self.in_flight.take_if(|one| one.action == action).map(|_| now);
-        if let Some(last) = same.chain(waiting).skip(usize::from(sight == Sight::Proof)).last() {
-            self.late.insert(action, last + LATE_FOR);
-        }
+        let others: Vec<Mono> = same.chain(waiting).skip(usize::from(sight == Sight::Proof)).collect();
+        others.into_iter().for_each(|at| self.recover(action, at + LATE_FOR));
         self.answered.retain(|one| now.since(one.at) < LATE_FOR);
         true
     }
@@ -149,7 +153,7 @@ impl Unseen {
     /// Until when an order against `action` could come true though it does not count any more; none where none could,
     /// or a snapshot since then says how it ended.
     pub fn late_against(&self, action: Action) -> Option<Mono> {
-        self.late.iter().filter(|(one, _)| **one != action).map(|(_, until)| *until).max()
+        self.late.iter().filter(|(_, one)| *one != action).map(|(until, _)| *until).max()
     }
 
     fn iter(&self) -> impl Iterator<Item = &Sent> {
@@ -277,6 +281,19 @@ mod tests {
         assert!(!later.see(started, None, EVENT, NOW + LATE_FOR), "it never came true");
         assert_eq!(later.late_against(Action::Start), None);
         assert!(!unseen.see(started, None, EVENT, NOW), "nothing has changed");
+        assert!(unseen.see(stopped, Some(Action::Stop), EVENT, NOW), "here it comes");
+        assert_eq!(unseen.late_against(Action::Start), None);
+    }
+
+    /// Found by the simulation (lasting 96): the one that was applied first was forgotten with the other.
+    #[test]
+    fn of_two_overtaken_orders_one_may_come_true_after_the_other() {
+        let stop = (Action::Stop, set(RecorderState::Paused), Word::Accepted);
+        let start = (Action::Start, set(RecorderState::Active), Word::Accepted);
+        let mut unseen = answered(&[stop.clone(), stop, start]);
+        assert!(unseen.see(stopped, Some(Action::Stop), EVENT, NOW));
+        assert!(unseen.see(started, Some(Action::Start), EVENT, NOW), "our start");
+        assert_eq!(unseen.late_against(Action::Start), Some(NOW + LATE_FOR), "the other stop");
         assert!(unseen.see(stopped, Some(Action::Stop), EVENT, NOW), "here it comes");
         assert_eq!(unseen.late_against(Action::Start), None);
     }
