@@ -50,7 +50,7 @@ fn a_crash_takes_as_long_as_the_unit_file_says_and_the_start() {
     let unit = include_str!("../systemd/recwarden.service");
     let line = format!("\nRestartSec={}s\n", STARTED_AGAIN_AFTER.as_secs());
     assert!(unit.contains(&line), "the drill supposes {line}");
-    let (output, lines) = drill(&["--for", "5m", "--fault", "none", "--fault", "crash"]);
+    let (output, lines) = drill(&["--for", "10m", "--fault", "none", "--fault", "crash"]);
     assert!(output.status.success(), "{lines:?}");
     let back_after = (STARTED_AGAIN_AFTER + STARTS_WITHIN).as_secs_f64();
     assert_eq!(lines[1]["back_after_seconds"].as_f64(), Some(back_after), "{lines:?}");
@@ -82,7 +82,7 @@ fn under_each_fault_of_the_catalogue_the_worst_is_told_and_over_within_the_bound
         (worst - summary["summary"]["worst_seconds"].as_f64().expect("a number")).abs() < 0.001,
         "{summary}"
     );
-    // They are no faults if nothing comes of them.
+    // They are no faults if nothing comes of them. Few deaths strike in so short a time: a crash has its own test.
     let calm = worst_of(&faults[0]);
     for name in [
         "429-storm",
@@ -92,7 +92,6 @@ fn under_each_fault_of_the_catalogue_the_worst_is_told_and_over_within_the_bound
         "lost-events",
         "half-open-sockets",
         "evicted-channel",
-        "crash",
     ] {
         let line = faults.iter().find(|line| line["fault"] == name).expect("its line");
         assert!(worst_of(line) > calm * 2.0, "calm {calm} s, and {line}");

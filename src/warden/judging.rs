@@ -80,7 +80,7 @@ impl Warden {
     /// Matches the rules and settles the latches; answers the holds that ended, to be journaled once the
     /// verdict is known.
     fn settle(&mut self, id: &ConversationId, now: Now) -> Vec<(String, HoldEnd)> {
-        let live = self.session.is_live();
+        let subscribes = !self.settings.directory.is_nothing();
         let Some(call) = self.book.get_mut(id) else { return Vec::new() };
         let mut ended = Vec::new();
         let mut records = Vec::new();
@@ -113,7 +113,7 @@ impl Warden {
             // Facts and policies come in the order in which they were made.
             let anew = std::mem::replace(&mut call.judged, call.version) != call.version;
             let turn = call.former_rules.turn(matches.rules.clone(), now.mono);
-            doubtful = turn == Turn::Back && anew && live && call.was_told();
+            doubtful = turn == Turn::Back && anew && subscribes && call.was_told();
             if doubtful {
                 call.doubt.get_or_insert(Doubt { since: now.mono, undone: None });
             }
@@ -294,7 +294,7 @@ impl Warden {
     /// confirmation is the end of all that is owed, so that what comes true after it would stay.
     fn doubt(&mut self, id: &ConversationId, until: Mono, now: Mono) {
         let Some(call) = self.book.get_mut(id).filter(|call| call.is_idle()) else { return };
-        let Some(open) = &mut call.pursuit else { return };
+        let Some(open) = call.pursuit.as_mut().filter(|open| open.stage != Stage::Doubted) else { return };
         open.stage = Stage::Doubted;
         // A look of then told nothing new.
         let due = if until <= now { now + self.settings.confirm_within } else { until };
@@ -331,7 +331,7 @@ impl Warden {
 /// look after that says that it was not.
 fn unsettled(action: Action, call: &Call) -> Option<Mono> {
     call.claim.as_ref().filter(|claim| claim.gives_back() == action)?;
-    let doubted = call.doubt.filter(|doubt| doubt.undone.is_some()).map(|doubt| doubt.since);
+    let doubted = call.doubt.map(|doubt| doubt.since);
     doubted.into_iter().chain(call.unseen.late_against(action)).max()
 }
 

@@ -6,7 +6,7 @@ use super::Warden;
 use crate::audit::record::ConfirmedBy;
 use crate::model::ids::ConversationId;
 use crate::model::recording::{Action, Observed};
-use crate::model::time::Mono;
+use crate::model::time::{Mono, Now};
 use crate::warden::book::{Call, Doubt, Pursuit, Turn};
 use crate::warden::plan;
 use crate::warden::unseen::Sight;
@@ -25,7 +25,7 @@ impl Warden {
     /// claim away, and counts where it undid a confirmed verdict.
     pub(super) fn notice_change(&mut self, id: &ConversationId, now: Mono) {
         let means = self.settings.means;
-        let live = self.session.is_live();
+        let subscribes = !self.settings.directory.is_nothing();
         let Some(call) = self.book.get_mut(id) else { return };
         let new = plan::observed(&means, &call.conversation);
         let sight = if new == Observed::Suspended { Sight::Hint } else { Sight::Proof };
@@ -60,16 +60,30 @@ impl Warden {
             call.undone.push_back(now);
         }
         let claimed = call.claim.as_ref().map(|claim| claim.action);
-        if back && by == ConfirmedBy::Event && live {
+        if back && by == ConfirmedBy::Event && subscribes {
             // What we did may be in effect yet.
             call.doubt = Some(Doubt { since: now, undone: claimed.filter(|action| undid(*action)) });
             return self.survey.ask_for_second_look(id, now);
+        }
+        // What is in doubt stays so, whatever else is told, until a read ends it.
+        if by == ConfirmedBy::Event && call.doubt.is_some_and(|doubt| doubt.undone.is_some()) {
+            return;
         }
         if claimed
             .is_some_and(|action| undid(action) || turned == Some(action) && !action.is_satisfied_by(old))
         {
             call.claim = None;
         }
+    }
+
+    /// It cannot be read: an event that may be older is taken at its word.
+    pub(super) fn believe(&mut self, id: &ConversationId, now: Now) {
+        self.survey.second_look_taken(id);
+        let Some(call) = self.book.get_mut(id) else { return };
+        if let Some(Doubt { undone: Some(action), .. }) = call.doubt.take() {
+            call.claim.take_if(|claim| claim.action == action);
+        }
+        self.judge(id, ConfirmedBy::Event, now);
     }
 
     /// Whether an event may have told of it what is older than what was known.

@@ -137,17 +137,21 @@ impl Warden {
                     }
                 }
                 Err(message) => {
-                    self.survey.second_look_taken(id);
                     self.note(Level::Warn, format!("{id} could not be read: {message}"));
+                    self.believe(id, now);
                 }
             },
+            // One that has just begun may be told of before it can be read; the rounds tell of one that is over.
             Some(
-                Fault::Limited { .. } | Fault::TokenStale | Fault::Conflict { .. } | Fault::Transient { .. },
+                Fault::Gone { .. }
+                | Fault::Limited { .. }
+                | Fault::TokenStale
+                | Fault::Conflict { .. }
+                | Fault::Transient { .. },
             ) => self.survey.second_look_failed(id, now.mono),
-            // The rounds of the resync tell of it.
-            Some(
-                Fault::Gone { .. } | Fault::Forbidden { .. } | Fault::Refused { .. } | Fault::Invalid { .. },
-            ) => self.survey.second_look_taken(id),
+            Some(Fault::Forbidden { .. } | Fault::Refused { .. } | Fault::Invalid { .. }) => {
+                self.believe(id, now);
+            }
         }
     }
 

@@ -24,7 +24,7 @@ pub const LATE_FOR: Duration = Duration::from_secs(30);
 /// The same from the moment of sending, where nothing is known of its answer: that takes half a minute at most.
 pub const LATE_AFTER_SENDING: Duration = Duration::from_secs(65);
 
-/// So many of these are remembered: an order that is retried for long leaves the latest.
+/// So many of these are remembered for each action: an order that is retried for long leaves the latest.
 const LATE_MOST: usize = 8;
 
 /// What the answer says of an order.
@@ -93,8 +93,10 @@ impl Unseen {
     pub fn recover(&mut self, action: Action, until: Mono) {
         self.late.push((until, action));
         self.late.sort_unstable();
-        if self.late.len() > LATE_MOST {
-            self.late.remove(0);
+        let mut same =
+            self.late.iter().enumerate().filter(|(_, one)| one.1 == action).map(|(place, _)| place);
+        if let (Some(earliest), true) = (same.next(), same.count() >= LATE_MOST) {
+            self.late.remove(earliest);
         }
     }
 

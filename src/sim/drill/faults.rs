@@ -73,8 +73,8 @@ pub const CATALOGUE: [Fault; 13] = [
         faults.revoke_tokens_every = every(30);
     }),
     Fault {
-        crashes: 0.02,
+        crashes: 0.05,
         back_after: STARTED_AGAIN_AFTER.saturating_add(STARTS_WITHIN),
-        ..fault("crash", "one step in 50 kills the daemon, which is back after 3 s", |_| {})
+        ..fault("crash", "one step in 20 kills the daemon, which is back after 3 s", |_| {})
     },
 ];

@@ -7,10 +7,10 @@ use std::time::Duration;
 use crate::model::ids::ConversationId;
 use crate::model::time::Mono;
 
-/// One that failed for now is asked for again after this.
+/// One that failed for now is asked for again after this, then after twice as long.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// So often it is asked for; then the next round looks.
-const TRIES: u32 = 3;
+/// At most so long after the last time.
+const AT_MOST_AFTER: Duration = Duration::from_secs(30);
 
 /// Who waits for a look, and when it is due; at no time while it is under way.
 #[derive(Clone, Copy, Debug)]
@@ -51,11 +51,9 @@ impl Second {
 
     /// The look that was under way failed for now.
     pub(super) fn failed(&mut self, id: &ConversationId, now: Mono) {
-        let Some(wait) = self.waits.get(id).copied().filter(|wait| wait.due.is_none()) else { return };
-        if wait.tries < TRIES {
-            self.put(id, now + AGAIN_AFTER, wait.tries);
-        } else {
-            self.done(id);
+        if let Some(Wait { due: None, tries }) = self.waits.get(id).copied() {
+            let after = AGAIN_AFTER.saturating_mul(1 << tries.saturating_sub(1).min(4));
+            self.put(id, now + after.min(AT_MOST_AFTER), tries);
         }
     }
 
@@ -76,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_that_fails_is_tried_again_behind_the_others_and_not_without_end() {
+    fn a_look_that_fails_is_tried_again_behind_the_others_less_and_less_often() {
         let at = |seconds| Mono::new(Duration::from_secs(seconds));
         let [one, two] = ["one", "two"].map(ConversationId::new);
         let mut second = Second::default();
@@ -88,12 +86,13 @@ mod tests {
         assert_eq!(second.next_due(), None, "both are under way");
         second.done(&two);
         second.failed(&two, at(6));
-        for seconds in [10, 20] {
-            second.failed(&one, at(seconds));
-            assert_eq!(second.next_due(), Some(at(seconds + 5)));
-            assert_eq!(second.next(at(seconds + 5)), Some(one.clone()));
+        for (failed, again) in [(10, 15), (20, 30), (30, 50), (60, 90), (100, 130)] {
+            second.failed(&one, at(failed));
+            assert_eq!(second.next_due(), Some(at(again)));
+            assert_eq!(second.next(at(again)), Some(one.clone()));
         }
-        second.failed(&one, at(30));
+        second.done(&one);
+        second.failed(&one, at(140));
         assert_eq!(second.next_due(), None);
     }
 }
