@@ -3,7 +3,7 @@
 //!
 //! An event has no number (GENESYS.md 4.3), so two copies are known by their text. The same text can rightly
 //! come twice (paused, resumed, paused), so each socket is counted by itself: its n-th copy is news only where
-//! no other socket has brought n of them.
+//! no other socket has brought n of them. One that came up later could not bring the earlier ones.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -15,6 +15,8 @@ use crate::wire::topic::PackId;
 
 /// A copy that is later than this does not come any more.
 pub(super) const COPY_WAIT: Duration = LATE_AT_MOST;
+/// A socket may bring copies for so long before it counts as one that should.
+const COMES_UP_WITHIN: Duration = Duration::from_secs(2);
 /// Events waited for at once: a burst of ten thousand a second for five seconds. Beyond it the oldest is
 /// judged early.
 const SIGHTINGS_MOST: usize = 50_000;
@@ -30,8 +32,21 @@ pub enum Novelty {
 
 #[derive(Clone, Debug)]
 struct Sighting {
+    at: Mono,
     copies: Vec<(SocketId, u32)>,
     expected: Vec<SocketId>,
+}
+
+impl Sighting {
+    /// How many copies came before this socket could bring any.
+    fn missed_by(&self, socket: SocketId, now: Mono) -> u32 {
+        if self.expected.contains(&socket) || now.since(self.at) < COMES_UP_WITHIN {
+            return 0;
+        }
+        let first = self.copies.first().map(|(socket, _)| *socket);
+        let was_there = |one: &SocketId| Some(*one) == first || self.expected.contains(one);
+        self.copies.iter().filter(|(one, _)| was_there(one)).map(|(_, n)| *n).max().unwrap_or(0)
+    }
 }
 
 /// An event that did not come where it should have.
@@ -62,7 +77,7 @@ impl Overlap {
         let order = &mut self.order;
         let sighting = self.sightings.entry((pack, print)).or_insert_with(|| {
             order.push_back((now, (pack, print)));
-            Sighting { copies: Vec::new(), expected: expected() }
+            Sighting { at: now, copies: Vec::new(), expected: expected() }
         });
         let others =
             sighting.copies.iter().filter(|(socket, _)| *socket != from).map(|(_, n)| *n).max().unwrap_or(0);
@@ -72,8 +87,9 @@ impl Overlap {
                 *count
             }
             None => {
-                sighting.copies.push((from, 1));
-                1
+                let mine = sighting.missed_by(from, now) + 1;
+                sighting.copies.push((from, mine));
+                mine
             }
         };
         if mine > others { Novelty::News } else { Novelty::Repeat }
@@ -137,6 +153,18 @@ mod tests {
         assert_eq!(overlap.take(PACK, 7, TWO, both, at(1)), Novelty::Repeat);
         assert_eq!(overlap.take(PACK, 7, TWO, both, at(1)), Novelty::Repeat);
         assert_eq!(overlap.take(PACK, 7, TWO, both, at(2)), Novelty::News);
+    }
+
+    /// Found by the simulation: what a call had been before its channels were replaced was taken for a copy.
+    #[test]
+    fn the_same_text_by_sockets_that_came_up_since_is_news_once() {
+        let [three, four, five] = [3, 4, 5].map(SocketId);
+        let mut overlap = Overlap::default();
+        overlap.take(PACK, 7, ONE, both, at(0));
+        overlap.take(PACK, 7, TWO, both, at(0));
+        assert_eq!(overlap.take(PACK, 7, three, both, at(1)), Novelty::Repeat, "it is coming up");
+        assert_eq!(overlap.take(PACK, 7, four, both, at(9)), Novelty::News);
+        assert_eq!(overlap.take(PACK, 7, five, both, at(9)), Novelty::Repeat);
     }
 
     #[test]
