@@ -4,8 +4,8 @@
 //! all that the book holds: first those with an open decision or a hold, then strangers, then those on tape
 //! or with an agent, then the rest; within each the longest unseen first. A round runs at the start, after
 //! each gap, every `resync_every` (anti-entropy), and one after another while nothing is heard
-//! (`warden::sight`). What it may send is the allowance's matter. Which look closes which gap is told in
-//! `gaps`.
+//! (`warden::sight`). Before a round go second looks at whom an event may have told of too late (`second`). What it may
+//! send is the allowance's matter. Which look closes which gap is told in `gaps`.
 
 mod gaps;
 mod listing;
