@@ -65,7 +65,7 @@
 //! | | `warden::latch` * | `until`, `after`, `at_most` |
 //! | | `warden::unseen` * | orders that were sent and not seen in effect yet |
 //! | | `warden::book` * | every live conversation as it stands, with what holds on it |
-//! | | `warden::survey` * | the resync, and the gaps it closes |
+//! | | `warden::survey` * | the resync, the gaps it closes, and second looks at what an event may tell too late |
 //! | | `warden::sight` * | whether anything is seen, and what follows where it is not |
 //! | | `warden::brake` * | how many changes may be made now |
 //! | | `warden::permission` * | where starts and stops are not permitted, and whom that keeps waiting |

@@ -195,7 +195,7 @@ impl Warden {
             call.journaled = Some(claimed.clone());
             // What was sent last may come true yet, and nobody knows whether it did.
             let late = unfinished.remove(id).unwrap_or_default();
-            late.into_iter().for_each(|until| call.unseen.recover(claimed.action, until));
+            late.into_iter().for_each(|until| call.unseen.expect_late(claimed.action, until));
         }
     }
 
@@ -663,8 +663,8 @@ action = "stop"
         assert_eq!(bench.kinds("would"), 1);
     }
 
-    #[test]
-    fn a_stop_that_was_open_at_a_death_and_is_wanted_no_more_is_given_back_where_it_comes_true() {
+    /// The next process has found that nobody wants it any more.
+    fn died_with_a_stop_under_way() -> Bench {
         let mut bench = bench(PCI);
         bench.answers_after = SECOND * 20;
         tell(&mut bench, "on");
@@ -674,6 +674,12 @@ action = "stop"
         bench.die(same(&bench));
         bench.pass(SECOND * 10);
         assert_eq!((bench.kinds("attempt"), bench.kinds("superseded")), (1, 1));
+        bench
+    }
+
+    #[test]
+    fn a_stop_that_was_open_at_a_death_and_is_wanted_no_more_is_given_back_where_it_comes_true() {
+        let mut bench = died_with_a_stop_under_way();
         press(&mut bench, RecorderState::Paused);
         bench.pass(SECOND * 60);
         owes_nothing(bench);
@@ -681,15 +687,7 @@ action = "stop"
 
     #[test]
     fn what_came_true_late_without_an_event_is_given_back_once_it_is_seen() {
-        let mut bench = bench(PCI);
-        bench.answers_after = SECOND * 20;
-        tell(&mut bench, "on");
-        press(&mut bench, RecorderState::Active);
-        bench.answers_after = Duration::ZERO;
-        bench.set(0, "off");
-        bench.die(same(&bench));
-        bench.pass(SECOND * 10);
-        assert_eq!((bench.kinds("attempt"), bench.kinds("superseded")), (1, 1));
+        let mut bench = died_with_a_stop_under_way();
         if let Some(there) = bench.calls.get_mut(&id(0)) {
             there.state = RecorderState::Paused;
         }

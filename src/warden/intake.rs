@@ -263,7 +263,7 @@ impl Warden {
     fn recover_decision(&mut self, open: &Open, late: Vec<Mono>, now: Now) {
         let (decision, opened, attempts) = (open.decision.clone(), open.at, open.attempts);
         let call = self.book.enter(&decision.conversation);
-        late.into_iter().for_each(|until| call.unseen.recover(decision.action, until));
+        late.into_iter().for_each(|until| call.unseen.expect_late(decision.action, until));
         call.pursuit = Some(Pursuit {
             decision: decision.decision,
             action: decision.action,

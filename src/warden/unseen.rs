@@ -24,7 +24,7 @@ pub const LATE_FOR: Duration = Duration::from_secs(30);
 /// The same from the moment of sending, where nothing is known of its answer: that takes half a minute at most.
 pub const LATE_AFTER_SENDING: Duration = Duration::from_secs(65);
 
-/// So many of these are remembered for each action: an order that is retried for long leaves the latest.
+/// So many orders that may come true late are remembered for each action: one that is retried for long leaves the latest.
 const LATE_MOST: usize = 8;
 
 /// What the answer says of an order.
@@ -86,11 +86,12 @@ impl Unseen {
     /// Another counts in the place of these.
     fn overtake(&mut self, is_overtaken: impl Fn(&Sent) -> bool) {
         let over: Vec<Sent> = self.answered.extract_if(.., |one| is_overtaken(one)).collect();
-        over.into_iter().for_each(|one| self.recover(one.action, one.at + LATE_FOR));
+        over.into_iter().for_each(|one| self.expect_late(one.action, one.at + LATE_FOR));
     }
 
-    /// Something for `action` may have been sent that comes true until then; the log of an earlier process tells of it.
-    pub fn recover(&mut self, action: Action, until: Mono) {
+    /// An order for `action` does not count any more, or the log of an earlier process tells of it: it may come true until
+    /// then.
+    pub fn expect_late(&mut self, action: Action, until: Mono) {
         self.late.push((until, action));
         self.late.sort_unstable();
         let mut same =
@@ -128,7 +129,7 @@ impl Unseen {
         let same = self.answered.extract_if(.., |one| one.action == action).map(|one| one.at);
         let waiting = self.in_flight.take_if(|one| one.action == action).map(|_| now);
         let others: Vec<Mono> = same.chain(waiting).skip(usize::from(sight == Sight::Proof)).collect();
-        others.into_iter().for_each(|at| self.recover(action, at + LATE_FOR));
+        others.into_iter().for_each(|at| self.expect_late(action, at + LATE_FOR));
         self.answered.retain(|one| now.since(one.at) < LATE_FOR);
         true
     }
