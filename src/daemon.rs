@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use callers::{Caller, Kept};
+use stalled::LeftOver;
 pub use stalled::Unwritten;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info, warn};
@@ -24,7 +25,7 @@ use wires::Wires;
 
 use crate::audit::record::Record;
 use crate::audit::redact::Redaction;
-use crate::http::ask::{self, Ask};
+use crate::http::ask::Ask;
 use crate::http::secret::Secret;
 use crate::io::api::Api;
 use crate::io::clock::Clock;
@@ -134,6 +135,7 @@ struct Daemon {
     /// How often the log could not be written.
     write_failures: u64,
     alerts: outward::Alerts,
+    left_over: LeftOver,
 }
 
 impl Daemon {
@@ -148,6 +150,7 @@ impl Daemon {
             stop_by: None,
             write_failures: 0,
             alerts: outward::Alerts::new(),
+            left_over: LeftOver::default(),
             parts,
         }
     }
@@ -165,9 +168,14 @@ impl Daemon {
 
     /// Waits for one event and takes it in, with all that are there already up to a bound.
     async fn next_event(&mut self, until: Option<Mono>) -> Result<Option<Turn>, Unwritten> {
-        let Some(event) = self.wait(until).await else { return Ok(None) };
         let mut outputs = Vec::new();
-        let mut turn = self.take(event, &mut outputs);
+        let mut turn = if self.left_over.is_empty() {
+            let Some(event) = self.wait(until).await else { return Ok(None) };
+            self.take(event, &mut outputs)
+        } else {
+            self.catch_up(&mut outputs);
+            Turn::On
+        };
         for _ in 1..EVENTS_PER_TURN {
             let more = self.wires.socket_events.try_recv().map(Event::Socket).ok();
             let more =
@@ -292,12 +300,15 @@ impl Daemon {
                 | Output::Note(_)) => rest.push(other),
             }
         }
-        self.journal(records, now).await?;
+        let outage = self.journal(records, now).await?;
         // Facts that could not be stored wait for the next ones, or for the next status.
         let kept = if facts.is_empty() { Kept::Yes } else { self.keep_facts(facts) };
         for output in rest {
             match output {
-                Output::Request(id, request) => self.wires.send(&self.parts.api, id, request),
+                Output::Request(id, request) => match outage {
+                    None => self.wires.send(&self.parts.api, id, request),
+                    Some(lasted) => self.left_over.unsent.push((id, lasted)),
+                },
                 Output::Socket(order) => self.wires.order(order),
                 Output::Reply(ticket, reply) => {
                     if let Some(caller) = self.tickets.remove(&ticket) {
@@ -316,11 +327,12 @@ impl Daemon {
         Ok(())
     }
 
-    /// Makes records durable. While that fails nothing else happens: no request may go out unrecorded.
-    async fn journal(&mut self, records: Vec<Record>, now: Now) -> Result<(), Unwritten> {
+    /// Makes records durable. While that fails nothing else happens: no request may go out unrecorded. Answers how long
+    /// it failed, where it did.
+    async fn journal(&mut self, records: Vec<Record>, now: Now) -> Result<Option<Duration>, Unwritten> {
         // An alert of the daemon's own may wait, too.
         if records.is_empty() && self.parts.journal.pending_records() == 0 {
-            return Ok(());
+            return Ok(None);
         }
         if self.parts.journal.renew_if_removed() == Removal::Noticed {
             let text = "the audit log was removed while it was written; a new file goes on with the chain, and what \
@@ -359,42 +371,6 @@ impl Daemon {
             debug!("the watcher cannot follow");
         }
     }
-
-    fn take_ask(&mut self, ask: Ask) -> Option<Input> {
-        let warden = &self.parts.warden;
-        // Who asked and hung up does not wait for the answer.
-        match ask {
-            Ask::Direct { directive, answer } => {
-                let ticket = self.ticket(Caller::Directive(answer));
-                return Some(Input::Order(ticket, outward::order(directive)));
-            }
-            Ask::Facts { conversation, facts, answer } => {
-                return Some(Input::Facts(self.ticket(Caller::Facts(answer)), conversation, facts));
-            }
-            Ask::Decision { id, answer } => {
-                answer.send(warden.decision(&id).map(outward::decision)).ok();
-            }
-            Ask::Explain { id, answer } => {
-                let now = self.parts.clock.now();
-                answer.send(warden.explain(&id, now).map(Box::new)).ok();
-            }
-            Ask::View { answer } => {
-                answer.send(self.view()).ok();
-            }
-            Ask::Conversation { id, answer } => {
-                answer.send(warden.call(&id)).ok();
-            }
-        }
-        None
-    }
-
-    fn view(&self) -> ask::View {
-        let now = self.parts.clock.now();
-        let mut view = outward::view(self.parts.warden.view(outward::LATEST_DECISIONS, now));
-        // A count of seconds stays far below 2^52, where a float would lose count.
-        view.counters.insert("recwarden_audit_write_failures_total".to_owned(), self.write_failures as f64);
-        view
-    }
 }
 
 #[cfg(test)]
@@ -404,11 +380,12 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::http::ask;
     use crate::settings::Credentials;
     use crate::wire::reply::Transport;
 
     /// A daemon in a folder of its own that reaches nobody, and the way to ask it.
-    async fn daemon(folder: &Path) -> (Daemon, mpsc::Sender<Ask>) {
+    pub(super) async fn daemon(folder: &Path) -> (Daemon, mpsc::Sender<Ask>) {
         let path = folder.join("recwarden.toml");
         let text = "[genesys]\napi_url = \"http://127.0.0.1:1\"\nclient_id = \"x\"\n[audit]\ndirectory = \"audit\"\n";
         std::fs::write(&path, text).expect("room");
@@ -423,7 +400,7 @@ mod tests {
             settings,
             genesys,
             policy: loaded.policy,
-            source: None,
+            source: Some(source),
             asks,
             signals: mpsc::channel(1).1,
             webhook_secret: None,
@@ -433,7 +410,7 @@ mod tests {
         (Daemon::of(parts), asks_tx)
     }
 
-    async fn look(asks: &mpsc::Sender<Ask>) -> oneshot::Receiver<ask::View> {
+    pub(super) async fn look(asks: &mpsc::Sender<Ask>) -> oneshot::Receiver<ask::View> {
         let (answer, answered) = oneshot::channel();
         asks.send(Ask::View { answer }).await.expect("it listens");
         answered

@@ -1,12 +1,12 @@
-//! Those who wait for an answer to what they ordered or pushed.
+//! Those who ask, and those who wait for an answer to what they ordered or pushed.
 
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
-use super::Daemon;
-use crate::http::ask::{Answer, NotTaken, Unanswered};
+use super::{Daemon, outward};
+use crate::http::ask::{self, Answer, Ask, NotTaken, Unanswered};
 use crate::io::token::chain;
-use crate::warden::{Keeping, Reply, Ticket, Untaken};
+use crate::warden::{Input, Keeping, Reply, Ticket, Untaken};
 
 /// One who waits.
 #[derive(Debug)]
@@ -87,6 +87,43 @@ impl Daemon {
                 Kept::No
             }
         }
+    }
+
+    /// What a question comes to; none where it is answered at once.
+    pub(super) fn take_ask(&mut self, ask: Ask) -> Option<Input> {
+        let warden = &self.parts.warden;
+        // Who asked and hung up does not wait for the answer.
+        match ask {
+            Ask::Direct { directive, answer } => {
+                let ticket = self.ticket(Caller::Directive(answer));
+                return Some(Input::Order(ticket, outward::order(directive)));
+            }
+            Ask::Facts { conversation, facts, answer } => {
+                return Some(Input::Facts(self.ticket(Caller::Facts(answer)), conversation, facts));
+            }
+            Ask::Decision { id, answer } => {
+                answer.send(warden.decision(&id).map(outward::decision)).ok();
+            }
+            Ask::Explain { id, answer } => {
+                let now = self.parts.clock.now();
+                answer.send(warden.explain(&id, now).map(Box::new)).ok();
+            }
+            Ask::View { answer } => {
+                answer.send(self.view()).ok();
+            }
+            Ask::Conversation { id, answer } => {
+                answer.send(warden.call(&id)).ok();
+            }
+        }
+        None
+    }
+
+    pub(super) fn view(&self) -> ask::View {
+        let now = self.parts.clock.now();
+        let mut view = outward::view(self.parts.warden.view(outward::LATEST_DECISIONS, now));
+        // A count of seconds stays far below 2^52, where a float would lose count.
+        view.counters.insert("recwarden_audit_write_failures_total".to_owned(), self.write_failures as f64);
+        view
     }
 }
 

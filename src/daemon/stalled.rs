@@ -3,12 +3,15 @@
 //!
 //! No socket is read meanwhile: the events wait in their bounded channel, then in the connection, and are
 //! taken in their order afterwards. What the platform drops in the end is a gap like any other.
+//!
+//! What was to be sent when it began is not sent once it is over: it is as old as the outage, and what has come
+//! since may speak against it. The warden is told that it never went out, and judges again.
 
 use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use super::{Daemon, outward};
+use super::{Daemon, Event, outward};
 use crate::audit::record::{self, Record};
 use crate::http::ask::{Ask, Readiness};
 use crate::io::journal::JournalError;
@@ -16,6 +19,8 @@ use crate::io::signals::Signal;
 use crate::io::supervisor::Supervisor;
 use crate::io::token::chain;
 use crate::model::time::{Mono, Wall};
+use crate::warden::{Input, Output, RequestId};
+use crate::wire::reply::{RawAnswer, Transport};
 
 /// The log is tried again so often.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
@@ -42,11 +47,47 @@ struct Outage {
     log_at: Mono,
 }
 
+/// What an outage leaves to be done before anything else is taken in.
+#[derive(Debug, Default)]
+pub(super) struct LeftOver {
+    /// Requests that were not sent, each with for how long the log could not be written.
+    pub(super) unsent: Vec<(RequestId, Duration)>,
+    reread: Reread,
+}
+
+/// Whether the configuration is to be read again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reread {
+    #[default]
+    No,
+    Asked,
+}
+
+impl LeftOver {
+    pub(super) fn is_empty(&self) -> bool {
+        self.unsent.is_empty() && self.reread == Reread::No
+    }
+}
+
 impl Daemon {
-    /// Makes durable what was appended, however long it takes; told to stop, not much longer.
-    pub(super) async fn make_durable(&mut self) -> Result<(), Unwritten> {
+    /// Makes good what an outage left over. That comes before the events that waited: of none of these may what was
+    /// not sent be the cause.
+    pub(super) fn catch_up(&mut self, outputs: &mut Vec<Output>) {
+        let LeftOver { unsent, reread } = std::mem::take(&mut self.left_over);
+        let now = self.parts.clock.now();
+        for (id, lasted) in unsent {
+            self.handle(Input::Answer(id, RawAnswer::Failed(Transport::Unsent(lasted))), now, outputs);
+        }
+        if reread == Reread::Asked && self.stop_by.is_none() {
+            self.take(Event::Signal(Signal::Reload), outputs);
+        }
+    }
+
+    /// Makes durable what was appended, however long it takes; told to stop, not much longer. Answers how long it
+    /// could not be, where it could not at once.
+    pub(super) async fn make_durable(&mut self) -> Result<Option<Duration>, Unwritten> {
         let mut outage = match self.sync() {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(None),
             Err(error) => self.begin_outage(&error),
         };
         loop {
@@ -67,9 +108,10 @@ impl Daemon {
                 return Err(Unwritten { why: outage.why, records });
             }
         }
-        self.end_outage(&outage);
+        let lasted = self.end_outage(&outage);
         // The record of the end may meet the next outage; that one has a beginning of its own.
-        Box::pin(self.make_durable()).await
+        let next = Box::pin(self.make_durable()).await?;
+        Ok(Some(lasted + next.unwrap_or_default()))
     }
 
     fn sync(&mut self) -> Result<(), JournalError> {
@@ -87,7 +129,7 @@ impl Daemon {
         outage
     }
 
-    fn end_outage(&mut self, outage: &Outage) {
+    fn end_outage(&mut self, outage: &Outage) -> Duration {
         let lasted = self.parts.clock.now().mono.since(outage.began.0);
         let text = format!(
             "the audit log is written again; from {} on it could not be for {} s, and nothing was sent",
@@ -96,6 +138,7 @@ impl Daemon {
         );
         info!("{text}");
         self.raise("audit log", text);
+        lasted
     }
 
     /// Appends an alert of the daemon's own and sends it out.
@@ -133,7 +176,10 @@ impl Daemon {
                         self.stop_by.get_or_insert(clock.now().mono + STOP_WAIT);
                         return;
                     }
-                    Some(Signal::Reload) => warn!("the configuration is not read again while the audit log cannot be written"),
+                    Some(Signal::Reload) => {
+                        warn!("the configuration is read again once the audit log can be written");
+                        self.left_over.reread = Reread::Asked;
+                    }
                     None => {}
                 },
                 ask = self.parts.asks.recv(), if asks_open => if let Some(ask) = ask {
@@ -166,5 +212,59 @@ impl Daemon {
             Ask::Direct { answer, .. } => drop(answer),
             Ask::Facts { answer, .. } => drop(answer),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tokio::sync::mpsc;
+
+    use super::super::Turn;
+    use super::super::tests::{daemon, look};
+    use super::*;
+
+    /// Lets it begin while something else is in the place of the log's folder, and clears that away once somebody has
+    /// looked at it meanwhile.
+    async fn begin_in_an_outage(daemon: &mut Daemon, asks: &mpsc::Sender<Ask>, folder: &Path) {
+        let audit = folder.join("audit");
+        std::fs::remove_dir_all(&audit).expect("removed");
+        std::fs::write(&audit, "in the way").expect("written");
+        let meanwhile = async {
+            let seen = look(asks).await.await.expect("an answer");
+            assert!(matches!(seen.ready, Readiness::NotReady(_)), "{:?}", seen.ready);
+            std::fs::remove_file(&audit).expect("out of the way");
+        };
+        let (begun, ()) = tokio::join!(daemon.feed(Input::Timeout), meanwhile);
+        begun.expect("the log is written in the end");
+    }
+
+    #[tokio::test]
+    async fn what_was_to_be_sent_before_an_outage_is_judged_again_after_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut daemon, asks) = daemon(folder.path()).await;
+        let requests = |daemon: &Daemon| daemon.parts.warden.budget(daemon.parts.clock.now().mono).0;
+        begin_in_an_outage(&mut daemon, &asks, folder.path()).await;
+        assert_eq!(requests(&daemon), 1);
+        assert_eq!(daemon.next_event(None).await.expect("the log is written"), Some(Turn::On));
+        assert_eq!(requests(&daemon), 0, "it was not sent, and its turn has yet to come");
+    }
+
+    #[tokio::test]
+    async fn a_reload_that_is_asked_for_in_an_outage_follows_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut daemon, asks) = daemon(folder.path()).await;
+        let (signals, waiting) = mpsc::channel(1);
+        daemon.parts.signals = waiting;
+        let path = folder.path().join("recwarden.toml");
+        let rule = "[[rule]]\nname = \"pause\"\nattribute = { pci = \"on\" }\naction = \"stop\"\n";
+        let text = std::fs::read_to_string(&path).expect("the configuration");
+        std::fs::write(&path, text + rule).expect("room");
+        signals.send(Signal::Reload).await.expect("room");
+        begin_in_an_outage(&mut daemon, &asks, folder.path()).await;
+        assert!(!daemon.parts.warden.has_rules());
+        daemon.next_event(None).await.expect("the log is written");
+        assert!(daemon.parts.warden.has_rules());
     }
 }

@@ -118,6 +118,6 @@ impl Daemon {
         }
         let now = self.parts.clock.now();
         let stopped = record::DaemonStopped { reason: "told to stop".into() };
-        self.journal(vec![Record::DaemonStopped(stopped)], now).await
+        self.journal(vec![Record::DaemonStopped(stopped)], now).await.map(drop)
     }
 }

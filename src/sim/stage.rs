@@ -65,6 +65,7 @@ enum Parcel {
 /// Outputs that wait until the log can be written again.
 #[derive(Debug)]
 struct Stalled {
+    since: Mono,
     retry: Mono,
     rest: Vec<Output>,
 }
@@ -91,6 +92,8 @@ pub struct Stage {
     /// Facts as their store has them, durable at once.
     facts: BTreeMap<ConversationId, Facts>,
     stalled: Option<Stalled>,
+    /// What was not sent, each with for how long the log could not be written.
+    unsent: Vec<(RequestId, Duration)>,
     /// Where no process is there.
     down: Option<ledger::Down>,
     /// Turns of all processes.
@@ -162,6 +165,7 @@ impl Stage {
             log,
             facts: BTreeMap::new(),
             stalled: None,
+            unsent: Vec::new(),
             down: None,
             turns: 0,
             busy_until: Mono::default(),
@@ -264,7 +268,10 @@ impl Stage {
         let process = match (&self.down, &self.stalled) {
             (Some(down), _) => Some(down.until),
             (None, Some(stalled)) => Some(stalled.retry),
-            (None, None) => parcel.into_iter().chain(woken).min().map(|at| at.max(self.busy_until)),
+            (None, None) => {
+                let unsent = (!self.unsent.is_empty()).then_some(self.now.mono);
+                parcel.into_iter().chain(woken).chain(unsent).min().map(|at| at.max(self.busy_until))
+            }
         };
         let request = self.requests.first_key_value().map(|((at, _), _)| *at);
         let token = self.renew_at;
@@ -305,7 +312,7 @@ impl Stage {
     /// Takes what is there in, up to a bound, and then performs what it led to.
     fn turn(&mut self) {
         let mut outputs = Vec::new();
-        let mut taken = 0;
+        let mut taken = self.tell_unsent(&mut outputs);
         while taken < EVENTS_PER_TURN
             && let Some(parcel) = self.next_parcel_due()
         {

@@ -165,6 +165,16 @@ impl Allowance {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
+    /// What was to be sent then never went out: its token is put back.
+    pub fn unsent(&mut self, class: Class, sent: Mono) {
+        self.each_of(class, |taken| {
+            if let Some(place) = taken.iter().rposition(|back| *back == sent + TOKEN_AWAY) {
+                taken.remove(place);
+            }
+        });
+        self.answered();
+    }
+
     /// A 429: nothing goes before `wait` is over.
     pub fn silence(&mut self, wait: Duration, now: Mono) {
         self.silent_until = self.silent_until.max(now + wait);

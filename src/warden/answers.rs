@@ -8,13 +8,16 @@ use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::Action;
 use crate::model::time::{Mono, Now};
 use crate::warden::backoff::News;
-use crate::warden::book::{Begun, Busy, Stage};
+use crate::warden::book::{Busy, Stage};
 use crate::warden::deciding::GivingUp;
 use crate::warden::permission::{Consequence, PROBE_EVERY, Scope};
 use crate::warden::plan::{self, Step};
 use crate::warden::unseen::Word;
 use crate::wire::reply::{self, Fault, RawAnswer, Transport};
 use crate::wire::request::Request;
+
+/// What came while the log could not be written is taken within this, and may make an order needless that was not sent.
+const CATCHING_UP: Duration = Duration::from_millis(250);
 
 /// What the platform did not permit, and what it said.
 struct Refusal {
@@ -26,7 +29,10 @@ struct Refusal {
 impl Warden {
     pub(super) fn take_answer(&mut self, id: RequestId, answer: &RawAnswer, now: Now) {
         let Some(UnderWay { purpose, request, sent }) = self.under_way.remove(&id) else { return };
-        self.allowance.answered();
+        match answer {
+            RawAnswer::Failed(Transport::Unsent(_)) => self.allowance.unsent(purpose.class(), sent),
+            RawAnswer::Failed(_) | RawAnswer::Answered { .. } => self.allowance.answered(),
+        }
         if let RawAnswer::Answered { rate, .. } = answer {
             self.allowance.heed(*rate, sent, now.mono);
         }
@@ -41,8 +47,8 @@ impl Warden {
         );
         match fault {
             None | Some(Fault::Gone { .. }) if looks => self.sight.looked(now.mono),
-            // The platform is there, and wants to be asked later.
-            Some(Fault::Limited { .. }) => {}
+            // The platform is there, and wants to be asked later, or was not asked at all.
+            Some(Fault::Limited { .. } | Fault::Unsent { .. }) => {}
             // Whoever is known is read without a list, and seen or not by that.
             Some(_) if matches!(purpose, Purpose::Activity) && !self.book.is_empty() => {}
             Some(_) if looks => self.sight.failed(sent),
@@ -93,7 +99,7 @@ impl Warden {
         let result = match fault {
             None => OutcomeResult::Accepted,
             Some(Fault::Limited { .. }) => OutcomeResult::Limited,
-            Some(Fault::TokenStale | Fault::Transient { .. }) => OutcomeResult::Retry,
+            Some(Fault::TokenStale | Fault::Unsent { .. } | Fault::Transient { .. }) => OutcomeResult::Retry,
             Some(Fault::Forbidden { .. } | Fault::Refused { .. } | Fault::Invalid { .. }) => {
                 OutcomeResult::Refused
             }
@@ -154,16 +160,12 @@ impl Warden {
                 }
             }
             Some(Fault::Limited { wait }) => {
-                // No attempt is counted, nor is the time in which none may go.
-                open.attempts -= 1;
-                if open.attempts == 0 {
-                    open.begun = Begun::Admitted;
-                } else {
-                    open.silenced += wait;
-                }
-                open.asked.clear();
-                open.stage = Stage::Due;
+                open.take_back(wait);
                 now.mono
+            }
+            Some(Fault::Unsent { waited }) => {
+                open.take_back(waited);
+                now.mono + CATCHING_UP
             }
             Some(Fault::TokenStale | Fault::Transient { .. }) => {
                 open.asked.clear();
@@ -250,6 +252,7 @@ fn word_of(answer: &RawAnswer, fault: Option<&Fault>) -> Word {
             | Fault::TokenStale
             | Fault::Forbidden { .. }
             | Fault::Gone { .. }
+            | Fault::Unsent { .. }
             | Fault::Conflict { .. }
             | Fault::Refused { .. }
             | Fault::Invalid { .. },
@@ -260,6 +263,7 @@ fn word_of(answer: &RawAnswer, fault: Option<&Fault>) -> Word {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::recording::RecorderState;
     use crate::warden::bench::{Bench, PCI, id, settings};
     use crate::warden::{Input, Settings};
 
@@ -287,6 +291,51 @@ mod tests {
         bench.pass(minute);
         assert_eq!((bench.kinds("abandoned"), bench.kinds("confirmed")), (0, 1));
         assert_eq!(bench.alerts("brake").len(), 0, "it is one change, however often it was sent back");
+    }
+
+    /// An order for one call that comes due while the log cannot be written, for longer than one that fails is tried.
+    fn unsent_order() -> Bench {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        bench.unsent = Duration::from_secs(1000);
+        bench.answers_after = bench.unsent;
+        bench.set(0, "on");
+        bench.tell(0);
+        assert_eq!(bench.kinds("attempt"), 1);
+        bench.now = bench.now + bench.unsent;
+        (bench.unsent, bench.answers_after) = (Duration::ZERO, Duration::ZERO);
+        bench
+    }
+
+    #[test]
+    fn an_order_that_was_not_sent_is_sent_anew_and_has_not_failed() {
+        let mut bench = unsent_order();
+        bench.pass(Duration::from_secs(10));
+        assert_eq!((bench.kinds("abandoned"), bench.kinds("confirmed")), (0, 1), "{:?}", bench.records);
+        let mut outcomes = Vec::new();
+        for record in &bench.records {
+            if let Record::Outcome(one) = record {
+                outcomes.push((one.result, one.took_ms));
+            }
+        }
+        assert_eq!(outcomes, [(OutcomeResult::Retry, 1_000_000), (OutcomeResult::Accepted, 0)]);
+    }
+
+    #[test]
+    fn what_came_meanwhile_is_looked_at_before_an_order_that_was_not_sent_is_sent_anew() {
+        let mut bench = unsent_order();
+        // The one answer that is due, and then the event that waited: an agent paused it.
+        bench.pass(Duration::ZERO);
+        bench.calls.get_mut(&id(0)).expect("a call").state = RecorderState::Paused;
+        bench.tell(0);
+        bench.pass(Duration::from_secs(1));
+        assert_eq!((bench.kinds("attempt"), bench.kinds("superseded")), (1, 1));
+        // It is no pause of ours, and stays.
+        bench.set(0, "off");
+        bench.tell(0);
+        bench.pass(Duration::from_secs(10));
+        assert_eq!(bench.state(0), RecorderState::Paused);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) struct Bench {
     /// How many conversations were asked for.
     pub(super) looks: usize,
     pub(super) answers_after: Duration,
+    /// For how long the log could not be written, while each order that is to be sent is not.
+    pub(super) unsent: Duration,
     pub(super) refuses: Refusal,
     coming: VecDeque<(Mono, Input)>,
     socket: Option<SocketId>,
@@ -97,6 +99,7 @@ impl Bench {
             reads: Way::Open,
             looks: 0,
             answers_after: Duration::ZERO,
+            unsent: Duration::ZERO,
             refuses: Box::new(|_| None),
             coming: VecDeque::new(),
             socket: None,

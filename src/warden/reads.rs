@@ -147,6 +147,7 @@ impl Warden {
                 | Fault::Limited { .. }
                 | Fault::TokenStale
                 | Fault::Conflict { .. }
+                | Fault::Unsent { .. }
                 | Fault::Transient { .. },
             ) => self.survey.second_look_failed(id, now.mono),
             Some(Fault::Forbidden { .. } | Fault::Refused { .. } | Fault::Invalid { .. }) => {
@@ -189,7 +190,11 @@ impl Warden {
                 self.give_up_unseen(id, now);
             }
             Some(
-                Fault::Limited { .. } | Fault::TokenStale | Fault::Conflict { .. } | Fault::Transient { .. },
+                Fault::Limited { .. }
+                | Fault::TokenStale
+                | Fault::Conflict { .. }
+                | Fault::Unsent { .. }
+                | Fault::Transient { .. },
             ) => {
                 self.survey.read_failed(id, now.mono);
             }

@@ -26,6 +26,17 @@ const SLOTS_ASKED_EVERY: Duration = Duration::from_secs(1);
 /// Who waits for an agent is told of one by events; it is read so often in case none comes.
 const LEG_READ_EVERY: Duration = Duration::from_secs(30);
 
+impl Purpose {
+    /// What its request is taken from the allowance for.
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::Attempt { .. } | Self::Confirm { .. } => Class::Control,
+            Self::Slot(_) | Self::Directory => Class::Housekeeping,
+            Self::Survey { .. } | Self::SecondLook { .. } | Self::Activity => Class::Resync,
+        }
+    }
+}
+
 impl Warden {
     /// Sends what may go now.
     pub(super) fn dispatch(&mut self, now: Now) {

@@ -61,6 +61,9 @@ pub enum Transport {
     /// The answer broke off.
     #[error("the answer broke off: {0}")]
     Broken(String),
+    /// It was never sent: what explains it could not be recorded for so long.
+    #[error("not sent: the audit log could not be written for {} s", .0.as_secs().max(1))]
+    Unsent(Duration),
 }
 
 /// Why an attempt failed, named by what to do next.
@@ -107,6 +110,12 @@ pub enum Fault {
         /// What happened.
         message: String,
     },
+    /// It never went out, and what has happened in this time was not looked at: look at it, and decide again.
+    #[error("not sent: the audit log could not be written for {} s", waited.as_secs().max(1))]
+    Unsent {
+        /// For how long it waited.
+        waited: Duration,
+    },
     /// Trying again is no use.
     #[error("refused: {message}")]
     Refused {
@@ -127,6 +136,7 @@ pub const LIMITED_WAIT_MOST: Duration = Duration::from_secs(3600);
 /// The fault, named by what to do next.
 pub fn classify(answer: &RawAnswer, now: Wall) -> Result<(), Fault> {
     let (status, retry_after, body) = match answer {
+        RawAnswer::Failed(Transport::Unsent(waited)) => return Err(Fault::Unsent { waited: *waited }),
         RawAnswer::Failed(transport) => return Err(Fault::Transient { message: transport.to_string() }),
         RawAnswer::Answered { status, retry_after, body, .. } => (*status, retry_after.as_deref(), body),
     };

@@ -86,7 +86,7 @@ impl Asking<'_> {
             _ => String::new(),
         };
         let word = match fault {
-            Fault::Transient { .. } | Fault::Limited { .. } => "NO ANSWER",
+            Fault::Transient { .. } | Fault::Limited { .. } | Fault::Unsent { .. } => "NO ANSWER",
             Fault::TokenStale
             | Fault::Forbidden { .. }
             | Fault::Gone { .. }

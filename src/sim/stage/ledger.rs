@@ -8,7 +8,8 @@ use crate::audit::log::Log;
 use crate::audit::record::{self, Record};
 use crate::model::time::Mono;
 use crate::sim::disk::{Death, Trouble};
-use crate::warden::{Keeping, Output, Warden};
+use crate::warden::{Input, Keeping, Output, Warden};
+use crate::wire::reply::{RawAnswer, Transport};
 
 /// While the log cannot be written it is tried again so often.
 const RETRY: Duration = Duration::from_secs(1);
@@ -74,7 +75,7 @@ impl Stage {
             }
             self.count("fault: stalled on the log");
             self.stands_still();
-            self.stalled = Some(Stalled { retry: self.now.mono + RETRY, rest });
+            self.stalled = Some(Stalled { since: self.now.mono, retry: self.now.mono + RETRY, rest });
             return;
         }
         self.compare_with_the_log_now_and_then();
@@ -108,17 +109,39 @@ impl Stage {
 
     /// Tries to write again what could not be written.
     pub(super) fn try_again(&mut self) {
-        let Some(Stalled { retry, rest }) = self.stalled.take() else { return };
+        let Some(Stalled { since, retry, rest }) = self.stalled.take() else { return };
         if retry > self.now.mono {
-            self.stalled = Some(Stalled { retry, rest });
+            self.stalled = Some(Stalled { since, retry, rest });
         } else if self.death(rest.len()) != Dies::NotNow {
             self.crash();
         } else if self.make_durable() {
-            self.carry_out(rest.into_iter());
+            // What was to be sent is old by now: it is judged again, as the daemon does it.
+            let waited = self.now.mono.since(since);
+            for output in rest {
+                match output {
+                    Output::Request(id, _) => self.unsent.push((id, waited)),
+                    other @ (Output::Record(_)
+                    | Output::Facts(_)
+                    | Output::Socket(_)
+                    | Output::Reply(..)
+                    | Output::Untaken(..)
+                    | Output::Note(_)) => self.carry_out(std::iter::once(other)),
+                }
+            }
         } else {
             self.stands_still();
-            self.stalled = Some(Stalled { retry: self.now.mono + RETRY, rest });
+            self.stalled = Some(Stalled { since, retry: self.now.mono + RETRY, rest });
         }
+    }
+
+    /// Tells of what was not sent, before anything that waited meanwhile; how many these were.
+    pub(super) fn tell_unsent(&mut self, outputs: &mut Vec<Output>) -> usize {
+        let unsent = std::mem::take(&mut self.unsent);
+        for (id, waited) in &unsent {
+            self.count("requests not sent");
+            self.handle(Input::Answer(*id, RawAnswer::Failed(Transport::Unsent(*waited))), outputs);
+        }
+        unsent.len()
     }
 
     /// Until the log is tried again the process does nothing.
@@ -180,6 +203,7 @@ impl Stage {
         self.empty_inlet();
         self.life += 1;
         self.stalled = None;
+        self.unsent.clear();
         for (_, there) in std::mem::take(&mut self.sockets) {
             self.platform.socket_gone(there, self.now);
         }

@@ -73,6 +73,9 @@ impl Bench {
         if self.api == Way::Shut || reads && self.reads == Way::Shut {
             return RawAnswer::Failed(Transport::Connect("refused".into()));
         }
+        if matches!(request, Request::SetRecordingState { .. }) && !self.unsent.is_zero() {
+            return RawAnswer::Failed(Transport::Unsent(self.unsent));
+        }
         if let Some((status, body)) = (self.refuses)(request) {
             return answered(status, body.to_owned());
         }

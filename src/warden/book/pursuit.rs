@@ -66,7 +66,7 @@ impl Again {
 pub enum Begun {
     /// It was not.
     NotYet,
-    /// It may be: the brake counted it, and then the platform wanted nothing sent (429).
+    /// It may be: the brake counted it, and then the platform wanted nothing sent (429), or nothing could be recorded.
     Admitted,
     /// The first attempt that counts was sent then.
     At(Mono),
@@ -95,7 +95,7 @@ pub struct Pursuit {
     pub reached: u32,
     /// Whether it has begun to be tried.
     pub begun: Begun,
-    /// For so long of the time since then the platform wanted nothing sent (429).
+    /// For so long of the time since then the platform wanted nothing sent (429), or nothing could be recorded.
     pub silenced: Duration,
     /// Legs that were asked, where it takes one request a leg.
     pub asked: BTreeSet<ParticipantId>,
@@ -103,4 +103,19 @@ pub struct Pursuit {
     pub stage: Stage,
     /// How often it failed in a row.
     pub backoff: Backoff,
+}
+
+impl Pursuit {
+    /// The attempt that was just made came to nothing by itself, and for so long none may go or none could: neither is
+    /// counted.
+    pub fn take_back(&mut self, silenced: Duration) {
+        self.attempts -= 1;
+        if self.attempts == 0 {
+            self.begun = Begun::Admitted;
+        } else {
+            self.silenced += silenced;
+        }
+        self.asked.clear();
+        self.stage = Stage::Due;
+    }
 }
