@@ -177,13 +177,15 @@ impl Daemon {
             Turn::On
         };
         for _ in 1..EVENTS_PER_TURN {
+            // What is taken out of its channel is taken in.
+            if turn == Turn::Drain {
+                break;
+            }
             let more = self.wires.socket_events.try_recv().map(Event::Socket).ok();
             let more =
                 more.or_else(|| self.wires.answers.try_recv().map(|(id, one)| Event::Answer(id, one)).ok());
-            match more {
-                Some(event) if turn == Turn::On => turn = self.take(event, &mut outputs),
-                Some(_) | None => break,
-            }
+            let Some(event) = more else { break };
+            turn = self.take(event, &mut outputs);
         }
         if turn == Turn::On {
             turn = self.round_off(&mut outputs);
@@ -430,6 +432,21 @@ mod tests {
         assert_eq!(daemon.next_event(None).await.expect("the log is written"), Some(Turn::On));
         assert!(answered.try_recv().is_ok(), "it was answered");
         assert!(daemon.wires.answers.try_recv().is_ok(), "before all events were taken");
+    }
+
+    #[tokio::test]
+    async fn told_to_stop_it_loses_nothing_that_waits() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut daemon, _asks) = daemon(folder.path()).await;
+        let (signals, waiting) = mpsc::channel(1);
+        daemon.parts.signals = waiting;
+        let (answers, waiting) = mpsc::channel(1);
+        daemon.wires.answers = waiting;
+        let failed = RawAnswer::Failed(Transport::Connect("refused".into()));
+        answers.send((RequestId(u64::MAX), failed)).await.expect("room");
+        signals.send(Signal::Drain).await.expect("room");
+        assert_eq!(daemon.next_event(None).await.expect("the log is written"), Some(Turn::Drain));
+        assert!(daemon.wires.answers.try_recv().is_ok(), "it waits yet");
     }
 
     #[tokio::test]
