@@ -19,7 +19,7 @@ use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::Wall;
 use crate::policy::rule::DIRECTIVE;
 use messages::Messages;
-pub use messages::{MESSAGES_REMEMBERED_FOR, Message};
+pub use messages::{MESSAGES_REMEMBERED, MESSAGES_REMEMBERED_FOR, Message};
 pub use tried::{Came, Tried};
 
 /// An open decision.

@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 /// How many ids are remembered; the oldest are forgotten. Senders repeat within minutes or hours, and
-/// at a directive per second this reaches back almost three hours in some megabytes.
+/// at a directive per second this reaches back almost three hours in some megabytes. An order whose id is forgotten
+/// here is known to the warden all the same, which takes it once.
 pub const REMEMBERED_IDS: usize = 10_000;
 
 /// An id in a form of known size, whatever its sender made of it.

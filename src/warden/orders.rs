@@ -1,15 +1,16 @@
 //! Orders for one conversation, by webhook or by hand: taken, replaced, released, and answered.
 //!
-//! A sender that got no answer sends its message again, with the same `webhook-id`. While the daemon runs, whoever
-//! listens at the port answers it as the first time. What was taken before the start is known from the log, which
-//! says by which message an order came or ended: it is answered here, and nothing happens again. Facts that come
-//! again after a restart are taken again: they may be those that could not be kept, and were to be pushed once more.
+//! A sender that got no answer sends its message again, with the same `webhook-id`. One that got one is answered as the
+//! first time by whoever listens at the port; the answer that nobody waited for is not known there. So what was taken
+//! is remembered here, too, and that from before the start is known from the log, which says by which message an order
+//! came or ended: it is answered, and nothing happens again. Facts that come again are taken again: they may be those
+//! that could not be kept, and were to be pushed once more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::{Enforcement, Output, Reply, Ticket, Warden};
-use crate::audit::history::{History, MESSAGES_REMEMBERED_FOR};
+use crate::audit::history::{History, MESSAGES_REMEMBERED, MESSAGES_REMEMBERED_FOR};
 use crate::audit::record::{self, ConfirmedBy, DirectiveOrigin, Record};
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::recording::Action;
@@ -44,24 +45,42 @@ pub enum What {
     Release,
 }
 
-/// Messages that were taken before the start, each with the decision that it led to.
+/// Messages that were taken, each with when that was and with the decision that it led to. Of as many as the log
+/// remembers, the oldest are forgotten.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Answered(BTreeMap<String, Option<DecisionId>>);
+pub(super) struct Answered {
+    by_id: BTreeMap<String, (Wall, Option<DecisionId>)>,
+    oldest_first: VecDeque<String>,
+}
 
 impl Answered {
     pub(super) fn of(history: &History, now: Wall) -> Self {
         let recent = history.messages().filter(|(_, one)| now.since(one.at) < MESSAGES_REMEMBERED_FOR);
-        Self(recent.map(|(id, one)| (id.to_owned(), one.decision.clone())).collect())
+        let mut messages: Vec<_> = recent.collect();
+        messages.sort_by_key(|(_, one)| one.at);
+        let mut answered = Self::default();
+        messages.into_iter().for_each(|(id, one)| answered.note(id.to_owned(), one.at, one.decision.clone()));
+        answered
     }
 
-    fn reply_to(&self, webhook_id: &str) -> Option<Reply> {
-        let decision = self.0.get(webhook_id)?.clone();
+    fn note(&mut self, webhook_id: String, at: Wall, decision: Option<DecisionId>) {
+        if self.by_id.insert(webhook_id.clone(), (at, decision)).is_some() {
+            return;
+        }
+        self.oldest_first.push_back(webhook_id);
+        if self.oldest_first.len() > MESSAGES_REMEMBERED
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.by_id.remove(&oldest);
+        }
+    }
+
+    fn reply_to(&self, webhook_id: &str, now: Wall) -> Option<Reply> {
+        let taken = self.by_id.get(webhook_id).filter(|(at, _)| now.since(*at) < MESSAGES_REMEMBERED_FOR);
+        let decision = taken?.1.clone();
         let message = match decision {
-            Some(_) => "this message was taken before the daemon was restarted; it is not taken again",
-            None => {
-                "this message was taken before the daemon was restarted, and led to no decision then; it is not \
-                 taken again"
-            }
+            Some(_) => "this message was taken before; it is not taken again",
+            None => "this message was taken before, and led to no decision then; it is not taken again",
         };
         Some(Reply { decision, message: message.to_owned() })
     }
@@ -71,11 +90,12 @@ impl Warden {
     pub(super) fn take_order(&mut self, ticket: Ticket, order: Order, now: Now) {
         self.count("recwarden_directives_total");
         let id = order.conversation.clone();
-        if let Some(reply) = order.webhook_id.as_ref().and_then(|one| self.answered.reply_to(one)) {
+        let webhook_id = order.webhook_id.clone();
+        if let Some(reply) = webhook_id.as_ref().and_then(|one| self.answered.reply_to(one, now.wall)) {
             self.outputs.push_back(Output::Reply(ticket, reply));
             return;
         }
-        match order.what {
+        let reply = match order.what {
             What::Set(action, lasts) => {
                 self.release_directive(&id, record::REPLACED, None);
                 let directive = Directive {
@@ -103,8 +123,7 @@ impl Warden {
                     webhook_id: order.webhook_id,
                 }));
                 self.judge(&id, ConfirmedBy::Event, now);
-                let reply = self.reply_to(&id, action);
-                self.outputs.push_back(Output::Reply(ticket, reply));
+                self.reply_to(&id, action)
             }
             What::Release => {
                 let released = self.release_directive(&id, "released", order.webhook_id);
@@ -115,9 +134,13 @@ impl Warden {
                     (true, None) => "the directive is released; nothing is to be given back".to_owned(),
                     (true, Some(_)) => "the directive is released; what it changed is given back".to_owned(),
                 };
-                self.outputs.push_back(Output::Reply(ticket, Reply { decision, message }));
+                Reply { decision, message }
             }
+        };
+        if let Some(webhook_id) = webhook_id {
+            self.answered.note(webhook_id, now.wall, reply.decision.clone());
         }
+        self.outputs.push_back(Output::Reply(ticket, reply));
     }
 
     pub(super) fn open_decision_of(&self, id: &ConversationId) -> Option<DecisionId> {
@@ -230,6 +253,35 @@ mod tests {
         assert_eq!((bench.kinds("directive"), bench.state(0)), (0, RecorderState::Active));
         order(&mut bench, "m3", STOP);
         assert_eq!((bench.kinds("directive"), bench.state(0)), (1, RecorderState::Paused));
+    }
+
+    #[test]
+    fn a_message_whose_answer_nobody_heard_gets_its_decision_and_does_nothing_when_it_comes_again() {
+        let mut bench = started();
+        let first = order(&mut bench, "m1", STOP);
+        let released = order(&mut bench, "m2", What::Release);
+        order(&mut bench, "m3", STOP);
+        for (id, what, answered) in [("m1", START, first), ("m2", What::Release, released)] {
+            let again = order(&mut bench, id, what);
+            assert!(
+                again.decision == answered.decision && again.message.contains("taken before"),
+                "{again:?}"
+            );
+        }
+        assert_eq!((bench.kinds("directive"), bench.kinds("directive.released")), (2, 1));
+        assert_eq!(bench.state(0), RecorderState::Paused);
+    }
+
+    #[test]
+    fn no_more_messages_are_remembered_than_the_log_has() {
+        let mut answered = Answered::default();
+        let at = Wall::from_micros(0);
+        (0..=MESSAGES_REMEMBERED).for_each(|number| answered.note(number.to_string(), at, None));
+        assert_eq!(
+            (answered.by_id.len(), answered.oldest_first.len()),
+            (MESSAGES_REMEMBERED, MESSAGES_REMEMBERED)
+        );
+        assert!(answered.reply_to("0", at).is_none() && answered.reply_to("1", at).is_some());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::model::time::Wall;
 use crate::policy::rule::DIRECTIVE;
 
 /// How many are remembered.
-const REMEMBERED: usize = 10_000;
+pub const MESSAGES_REMEMBERED: usize = 10_000;
 /// For how long: senders try again over hours, and give up within a day.
 pub const MESSAGES_REMEMBERED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// The decision that an order leads to at once is journaled with it.
@@ -80,7 +80,7 @@ impl Messages {
         }
         self.by_id.insert(id.clone(), message);
         self.oldest_first.push_back(id.clone());
-        if self.oldest_first.len() > REMEMBERED
+        if self.oldest_first.len() > MESSAGES_REMEMBERED
             && let Some(oldest) = self.oldest_first.pop_front()
         {
             self.by_id.remove(&oldest);
