@@ -5,6 +5,7 @@
 //! written back. Where the loop cannot answer, the request says so with 503.
 
 pub mod ask;
+pub mod doorkeeper;
 pub mod order;
 pub mod refusal;
 pub mod secret;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::Listener;
+use doorkeeper::{Bounds, Doorkeeper};
 use tokio::sync::oneshot;
 
 /// How long requests in flight may take once the shutdown has begun. The daemon has 10 s to drain
@@ -37,6 +39,24 @@ where
     L: Listener,
     L::Addr: Debug,
 {
+    serve_within(Bounds::default(), listener, router, shutdown).await
+}
+
+/// The same within bounds of one's own.
+///
+/// # Errors
+/// Where the listener fails.
+pub async fn serve_within<L>(
+    bounds: Bounds,
+    listener: L,
+    router: Router,
+    shutdown: impl Future + Send + 'static,
+) -> io::Result<()>
+where
+    L: Listener,
+    L::Addr: Debug,
+{
+    let listener = Doorkeeper::new(listener, bounds);
     let (stopping_tx, stopping_rx) = oneshot::channel::<()>();
     let graceful = axum::serve(listener, router).with_graceful_shutdown(async move {
         shutdown.await;

@@ -117,6 +117,7 @@
 //! | | `io::signals` | signals of the operating system |
 //! | | `io::supervisor` | word to systemd |
 //! | | `http::ask` | what others may ask of the daemon, as messages |
+//! | | `http::doorkeeper` | how many may be let in, and how long they may be silent |
 //! | | `http::order` | the body of an order, read |
 //! | | `http::refusal` | why a request is refused, with its status |
 //! | | `http::secret` | who may ask: bearer and signature |
