@@ -7,7 +7,8 @@
 //! - A file begins with all that is still in force (`carried`), so a start needs the last file alone. It is
 //!   written whole under another name, made durable, and only then given its own: a crash leaves either no
 //!   such file or all of its beginning.
-//! - A torn last line is cut off at the next start; any other break is an error that names the record.
+//! - A torn last line is cut off with the first records of the next process, which say so: one that comes to nothing
+//!   before leaves it as it is. Any other break is an error that names the record.
 
 use std::io;
 use std::time::Duration;
@@ -134,7 +135,7 @@ struct Current {
 pub struct Recovered {
     /// What was in force.
     pub history: History,
-    /// A torn last line that was cut off.
+    /// A torn last line that is cut off.
     pub cut: Option<Cut>,
 }
 
@@ -147,10 +148,12 @@ pub struct Log<D> {
     history: History,
     waiting: Vec<(Wall, Record)>,
     target: Target,
+    /// Files without a whole line, which go once that is journaled.
+    hollow: Vec<String>,
 }
 
 impl<D: Disk> Log<D> {
-    /// Opens the log, verifies its last file, and cuts off a torn last line.
+    /// Opens the log and verifies its last file. A torn last line is cut off by what is written next.
     ///
     /// # Errors
     /// Where the disk refuses, or the chain is broken.
@@ -166,6 +169,7 @@ impl<D: Disk> Log<D> {
             history: History::default(),
             waiting: Vec::new(),
             target: Target::Unnamed,
+            hollow: Vec::new(),
         };
         let mut cut = None;
         let mut files = in_order(names);
@@ -182,8 +186,8 @@ impl<D: Disk> Log<D> {
         Ok((log, Recovered { history, cut }))
     }
 
-    /// Reads the last file; how many bytes were cut off. One without a whole line is removed: the file before
-    /// it is the last.
+    /// Reads the last file; how many bytes are to be cut off. One without a whole line goes whole: the file before it
+    /// is the last.
     fn take_up(&mut self, name: &str) -> Result<u64, LogError> {
         let bytes = self.disk.read(name).map_err(disk(name, "read"))?;
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
@@ -206,12 +210,8 @@ impl<D: Disk> Log<D> {
         }
         let torn = (bytes.len() - whole) as u64;
         if whole == 0 {
-            self.disk.remove(name).map_err(disk(name, "removed"))?;
-            self.disk.sync_names().map_err(disk("", "made durable"))?;
+            self.hollow.push(name.to_owned());
             return Ok(torn);
-        }
-        if torn > 0 {
-            self.disk.write(name, whole as u64, &[]).map_err(disk(name, "cut"))?;
         }
         // What a killed process had written and not synced is believed from here on: it has to be durable first.
         self.disk.sync(name).map_err(disk(name, "made durable"))?;
@@ -258,6 +258,9 @@ impl<D: Disk> Log<D> {
             target @ (Target::Unnamed | Target::Named(_)) => self.begin(target, &mut link, now)?,
         };
         self.link = link;
+        // One that stays is met again at the next start.
+        let Self { disk, hollow, .. } = self;
+        hollow.retain(|name| *name != current.name && disk.remove(name).is_err());
         for (at, record) in std::mem::take(&mut self.waiting) {
             self.history.take(at, &record);
         }

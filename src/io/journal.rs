@@ -88,7 +88,7 @@ pub enum Removal {
 }
 
 impl Journal {
-    /// Opens the log, verifies its last file, and cuts off a torn last line.
+    /// Opens the log and verifies its last file. A torn last line is cut off by what is written next.
     ///
     /// # Errors
     /// Where the folder cannot be used, another daemon writes there, or the chain is broken.
@@ -334,8 +334,31 @@ mod tests {
         let path = files(folder.path()).expect("files").remove(0);
         let mut file = OpenOptions::new().append(true).open(&path).expect("the file");
         file.write_all(b"{\"seq\":3,\"ti").expect("written");
+        // The first one comes to nothing before it can journal that.
+        for _ in 0..2 {
+            let (_, recovered) = Journal::open(settings(folder.path())).expect("it opens");
+            assert_eq!(recovered.cut, Some(Cut { bytes: 12 }));
+        }
+        write(folder.path(), 1);
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let mut link = Link::default();
+        assert_eq!(text.lines().map(|line| link.follow(line).expect("it follows")).count(), 3);
+    }
+
+    #[test]
+    fn a_file_without_a_whole_line_stays_until_that_is_journaled() {
+        let folder = tempfile::tempdir().expect("a folder");
+        write(folder.path(), 2);
+        let torn = folder.path().join("audit-1970-01-02-3.jsonl");
+        std::fs::write(&torn, "{\"seq\":3,").expect("written");
+        for _ in 0..2 {
+            let (_, recovered) = Journal::open(settings(folder.path())).expect("it opens");
+            assert_eq!(recovered.cut, Some(Cut { bytes: 9 }));
+        }
+        write(folder.path(), 1);
+        assert!(!torn.exists());
         let (_, recovered) = Journal::open(settings(folder.path())).expect("it opens");
-        assert_eq!(recovered.cut, Some(Cut { bytes: 12 }));
+        assert_eq!(recovered.cut, None);
     }
 
     #[test]
