@@ -13,7 +13,8 @@ pub enum Signal {
     Reload,
 }
 
-/// Signals that wait for the loop; more than a few would only repeat themselves, so the rest is dropped.
+/// Signals that wait for the loop. More than a few reloads would only repeat themselves, so the rest of these is
+/// dropped; the word to stop waits for its place.
 const WAITING: usize = 8;
 
 /// Listens from now on, in a thread of its own.
@@ -40,10 +41,42 @@ pub fn listen_for(signals_tx: mpsc::Sender<Signal>) -> std::io::Result<()> {
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             let meant = if signal == SIGHUP { Signal::Reload } else { Signal::Drain };
-            if let Err(mpsc::error::TrySendError::Closed(_)) = signals_tx.try_send(meant) {
+            if pass_on(&signals_tx, meant) == Listening::Nobody {
                 return;
             }
         }
     })?;
     Ok(())
+}
+
+/// Whether somebody wants to know of signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listening {
+    Somebody,
+    Nobody,
+}
+
+fn pass_on(signals_tx: &mpsc::Sender<Signal>, signal: Signal) -> Listening {
+    let closed = match signal {
+        Signal::Drain => signals_tx.blocking_send(signal).is_err(),
+        Signal::Reload => {
+            matches!(signals_tx.try_send(signal), Err(mpsc::error::TrySendError::Closed(_)))
+        }
+    };
+    if closed { Listening::Nobody } else { Listening::Somebody }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_to_stop_is_heard_behind_any_number_of_reloads() {
+        let (signals_tx, mut signals) = channel();
+        (0..WAITING * 2).for_each(|_| assert_eq!(pass_on(&signals_tx, Signal::Reload), Listening::Somebody));
+        let sending = std::thread::spawn(move || pass_on(&signals_tx, Signal::Drain));
+        let heard = std::iter::from_fn(|| signals.blocking_recv()).last();
+        assert_eq!(heard, Some(Signal::Drain));
+        assert_eq!(sending.join().expect("it ends"), Listening::Somebody);
+    }
 }
