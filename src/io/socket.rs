@@ -84,10 +84,14 @@ struct Shed {
 
 /// Runs one socket until it is closed or lost.
 pub async fn run(socket: SocketId, uri: String, mut orders: mpsc::Receiver<SocketOrder>, inlet: Inlet) {
-    let why = match listen(socket, &uri, &mut orders, &inlet).await {
+    let mut shed = None;
+    let why = match listen(socket, &uri, &mut orders, (&inlet, &mut shed)).await {
         Ok(why) => why.to_owned(),
         Err(why) => why,
     };
+    if let Some(Shed { events, since }) = shed {
+        inlet.events.send(SocketEvent::Shed(socket, events, since)).await.ok();
+    }
     // Where the loop is gone, nobody waits for this.
     inlet.events.send(SocketEvent::Lost(socket, why)).await.ok();
 }
@@ -96,7 +100,7 @@ async fn listen(
     socket: SocketId,
     uri: &str,
     orders: &mut mpsc::Receiver<SocketOrder>,
-    inlet: &Inlet,
+    (inlet, shed): (&Inlet, &mut Option<Shed>),
 ) -> Result<&'static str, String> {
     let config = WebSocketConfig::default()
         .max_message_size(Some(2 * LARGEST_FRAME))
@@ -108,7 +112,6 @@ async fn listen(
         .map_err(|error| format!("the socket did not open: {}", cause(&error)))?;
     let (mut sink, mut texts) = stream.split();
     let events = &inlet.events;
-    let mut shed: Option<Shed> = None;
     if events.send(SocketEvent::Opened(socket)).await.is_err() {
         return Ok("the daemon stops");
     }
@@ -164,6 +167,32 @@ async fn listen(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_was_shed_is_told_before_the_loss_of_the_socket() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let uri = format!("ws://{}", listener.local_addr().expect("an address"));
+        let (events, mut told) = mpsc::channel(1);
+        let inlet = Inlet::new(events, ROOM_UNIT, Clock::start());
+        let (_orders_tx, orders) = mpsc::channel(ORDERS_WAITING);
+        tokio::spawn(run(SocketId(1), uri, orders, inlet));
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let mut platform = tokio_tungstenite::accept_async(stream).await.expect("a socket");
+        for _ in 0..3 {
+            platform.send(Message::text("x".repeat(4096))).await.expect("it is sent");
+        }
+        platform.close(None).await.expect("it is closed");
+        // Until the socket has been left, nobody looks: that it opened takes all the room for events.
+        while let Some(Ok(_)) = platform.next().await {}
+        let mut all = Vec::new();
+        while let Some(event) = told.recv().await {
+            all.push(event);
+        }
+        assert!(
+            matches!(all[..], [SocketEvent::Opened(_), SocketEvent::Shed(_, 3, _), SocketEvent::Lost(..)]),
+            "{all:?}"
+        );
+    }
 
     #[test]
     fn texts_that_wait_take_room_until_they_are_dropped_and_small_ones_none() {
