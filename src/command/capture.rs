@@ -125,6 +125,7 @@ struct Capture<'c> {
     conversations: BTreeSet<String>,
     events: u64,
     not_understood: u64,
+    shed: u64,
     interruptions: u64,
     subscribed: Subscribed,
 }
@@ -152,6 +153,7 @@ impl<'c> Capture<'c> {
             conversations: BTreeSet::new(),
             events: 0,
             not_understood: 0,
+            shed: 0,
             interruptions: 0,
             subscribed: Subscribed::Never,
         }
@@ -160,6 +162,10 @@ impl<'c> Capture<'c> {
     fn take(&mut self, heard: Heard<'_>) -> Result<(), Failure> {
         match heard {
             Heard::Text(at, text) => self.text(at, text),
+            Heard::Shed(events) => {
+                self.shed += events;
+                Ok(())
+            }
             Heard::Queues(queues) => {
                 self.queues.clone_from(queues);
                 Ok(self.files.line(&json!({ "queues": self.queues }).to_string())?)
@@ -246,6 +252,13 @@ impl<'c> Capture<'c> {
                 self.not_understood
             )?;
         }
+        if self.shed > 0 {
+            writeln!(
+                out,
+                "{} frames came faster than they could be written and are missing: raise limits.memory, or subscribe less",
+                self.shed
+            )?;
+        }
         if self.interruptions > 0 {
             writeln!(
                 out,
@@ -295,5 +308,35 @@ impl Progress {
 
     fn end(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::redact::Salt;
+
+    #[test]
+    fn what_came_too_fast_is_told_at_the_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (output, clock) = (folder.path().join("events.jsonl"), Clock::start());
+        let options = Options {
+            config: PathBuf::new(),
+            output: output.clone(),
+            lasts: None,
+            rotate_size: None,
+            append: false,
+            force: false,
+        };
+        let files = CaptureFiles::create(&output, None, Existing::Keep).expect("room");
+        let redaction = Redaction::new(Vec::new(), Salt([0; 32]));
+        let (mut told, mut complaints) = (Vec::new(), Vec::new());
+        let mut capture = Capture::new(files, redaction, Progress::new(None, clock), &mut complaints);
+        for heard in [Heard::Tick(Flow::Live), Heard::Shed(3), Heard::Shed(4)] {
+            capture.take(heard).expect("written");
+        }
+        capture.end(Ok(()), &options, &mut told).expect("written");
+        let told = String::from_utf8(told).expect("a text");
+        assert!(told.contains("7 frames came faster than they could be written"), "{told}");
     }
 }

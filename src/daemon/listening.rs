@@ -35,6 +35,8 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 pub enum Heard<'h> {
     /// A text of the platform's, and when it came.
     Text(Wall, &'h str),
+    /// So many texts came faster than they could be taken, and are lost.
+    Shed(u64),
     /// The names of the queues, once they are known and after each change.
     Queues(&'h BTreeMap<QueueId, String>),
     /// Something for the operator: events may be missed, or flow again.
@@ -102,6 +104,9 @@ impl Listening {
                     let now = self.clock.now();
                     if let Input::SocketText(_, text) = &input {
                         sink(Heard::Text(now.wall, text))?;
+                    }
+                    if let Input::Shed { events, .. } = &input {
+                        sink(Heard::Shed(*events))?;
                     }
                     warden.handle(input, now);
                 }
