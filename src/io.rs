@@ -5,6 +5,7 @@ pub mod capturing;
 pub mod clock;
 pub mod events;
 pub mod facts;
+pub mod folder;
 pub mod journal;
 pub mod salt;
 pub mod signals;

@@ -111,6 +111,7 @@
 //! | | `io::socket` | text in and out |
 //! | | `io::events` | event files, entry by entry |
 //! | | `io::capturing` | the files of a capture |
+//! | | `io::folder` | makes folders durably |
 //! | | `io::facts` | keeps facts raw until their conversation ends |
 //! | | `io::salt` | the salt of redaction, made once |
 //! | | `io::journal` | appends durably, recovers at the start |

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, Permissions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
+use crate::io::folder;
 use crate::model::ids::ConversationId;
 use crate::policy::subject::Facts;
 use crate::warden::Keeping;
@@ -123,7 +124,7 @@ impl FactStore {
 /// # Errors
 /// Where it cannot be made.
 pub fn private_folder(folder: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    folder::make(folder, 0o700)
 }
 
 fn open(path: &Path) -> Result<Database, FactsError> {
@@ -145,9 +146,14 @@ fn open(path: &Path) -> Result<Database, FactsError> {
     file.set_permissions(Permissions::from_mode(0o600)).map_err(at("made private"))?;
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-    FileBackend::new(file)
+    let database = FileBackend::new(file)
         .and_then(|backend| builder.create_with_backend(backend))
-        .map_err(|error| damaged(path, "opened", error.into()))
+        .map_err(|error| damaged(path, "opened", error.into()))?;
+    // What is durable in a file without a name is lost all the same.
+    if let Some(folder) = path.parent() {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(at("made durable"))?;
+    }
+    Ok(database)
 }
 
 fn read(path: &Path, database: &Database) -> Result<BTreeMap<ConversationId, Facts>, FactsError> {

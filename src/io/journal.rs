@@ -13,8 +13,11 @@ use crate::audit::history::History;
 pub use crate::audit::log::Recovered;
 use crate::audit::log::{self, Disk, Log, LogError, Rotation, Written};
 use crate::audit::record::Record;
+use crate::io::folder;
 use crate::model::time::Wall;
 
+/// The log's folder is made for whom the daemon's umask lets in, as auditors need not be the daemon's user.
+const FOLDER_MODE: u32 = 0o777;
 /// What is locked in the folder of the log.
 const LOCK_NAME: &str = ".lock";
 
@@ -207,7 +210,7 @@ impl Disk for Folder {
         if offset == 0 {
             // A file from its beginning: one that was removed meanwhile, or its folder, is made anew.
             self.open = None;
-            std::fs::create_dir_all(&self.directory)?;
+            folder::make(&self.directory, FOLDER_MODE)?;
         }
         let file = self.file(name)?;
         file.set_len(offset)?;
@@ -240,7 +243,7 @@ impl Disk for Folder {
 
 /// Keeps every other writer out of a folder, as long as the file is held.
 fn lock(directory: &Path) -> Result<File, JournalError> {
-    std::fs::create_dir_all(directory).map_err(|error| {
+    folder::make(directory, FOLDER_MODE).map_err(|error| {
         if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotADirectory) {
             JournalError::NoFolder { directory: directory.to_path_buf() }
         } else {
