@@ -64,6 +64,9 @@ impl Warden {
         let overtaken = known && plan::is_satisfied(&means, action, &call.conversation);
         let reported = if overtaken { Observed::Unknown } else { observed };
         let wait = contest_wait(call, action, now.mono);
+        // What is started from nothing stays beside what is recorded, where the event that told of nothing was old.
+        let is_doubted = call.doubt.is_some() && action == Action::Start && observed == Observed::None;
+        let needs_look = !known || is_doubted;
         let decision = self.dice.decision_id(now.wall);
         let (topic, correlation) = call.cause.clone();
         call.given_up = None;
@@ -80,7 +83,7 @@ impl Warden {
             begun: Begun::NotYet,
             silenced: Duration::ZERO,
             asked: std::collections::BTreeSet::new(),
-            stage: if known { Stage::Due } else { Stage::ToRead },
+            stage: if needs_look { Stage::ToRead } else { Stage::Due },
             backoff: Backoff::default(),
         });
         // It was over and has come back, and what was sent for it before that is under way yet.

@@ -58,14 +58,18 @@ impl Warden {
         next.standing()
     }
 
-    /// The rule that holds now is the one that gives back later; where the default wants something, or
-    /// nothing is to be given back, the claim is gone. What a rule did that keeps its changes is how things are
-    /// now: the next rule gives back what it finds, not what was before that one.
+    /// The rule that holds now is the one that gives back later; where the default wants something else than what
+    /// would be given back, or nothing is, the claim is gone. Where it wants just that, it is owed until it is there:
+    /// a reload may take the default away before. What a rule did that keeps its changes is how things are now: the
+    /// next rule gives back what it finds, not what was before that one.
     pub(super) fn hand_claim_over(&mut self, id: &ConversationId, verdict: &Verdict) {
         let Some(call) = self.book.get_mut(id) else { return };
         let Some(claim) = call.claim.as_mut() else { return };
         if verdict.source == Source::Default {
-            call.claim = None;
+            let gives_back = |claim: &mut Claim| {
+                claim.on_release == OnRelease::Restore && verdict.action == Some(claim.gives_back())
+            };
+            call.claim = call.claim.take_if(gives_back);
         } else if verdict.source != Source::GivingBack {
             let renamed = claim.rule != verdict.rule;
             // The same name, and not the same any more: a directive in place of another, a rule that a reload changed.
@@ -284,10 +288,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::recording::RecorderState;
+    use crate::model::recording::{RecorderState, Wish};
+    use crate::policy::compile::Compiler;
     use crate::policy::decide::Policy;
     use crate::warden::bench::{Bench, PCI, Way, id, policy, settings};
     use crate::warden::{Enforcement, Input, What};
+    use crate::wire::request::Request;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -465,6 +471,53 @@ action = "stop"
             bench.tell(0);
             owes_nothing(bench);
         }
+    }
+
+    fn pci_or_start() -> Policy {
+        let mut compiler = Compiler::default();
+        compiler.default_wish(Wish::Start);
+        assert_eq!(compiler.add_file("rules", PCI).len(), 0);
+        compiler.finish()
+    }
+
+    /// Found by the simulation: the default's start was nobody's any more once a reload had taken the default away.
+    #[test]
+    fn what_the_default_would_give_back_is_owed_where_a_reload_takes_it_away() {
+        for dies in [Dies::Never, Dies::WhileTheStartWaits] {
+            let mut bench = bench(PCI);
+            bench.feed(Input::Policy(pci_or_start()));
+            tell(&mut bench, "on");
+            bench.pass(SECOND * 10);
+            assert_eq!(bench.state(0), RecorderState::Paused);
+            bench.refuses = Box::new(|request| {
+                matches!(request, Request::SetRecordingState { .. }).then_some((200, "{}"))
+            });
+            tell(&mut bench, "off");
+            bench.pass(SECOND);
+            assert_eq!((bench.kinds("attempt"), bench.state(0)), (2, RecorderState::Paused));
+            assert_eq!(bench.decisions().last().map(|(rule, ..)| rule.as_str()), Some("default"));
+            assert_eq!(bench.recovered(), bench.warden.standing());
+            bench.refuses = Box::new(|_| None);
+            match dies {
+                Dies::Never => bench.feed(Input::Policy(policy(PCI))),
+                Dies::WhileTheStartWaits => bench.die(policy(PCI)),
+            }
+            bench.pass(SECOND * 60);
+            owes_nothing(bench);
+        }
+    }
+
+    /// Where the default's start has come true, nothing is owed.
+    #[test]
+    fn what_the_default_gave_back_is_owed_no_more() {
+        let mut bench = bench(PCI);
+        bench.feed(Input::Policy(pci_or_start()));
+        tell(&mut bench, "on");
+        bench.pass(SECOND * 10);
+        tell(&mut bench, "off");
+        bench.pass(SECOND * 10);
+        bench.feed(Input::Policy(policy(PCI)));
+        owes_nothing(bench);
     }
 
     #[derive(PartialEq)]
@@ -645,6 +698,63 @@ action = "stop"
         bench.tell(0);
         bench.pass(SECOND * 3);
         assert_eq!((bench.state(0), bench.looks), (RecorderState::Active, looks), "it is taken at its word");
+    }
+
+    /// Found by reading: the event of before the stop stood for the start that was not carried out.
+    #[test]
+    fn an_event_of_before_the_stop_confirms_no_start_that_gives_back() {
+        let mut bench = bench(PCI);
+        let off = bench.event(0);
+        tell(&mut bench, "on");
+        bench.tell(0);
+        bench.pass(SECOND);
+        assert_eq!((bench.state(0), bench.kinds("confirmed")), (RecorderState::Paused, 1));
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
+        tell(&mut bench, "off");
+        bench.pass(Duration::from_millis(1));
+        assert_eq!((bench.kinds("attempt"), bench.kinds("outcome")), (2, 2));
+        bench.tell_late(off);
+        assert_eq!(bench.kinds("confirmed"), 1, "a look is to tell");
+        bench.refuses = Box::new(|_| None);
+        bench.pass(SECOND * 30);
+        owes_nothing(bench);
+    }
+
+    #[test]
+    fn a_start_that_gives_back_at_once_is_confirmed_by_the_look_behind_its_event() {
+        let mut bench = bench(PCI);
+        tell(&mut bench, "on");
+        bench.tell(0);
+        bench.pass(SECOND);
+        tell(&mut bench, "off");
+        bench.tell(0);
+        bench.pass(SECOND);
+        assert_eq!((bench.kinds("confirmed"), bench.kinds("superseded")), (2, 0));
+        assert_eq!(bench.kinds("attempt"), 2);
+        owes_nothing(bench);
+    }
+
+    /// Found by reading: an ad-hoc recorder was started beside the one that ran.
+    #[test]
+    fn nothing_is_started_beside_what_an_old_event_does_not_know_of() {
+        let rules = "[[rule]]\nname = \"must\"\nattribute = { pci = \"must\" }\naction = \"start\"\n";
+        for (reads, attempts) in [(Way::Open, 0), (Way::Shut, 1)] {
+            let mut bench = bench(rules);
+            press(&mut bench, RecorderState::None);
+            bench.set(0, "must");
+            let untaped = bench.event(0);
+            press(&mut bench, RecorderState::Active);
+            bench.pass(SECOND);
+            bench.reads = reads;
+            bench.tell_late(untaped);
+            bench.pass(SECOND * 5);
+            assert_eq!(
+                (bench.kinds("decision"), bench.kinds("attempt")),
+                (1, attempts),
+                "reads are {reads:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Judging one conversation: settle what holds on it, work out the verdict, and say what its decision needs. It runs after each snapshot, fact, directive, reload and deadline alike, so that a missed
-//! or repeated event changes nothing.
+//! Judging one conversation: settle what holds on it, work out the verdict, and say what its decision needs. It
+//! runs after each snapshot, fact, directive, reload and deadline alike, so that a missed or repeated event changes
+//! nothing.
 
 use std::time::Duration;
 
@@ -256,7 +257,9 @@ impl Warden {
         let Some(action) = verdict.action else { return };
         if plan::is_as_wanted(&means, action, call) {
             call.given_up = None;
-            if verdict.source == Source::GivingBack && unsettled(action, call).is_none() {
+            // Under the default a claim is there only where that wants what would be given back.
+            let is_given_back = matches!(verdict.source, Source::GivingBack | Source::Default);
+            if is_given_back && unsettled(action, call).is_none() {
                 call.claim = None;
             }
             return;
@@ -447,7 +450,8 @@ mod tests {
         for state in [RecorderState::Paused, RecorderState::Active] {
             press(&mut bench, state);
         }
-        assert_eq!(bench.kinds("confirmed"), 1);
+        bench.pass(Duration::from_secs(1));
+        assert_eq!(bench.kinds("confirmed"), 1, "a look has told that this was no late event of before the stop");
         press(&mut bench, RecorderState::Paused);
         bench.pass(Duration::from_secs(60));
         assert_eq!(bench.state(0), RecorderState::Paused, "an agent's own pause stays");

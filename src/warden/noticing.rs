@@ -7,7 +7,7 @@ use crate::audit::record::ConfirmedBy;
 use crate::model::ids::ConversationId;
 use crate::model::recording::{Action, Observed};
 use crate::model::time::{Mono, Now};
-use crate::warden::book::{Call, Doubt, Pursuit, Turn};
+use crate::warden::book::{Call, Doubt, Turn};
 use crate::warden::plan;
 use crate::warden::unseen::Sight;
 use crate::wire::frame::LATE_AT_MOST;
@@ -50,19 +50,26 @@ impl Warden {
         if old == new {
             return;
         }
-        let tried = |open: &Pursuit| open.reached > 0 && open.action.is_satisfied_by(new);
-        let ours = awaited || lasted == Lasted::Yes || call.pursuit.as_ref().is_some_and(tried);
+        let ours = awaited || lasted == Lasted::Yes || call.has_tried(new);
         let undid = |action: Action| action.is_satisfied_by(old) && !action.is_satisfied_by(new);
+        let claimed = call.claim.as_ref().map(|claim| claim.action);
+        let undone = claimed.filter(|action| undid(*action));
+        // An event of a moment ago tells what was before we did anything.
+        let is_doubtful = back && by == ConfirmedBy::Event && subscribes;
         if ours {
+            if is_doubtful && undone.is_some() {
+                // What gives back may not be there yet.
+                call.doubt = Some(Doubt { since: now, undone });
+                self.survey.ask_for_second_look(id, now);
+            }
             return;
         }
         if call.confirmed.is_some_and(undid) && call.verdict.0 == call.confirmed {
             call.undone.push_back(now);
         }
-        let claimed = call.claim.as_ref().map(|claim| claim.action);
-        if back && by == ConfirmedBy::Event && subscribes {
+        if is_doubtful {
             // What we did may be in effect yet.
-            call.doubt = Some(Doubt { since: now, undone: claimed.filter(|action| undid(*action)) });
+            call.doubt = Some(Doubt { since: now, undone });
             return self.survey.ask_for_second_look(id, now);
         }
         // What is in doubt stays so, whatever else is told, until a read ends it.
@@ -81,7 +88,7 @@ impl Warden {
         self.survey.second_look_taken(id);
         let Some(call) = self.book.get_mut(id) else { return };
         if let Some(Doubt { undone: Some(action), .. }) = call.doubt.take() {
-            call.claim.take_if(|claim| claim.action == action);
+            call.is_undone(action, plan::observed(&self.settings.means, &call.conversation));
         }
         self.judge(id, ConfirmedBy::Event, now);
     }
@@ -98,6 +105,19 @@ impl Call {
         !self.cause.0.is_empty()
     }
 
+    /// What we did is in effect no more: it is not ours to give back, unless it is just that which has come true. The
+    /// confirmation ends the claim then.
+    fn is_undone(&mut self, action: Action, new: Observed) {
+        if !self.has_tried(new) {
+            self.claim.take_if(|claim| claim.action == action);
+        }
+    }
+
+    /// Whether the open decision was tried and wants what is observed now.
+    fn has_tried(&self, new: Observed) -> bool {
+        self.pursuit.as_ref().is_some_and(|open| open.reached > 0 && open.action.is_satisfied_by(new))
+    }
+
     /// It is `new` now, which `turned` says for the first time. A read ends the doubt, and takes the claim away where what we
     /// did was undone indeed; where an event tells that it is in effect, the one before was older.
     fn resolve_doubt(&mut self, new: Observed, turned: Option<Action>, by: ConfirmedBy, now: Mono) -> Lasted {
@@ -108,7 +128,7 @@ impl Call {
         }
         let Some(action) = action else { return Lasted::No };
         if read && !action.is_satisfied_by(new) {
-            self.claim.take_if(|claim| claim.action == action);
+            self.is_undone(action, new);
             return Lasted::No;
         }
         if !read && turned != Some(action) {
