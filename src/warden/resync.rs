@@ -215,13 +215,11 @@ impl Warden {
     /// Where a change came without its event, the subscription is deaf though its socket lives: it is replaced,
     /// and what it may have missed is a gap.
     pub(super) fn replace_deaf_subscription(&mut self, now: Now) {
-        if !self.survey.subscription_is_deaf(now.mono) {
-            return;
-        }
+        let Some(changed) = self.survey.subscription_is_deaf(now.mono) else { return };
         self.open_gap(now.wall - self.settings.resync_every, "a change came without its event", now);
         self.note(Level::Warn, "a conversation changed without an event: the channels are replaced");
         self.count("recwarden_deaf_subscriptions_total");
-        self.session.renew(now);
+        self.session.renew(changed, now);
     }
 }
 

@@ -4,8 +4,8 @@
 //! all that the book holds: first those with an open decision or a hold, then strangers, then those on tape
 //! or with an agent, then the rest; within each the longest unseen first. A round runs at the start, after
 //! each gap, every `resync_every` (anti-entropy), and one after another while nothing is heard
-//! (`warden::sight`). Before a round go second looks at whom an event may have told of too late (`second`). What it may
-//! send is the allowance's matter. Which look closes which gap is told in `gaps`.
+//! (`warden::sight`). By turns with a round go second looks at whom an event may have told of too late (`second`). What
+//! it may send is the allowance's matter. Which look closes which gap is told in `gaps`.
 
 mod gaps;
 mod listing;
@@ -55,8 +55,9 @@ enum Stage {
 pub struct Survey {
     stage: Stage,
     gaps: Gaps,
-    /// Looks between the rounds.
+    /// Looks beside the rounds.
     second: Second,
+    first: First,
     every: Duration,
     begun: Option<Mono>,
     next_round: Option<Mono>,
@@ -82,6 +83,13 @@ enum Again {
     Yes,
 }
 
+/// What goes first where both are due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    SecondLook,
+    Round,
+}
+
 /// What a survey wants sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
@@ -100,6 +108,7 @@ impl Survey {
             stage: Stage::Idle,
             gaps: Gaps::default(),
             second: Second::default(),
+            first: First::SecondLook,
             every,
             begun: None,
             next_round: None,
@@ -191,11 +200,25 @@ impl Survey {
         self.second.done(id);
     }
 
-    /// What to send next.
+    /// What to send next. Where both have something, second looks and the round take turns, so that neither waits for the
+    /// end of the other.
     pub fn next_ask(&mut self, book: &Book, now: Mono) -> Option<Ask> {
-        if let Some(id) = self.second.next(now) {
-            return Some(Ask::Again(id));
-        }
+        let ask = match self.first {
+            First::SecondLook => self.next_again(now).or_else(|| self.next_of_round(book, now)),
+            First::Round => self.next_of_round(book, now).or_else(|| self.next_again(now)),
+        }?;
+        self.first = match &ask {
+            Ask::Again(_) => First::Round,
+            Ask::Query(_) | Ask::Read(_) => First::SecondLook,
+        };
+        Some(ask)
+    }
+
+    fn next_again(&mut self, now: Mono) -> Option<Ask> {
+        self.second.next(now).map(Ask::Again)
+    }
+
+    fn next_of_round(&mut self, book: &Book, now: Mono) -> Option<Ask> {
         match &mut self.stage {
             Stage::Query { listing, cover, due } if *due <= now => {
                 let (listing, cover) = (std::mem::take(listing), *cover);
@@ -207,7 +230,7 @@ impl Survey {
                 self.gaps.listed(&found, cover, book);
                 found.extend(book.iter().map(|(id, _)| id.clone()));
                 self.stage = Stage::Reading(Reading::of(found, book));
-                self.next_ask(book, now)
+                self.next_of_round(book, now)
             }
             Stage::Reading(reading) => reading.next(self.gaps.cover(), now).map(Ask::Read),
             Stage::Idle | Stage::Query { .. } | Stage::Querying { .. } => None,
@@ -311,14 +334,13 @@ impl Survey {
     }
 
     /// Whether an event did not come at all, so that the subscription can't be trusted (GENESYS.md: an evicted
-    /// channel still answers and beats). Told once.
-    pub fn subscription_is_deaf(&mut self, now: Mono) -> bool {
-        let deaf = now >= self.deaf_from && self.silent.values().any(|until| *until <= now);
-        if deaf {
-            self.silent.clear();
-            self.deaf_from = now + DEAF_AGAIN_AFTER;
-        }
-        deaf
+    /// channel still answers and beats): when the latest such change was read. Told once.
+    pub fn subscription_is_deaf(&mut self, now: Mono) -> Option<Mono> {
+        let overdue = self.silent.values().filter(|until| **until <= now && now >= self.deaf_from);
+        let latest = overdue.max().map(|until| *until - EVENT_WAIT)?;
+        self.silent.clear();
+        self.deaf_from = now + DEAF_AGAIN_AFTER;
+        Some(latest)
     }
 
     /// When an event that is waited for is overdue.

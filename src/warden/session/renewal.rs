@@ -85,11 +85,13 @@ impl Session {
         }
     }
 
-    /// No channel can be trusted: each gets a successor, and what they missed is made good after it.
-    pub fn renew(&mut self, now: Now) {
+    /// What changed until `changed` was not told: no channel that heard then can be trusted. Each gets a successor, and
+    /// what they missed is made good after it, or at once where all have one already.
+    pub fn renew(&mut self, changed: Mono, now: Now) {
+        let heard = |slot: &&mut Slot| slot.state.live().is_some() && slot.since.mono <= changed;
+        self.slots.values_mut().filter(heard).for_each(|slot| slot.plan(Why::Doubted, now.mono));
         self.resync = Resync::Owed;
-        let live = self.slots.values_mut().filter(|slot| slot.state.live().is_some());
-        live.for_each(|slot| slot.plan(Why::Doubted, now.mono));
+        self.settle_resync(now);
     }
 
     /// There is a new access token. Whether it may use a channel that was made with the old one is said nowhere

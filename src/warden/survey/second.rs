@@ -27,9 +27,11 @@ pub(super) struct Second {
 }
 
 impl Second {
-    /// A look is due now. One that is under way is older than what it is asked for, and is followed by another.
+    /// A look is due now, or since it was asked for first. One that is under way is older than what it is asked for, and
+    /// is followed by another.
     pub(super) fn ask(&mut self, id: &ConversationId, now: Mono) {
-        self.put(id, now, 0);
+        let due = self.waits.get(id).and_then(|wait| wait.due).unwrap_or(now);
+        self.put(id, due.min(now), 0);
     }
 
     fn put(&mut self, id: &ConversationId, due: Mono, tries: u32) {
@@ -94,5 +96,17 @@ mod tests {
         second.done(&one);
         second.failed(&one, at(140));
         assert_eq!(second.next_due(), None);
+    }
+
+    #[test]
+    fn who_is_told_of_again_and_again_keeps_its_place() {
+        let at = |seconds| Mono::new(Duration::from_secs(seconds));
+        let [one, two] = ["one", "two"].map(ConversationId::new);
+        let mut second = Second::default();
+        [(&one, 1), (&two, 2), (&one, 3)].into_iter().for_each(|(id, asked)| second.ask(id, at(asked)));
+        assert_eq!(
+            [second.next(at(4)), second.next(at(4)), second.next(at(4))],
+            [Some(one), Some(two), None]
+        );
     }
 }

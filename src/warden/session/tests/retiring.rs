@@ -164,10 +164,27 @@ fn a_second_channel_is_given_up_when_it_is_no_longer_wanted() {
 fn a_doubted_subscription_is_made_good_once_it_is_replaced() {
     let mut rig = Rig::live(1, Redundancy::Single);
     rig.pass(ROTATE_AT_MOST_EVERY);
-    rig.session.renew(rig.now);
+    rig.session.renew(rig.now.mono, rig.now);
     rig.settle();
     assert!(rig.has(|effect| matches!(effect, Effect::AllLive)));
     assert_eq!((rig.creations(), rig.states()), (1, vec!["retiring", "live"]));
+}
+
+/// Found by the simulation: the gap stayed open for a minute more.
+#[test]
+fn what_a_channel_missed_that_has_a_successor_already_is_made_good_at_once() {
+    let mut rig = Rig::live(1, Redundancy::Single);
+    rig.pass(SECOND * 10);
+    let changed = rig.now.mono;
+    rig.pass(SECOND);
+    rig.session.token_renewed(rig.now);
+    rig.settle();
+    assert_eq!((rig.creations(), rig.states()), (1, vec!["retiring", "live"]));
+    rig.pass(SECOND);
+    rig.session.renew(changed, rig.now);
+    rig.settle();
+    assert!(rig.has(|effect| matches!(effect, Effect::AllLive)));
+    assert_eq!(rig.creations(), 1, "the one that heard nothing is replaced already");
 }
 
 #[test]
