@@ -20,6 +20,7 @@ use crate::model::time::Wall;
 use crate::policy::rule::DIRECTIVE;
 use messages::Messages;
 pub use messages::{MESSAGES_REMEMBERED, MESSAGES_REMEMBERED_FOR, Message};
+use tried::Started;
 pub use tried::{Came, Tried};
 
 /// An open decision.
@@ -47,7 +48,7 @@ pub struct History {
     ended_order: VecDeque<DecisionId>,
     ended_count: usize,
     tried: VecDeque<Tried>,
-    started: VecDeque<Wall>,
+    started: Vec<Started>,
     /// Without their claims.
     holds: BTreeMap<(ConversationId, String), Hold>,
     claims: BTreeMap<ConversationId, Claimed>,
@@ -128,7 +129,7 @@ impl History {
             Record::DaemonStopped(_) => self.stopped = Stopped::Cleanly,
             Record::Alert(one) if one.about == CLOCK_ALERT => self.clock_was_set(before, at),
             Record::Alert(_) => {}
-            Record::DaemonStarted(_) => self.start(at),
+            Record::DaemonStarted(one) => self.start(Started { at, record: one.clone() }),
             Record::PolicyLoaded(_)
             | Record::Outcome(_)
             | Record::Would(_)
@@ -143,9 +144,9 @@ impl History {
         None
     }
 
-    fn start(&mut self, at: Wall) {
-        self.started.retain(|started| at.since(*started) < ATTEMPTS_REMEMBERED);
-        self.started.push_back(at);
+    fn start(&mut self, one: Started) {
+        self.started.retain(|other| one.at.since(other.at) < ATTEMPTS_REMEMBERED);
+        self.started.push(one);
     }
 
     /// How long ago the attempts and starts before it were, the clock no longer tells: they count as made now, which errs to
@@ -153,9 +154,11 @@ impl History {
     fn clock_was_set(&mut self, before: Option<Wall>, now: Wall) {
         let recent = |at: Wall| before.is_some_and(|before| before.since(at) < ATTEMPTS_REMEMBERED);
         self.tried.retain(|tried| recent(tried.at));
-        self.started.retain(|started| recent(*started));
+        self.started.retain(|started| recent(started.at));
         self.tried.iter_mut().for_each(|tried| tried.at = now);
-        self.started.iter_mut().for_each(|started| *started = now);
+        // Their times tell them apart in the next file.
+        let times = (0..).map(|place| now - Duration::from_micros(place));
+        self.started.iter_mut().rev().zip(times).for_each(|(started, at)| started.at = at);
     }
 
     fn hold(&mut self, one: &Hold) {
@@ -239,6 +242,13 @@ impl History {
                 }
                 None
             }
+            Ok(Record::DaemonStarted(record)) => {
+                let started = Started { at: since, record };
+                if !self.started.contains(&started) {
+                    self.start(started);
+                }
+                None
+            }
             Ok(
                 record @ (Record::Hold(_)
                 | Record::HoldEnded(_)
@@ -257,16 +267,17 @@ impl History {
         }
     }
 
-    /// The `carried` records with which the next file begins: all that is in force, the attempts that still count
-    /// for the rate, and the messages of webhooks that may come again.
+    /// The `carried` records with which the next file begins: all that is in force, the starts and attempts that still
+    /// count for the rate, and the messages of webhooks that may come again.
     pub fn carried(&self) -> Vec<Record> {
-        let recent =
-            |tried: &&Tried| self.last.is_some_and(|last| last.since(tried.at) < ATTEMPTS_REMEMBERED);
-        let tried = self.tried.iter().filter(recent);
+        let recent = |at: Wall| self.last.is_some_and(|last| last.since(at) < ATTEMPTS_REMEMBERED);
+        let started = self.started.iter().filter(|one| recent(one.at));
+        let started = started.map(|one| carried(dated(&Record::DaemonStarted(one.record.clone()), one.at)));
+        let tried = self.tried.iter().filter(|one| recent(one.at));
         let tried = tried.map(|one| carried(dated(&Record::Attempt(one.attempt.clone()), one.at)));
         let in_force = |id: &str| self.directives.values().any(|one| one.webhook_id.as_deref() == Some(id));
         let messages = self.messages.carried(self.last, in_force);
-        self.in_force().into_iter().chain(tried).chain(messages).collect()
+        self.in_force().into_iter().chain(started).chain(tried).chain(messages).collect()
     }
 
     /// All that is in force, as `carried` records: open decisions, holds, directives and gaps.
@@ -351,9 +362,9 @@ impl History {
         self.tried.iter()
     }
 
-    /// When processes started in the last two minutes, as far as the newest file tells.
+    /// When processes started in the last two minutes, oldest first.
     pub fn starts(&self) -> impl Iterator<Item = Wall> {
-        self.started.iter().copied()
+        self.started.iter().map(|one| one.at)
     }
 
     /// When the last record was written.
@@ -487,10 +498,17 @@ mod tests {
         });
         let mut history = History::default();
         [0, 400, 500].into_iter().for_each(|seconds| drop(history.take(at(seconds), &started)));
-        assert_eq!(history.starts().collect::<Vec<_>>(), [at(400), at(500)]);
+        let starts = |history: &History| history.starts().collect::<Vec<_>>();
+        assert_eq!(starts(&history), [at(400), at(500)]);
         let (about, message) = (CLOCK_ALERT.to_owned(), "set forward".to_owned());
         history.take(at(4_000), &Record::Alert(record::Alert { about, message, conversation: None }));
-        assert_eq!(history.starts().collect::<Vec<_>>(), [at(4_000); 2]);
+        assert_eq!(starts(&history), [at(4_000) - Duration::from_micros(1), at(4_000)]);
+        let mut next = History::default();
+        for record in history.carried() {
+            assert_eq!((next.take(at(4_001), &record), history.take(at(4_001), &record)), (None, None));
+        }
+        assert_eq!(starts(&next), starts(&history), "the next file has them too, each once");
+        assert_eq!(starts(&next).len(), 2);
     }
 
     #[test]

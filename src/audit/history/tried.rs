@@ -1,9 +1,19 @@
-//! What was tried, and what is known of it.
+//! What counts for the rate that a daemon owes after a restart: what was tried, with what is known of it, and which
+//! processes have started.
 
-use crate::audit::record::Attempt;
+use crate::audit::record::{Attempt, DaemonStarted};
 use crate::model::time::Wall;
 
-/// An attempt, for the rate that a daemon owes after a restart.
+/// The start of a process, which sends housekeeping that no record tells of.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Started {
+    /// When it was journaled.
+    pub(super) at: Wall,
+    /// As it was journaled.
+    pub(super) record: DaemonStarted,
+}
+
+/// An attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tried {
     /// When it was journaled, right before its request went out.
