@@ -59,6 +59,7 @@ impl Options {
             Kind::Rough,
             Kind::Lasting,
             Kind::Narrow,
+            Kind::Scarce,
             Kind::Dark,
             Kind::Braked,
             Kind::Crowded,
@@ -104,7 +105,7 @@ impl Sum {
 /// One fault of a script, by name, and the script without it.
 fn without_one(script: &Script) -> Vec<(&'static str, Script)> {
     type Cut = (&'static str, fn(&mut Faults, &mut Mischief));
-    let cuts: [Cut; 26] = [
+    let cuts: [Cut; 27] = [
         ("drop_sockets", |faults, _| faults.drop_sockets_every = None),
         ("closing", |faults, _| faults.closing_every = None),
         ("burst_429", |faults, _| faults.burst_429_every = None),
@@ -124,6 +125,7 @@ fn without_one(script: &Script) -> Vec<(&'static str, Script)> {
         ("outage", |faults, _| faults.outage_every = None),
         ("event_burst", |faults, _| faults.event_burst_every = None),
         ("crashes", |_, mischief| mischief.crashes = 0.0),
+        ("slow", |_, mischief| mischief.slow = 0.0),
         ("back_after", |_, mischief| mischief.back_after = Duration::ZERO),
         ("letters", |_, mischief| mischief.letters_every = None),
         ("reload", |_, mischief| mischief.reload_every = None),

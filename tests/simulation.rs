@@ -15,7 +15,7 @@ use recwarden::sim::stage::{Report, Script};
 const SEEDS: u64 = 1000;
 
 /// Faults that must strike.
-const FAULTS: [&str; 34] = [
+const FAULTS: [&str; 36] = [
     "403 in a division without the role",
     "404 for a conversation that has just begun",
     "429 with Retry-After as a date",
@@ -24,6 +24,7 @@ const FAULTS: [&str; 34] = [
     "5xx though served",
     "5xx unserved",
     "all sockets cut",
+    "answer that was long on its way",
     "channel evicted",
     "clock set",
     "closing notice to all sockets",
@@ -44,6 +45,7 @@ const FAULTS: [&str; 34] = [
     "process killed",
     "queue came or went",
     "request lost",
+    "request that was long on its way",
     "served and never answered",
     "socket half-open",
     "text shed for want of room",
@@ -53,7 +55,7 @@ const FAULTS: [&str; 34] = [
 ];
 
 /// What must come about.
-const COUNTED: [&str; 20] = [
+const COUNTED: [&str; 21] = [
     "agents' own pauses left alone",
     "alert: blind",
     "alert: brake",
@@ -71,6 +73,7 @@ const COUNTED: [&str; 20] = [
     "events shed: conversation without room",
     "events shed: text",
     "moments with every slot taken",
+    "moments with the rate used up",
     "orders that waited for the rate",
     "processes with calls that were unheard",
     "what is known compared with the log",
@@ -86,8 +89,9 @@ fn kind(seed: u64) -> Kind {
         9 => Kind::Braked,
         10 => Kind::Crowded,
         11 => Kind::Divided,
-        12 if seed.is_multiple_of(8) => Kind::Narrow,
-        13..=18 => Kind::Lasting,
+        12 if seed.is_multiple_of(4) => Kind::Narrow,
+        13..=26 => Kind::Lasting,
+        27 => Kind::Scarce,
         _ => Kind::Brief,
     }
 }
@@ -103,7 +107,7 @@ fn script(seed: u64) -> Script {
         Kind::Narrow => script.calm = Duration::from_secs(90),
         Kind::Lasting => script.calm = script.settles + Duration::from_secs(25),
         Kind::Rough => script.calm = script.settles + Duration::from_secs(20),
-        Kind::Brief | Kind::Dark | Kind::Plain | Kind::Long => {}
+        Kind::Brief | Kind::Dark | Kind::Plain | Kind::Scarce | Kind::Long => {}
     }
     script
 }

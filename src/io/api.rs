@@ -7,13 +7,11 @@ use std::time::Duration;
 use tracing::warn;
 
 use crate::io::token::{Tokens, cause};
-use crate::wire::reply::{RateHeaders, RawAnswer, Transport};
+use crate::wire::reply::{ANSWER_WAIT, RateHeaders, RawAnswer, Transport};
 use crate::wire::request::Request;
 
 /// No body is read beyond this; the platform's own bound for requests is half a megabyte.
 pub const LARGEST_BODY: usize = 8 * 1024 * 1024;
-/// An answer that takes longer counts as none: the request may have been carried out.
-pub const ANSWER_WAIT: Duration = Duration::from_secs(30);
 /// A connection that takes longer counts as none.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
 

@@ -451,7 +451,11 @@ mod tests {
             press(&mut bench, state);
         }
         bench.pass(Duration::from_secs(1));
-        assert_eq!(bench.kinds("confirmed"), 1, "a look has told that this was no late event of before the stop");
+        assert_eq!(
+            bench.kinds("confirmed"),
+            1,
+            "a look has told that this was no late event of before the stop"
+        );
         press(&mut bench, RecorderState::Paused);
         bench.pass(Duration::from_secs(60));
         assert_eq!(bench.state(0), RecorderState::Paused, "an agent's own pause stays");

@@ -15,6 +15,9 @@ use crate::wire::topic::Topic;
 pub use activity::activity;
 pub use topics::{OfferedTopic, Who, offered_topics};
 
+/// An answer that takes longer counts as none: the request may have been carried out.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(30);
+
 /// An answer as it came, or why none did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RawAnswer {

@@ -1,6 +1,8 @@
 //! Runs for the stage: in calm, with faults of every kind drawn from the seed, and with one kind alone (deaths,
-//! outages, the brake, too little memory, divisions without a role), so that it can be told all along what that allows.
+//! outages, the brake, too little memory, few requests, divisions without a role), so that it can be told all along what
+//! that allows.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use recwarden::audit::log::Rotation;
@@ -8,7 +10,7 @@ use recwarden::sim::charter::Charter;
 use recwarden::sim::faults::{Faults, Outage, RetryAfter};
 use recwarden::sim::plan::Plan;
 use recwarden::sim::random::Chance;
-use recwarden::sim::stage::{Deaths, Judged, Mischief, Script, Stage, Telling};
+use recwarden::sim::stage::{Deaths, Judged, Mischief, Report, Script, Stage, Telling};
 use recwarden::warden::plan::{Control, Means, StartFromNone, StopScope};
 use recwarden::warden::session::Redundancy;
 use recwarden::warden::sight::WhenBlind;
@@ -195,6 +197,20 @@ pub(crate) fn narrow(seed: u64) -> Script {
     script
 }
 
+/// Requests are few enough that the rate is used up now and then, whatever goes wrong meanwhile. How soon a call is as
+/// demanded is told where nothing else goes wrong (`narrow`).
+pub(crate) fn scarce(seed: u64) -> Script {
+    let mut script = unstrained(seed);
+    let most = 100 + u32::try_from(Chance::new(seed ^ 0x05ca_4000).below(60)).unwrap_or_default();
+    script.plan.requests_per_minute = most;
+    script.settings.allowance.requests_per_minute = most;
+    (script.plan.calls, script.plan.pace) = (24, 6.0);
+    script.mischief.back_after = back_after(seed);
+    (script.rough, script.calm) = (seconds(120), seconds(20));
+    script.settles = script.calm + seconds(1);
+    script
+}
+
 /// More calls, and bursts of their events, than the memory has room for.
 pub(crate) fn crowded(seed: u64) -> Script {
     let (mut script, mut chance) = drawn(seed);
@@ -289,6 +305,10 @@ fn unstrained(seed: u64) -> Script {
         lose_events,
         ..Faults::default()
     };
+    let mut chance = Chance::new(seed ^ 0x0510_4000);
+    if chance.strikes(0.3) {
+        script.mischief.slow = 0.02 + 0.3 * chance.unit();
+    }
     script.rough = seconds(60);
     script.calm = seconds(150);
     script
@@ -338,8 +358,9 @@ pub(crate) fn long(seed: u64) -> Script {
     script.settings.resync_every = seconds(1800);
     script.rotation = Rotation { every: HOUR * 24, size: 256 << 20 };
     script.rough = HOUR * 24 * 7;
-    script.calm = HOUR * 3;
-    script.settles = HOUR;
+    // A deaf subscription is noticed by a look that shows a change (PRODUCT.md 8), which a single call may hide from some.
+    script.settles = if script.plan.faults.evict_every.is_some() { HOUR * 3 } else { HOUR };
+    script.calm = script.settles + HOUR * 2;
     script
 }
 
@@ -353,7 +374,7 @@ pub(crate) fn lasting(seed: u64) -> Script {
     // What is lost without a word, be it a socket or an eviction, takes longest to be noticed.
     let faults = &script.plan.faults;
     let silent = faults.half_open_every.is_some() || faults.evict_every.is_some();
-    script.settles = seconds(if silent { 75 } else { 50 });
+    script.settles = seconds(if silent { 85 } else { 60 });
     script.calm = script.settles + seconds(45);
     script
 }
@@ -371,8 +392,8 @@ fn plain(seed: u64) -> Script {
 fn briefly(mut script: Script) -> Script {
     script.plan.calls = 2;
     script.rough = seconds(30);
-    script.settles = seconds(75);
-    script.calm = seconds(95);
+    script.settles = seconds(85);
+    script.calm = seconds(105);
     script
 }
 
@@ -390,6 +411,7 @@ pub(crate) enum Kind {
     Divided,
     Lasting,
     Narrow,
+    Scarce,
     Long,
 }
 
@@ -407,15 +429,22 @@ impl Kind {
             Self::Divided => divided(seed),
             Self::Lasting => lasting(seed),
             Self::Narrow => narrow(seed),
+            Self::Scarce => scarce(seed),
             Self::Long => long(seed),
         }
     }
 }
 
-/// Runs a script; one that cannot begin is a finding too.
-pub(crate) fn run(script: Script) -> recwarden::sim::stage::Report {
-    match Stage::new(script) {
+/// Runs a script; one that cannot begin, or panics, is a finding too.
+pub(crate) fn run(script: Script) -> Report {
+    let found = |what: String| Report { findings: vec![what], ..Report::default() };
+    let play = || match Stage::new(script) {
         Ok(stage) => stage.run(),
-        Err(error) => recwarden::sim::stage::Report { findings: vec![error], ..Default::default() },
-    }
+        Err(error) => found(error),
+    };
+    std::panic::catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let why = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word");
+        found(format!("it panicked: {why}"))
+    })
 }

@@ -12,6 +12,7 @@ use crate::sim::faults::Outage;
 use crate::sim::platform::{Out, TrueStory};
 use crate::warden::plan::Control;
 use crate::warden::sight::WhenBlind;
+use crate::wire::reply::ANSWER_WAIT;
 
 /// Once polling begins everything is read within this: a query and some reads.
 const READ_WITHIN: Duration = Duration::from_secs(5);
@@ -20,7 +21,7 @@ pub(super) const POLLED_LATE: Duration = Duration::from_secs(6);
 /// A query or a read that failed is tried again so soon, and everything is read then.
 const READ_AGAIN: Duration = Duration::from_secs(8);
 /// What was never answered is given up after this.
-const HANGS: Duration = Duration::from_secs(20);
+const HANGS: Duration = ANSWER_WAIT;
 /// A socket is had again so long after one can be: its back-off, and the subscription.
 const HEARD_AGAIN: Duration = Duration::from_secs(60);
 /// What happened so shortly before an outage may not have been seen.

@@ -24,8 +24,8 @@ use crate::wire::request::Request;
 const LISTED_WITHIN: Duration = Duration::from_secs(5);
 /// Seconds are counted as whole ones.
 const COUNTED_EXACTLY: Duration = Duration::from_secs(1);
-/// A gap that is over is closed within this: what hangs is given up (20 s), and who could not be read is tried again.
-const CLOSED_WITHIN: Duration = Duration::from_secs(30);
+/// A gap that is over is closed within this: what hangs is given up (30 s), and who could not be read is tried again.
+const CLOSED_WITHIN: Duration = Duration::from_secs(40);
 /// In the calm a socket is had again within this, as is known by then.
 const HEARD_AGAIN: Duration = Duration::from_secs(60);
 /// The counter of what was blind.
@@ -189,7 +189,7 @@ impl Stage {
     }
 
     /// Checks that what is open at the end is so for a reason: it was over just now, or is not yet; reads have to wait
-    /// their turn; or somebody was shed, and cannot be read yet.
+    /// their turn; or somebody was shed, and cannot be read yet; or the run is over before anything settles.
     pub(super) fn judge_open_gaps(&mut self) {
         let (now, log) = (self.now.mono, self.log.history().open_gaps().map(|gap| gap.gap));
         let logged: BTreeSet<u64> = log.collect();
@@ -197,7 +197,8 @@ impl Stage {
         if self.stalled.is_none() && logged != known {
             self.finding(format!("the log has the open gaps {logged:?}, and {known:?} were not closed"));
         }
-        if self.few_may_go() || self.sheds_yet() {
+        let settles = self.script.settles < self.script.calm || self.script.rough.is_zero();
+        if self.few_may_go() || self.sheds_yet() || !settles {
             return;
         }
         let late = |gap: &Gap| match gap.over {

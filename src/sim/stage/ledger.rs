@@ -272,8 +272,6 @@ impl Stage {
         while let Some(output) = self.warden.poll_output() {
             outputs.push(output);
         }
-        let crashes = std::mem::take(&mut self.script.mischief.crashes);
         self.perform(outputs);
-        self.script.mischief.crashes = crashes;
     }
 }

@@ -9,13 +9,13 @@ use crate::sim::post::SocketOut;
 use crate::sim::web::{HttpRequest, HttpResponse};
 use crate::warden::session::token_renewed_after;
 use crate::warden::{Input, RequestId};
-use crate::wire::reply::{RateHeaders, RawAnswer, Transport};
+use crate::wire::reply::{ANSWER_WAIT, RateHeaders, RawAnswer, Transport};
 use crate::wire::request::Request;
 
 /// A way through the network takes at least and at most so long.
 const WAY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
-/// A request without an answer is given up after this, as the real client does.
-const ANSWER_WAIT: Duration = Duration::from_secs(20);
+/// A slow way takes at most so much longer: there and back together it is not given up.
+const SLOW_BY: Duration = Duration::from_secs(14);
 /// A renewal of the token that failed is tried again after this, as the real client does.
 const TOKEN_AGAIN: Duration = Duration::from_secs(10);
 
@@ -50,7 +50,7 @@ impl Stage {
                 self.count("fault: no answer in time");
                 (RawAnswer::Failed(Transport::Timeout), ANSWER_WAIT)
             });
-            let at = self.now.mono + self.chance.span(WAY.0, WAY.1) + delay;
+            let at = self.now.mono + self.way("fault: answer that was long on its way") + delay;
             self.put(at, life, Parcel::Answer(id, answer));
         }
     }
@@ -108,9 +108,19 @@ impl Stage {
         }
         self.tell(|| format!("< {} {}", request.method(), request.path()));
         self.watch_request(id, &request);
-        let at = self.now.mono + self.chance.span(WAY.0, WAY.1);
+        let at = self.now.mono + self.way("fault: request that was long on its way");
         self.next_parcel += 1;
         self.requests.insert((at, self.next_parcel), (self.life, id, request));
+    }
+
+    /// How long the next way of a request or its answer takes.
+    fn way(&mut self, slow: &str) -> Duration {
+        let way = self.chance.span(WAY.0, WAY.1);
+        if !self.chance.strikes(self.script.mischief.slow) {
+            return way;
+        }
+        self.count(slow);
+        way + self.chance.span(Duration::ZERO, SLOW_BY)
     }
 
     /// The platform's answer to a request, with the delay it gives it; a token that is refused is renewed for the

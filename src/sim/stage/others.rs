@@ -26,6 +26,8 @@ const REFUSED_AGAIN: Duration = Duration::from_secs(3);
 pub struct Mischief {
     /// The share of turns with a consequence in which the process dies.
     pub crashes: f64,
+    /// The share of requests that are long on their way, and of answers.
+    pub slow: f64,
     /// Whether it also dies in the calm.
     pub deaths: Deaths,
     /// So long after its death the next one begins: until then no socket is open and nobody is answered.
@@ -126,7 +128,7 @@ impl Stage {
         let mischief = &mut self.script.mischief;
         (mischief.reload_every, mischief.jump_every) = (None, None);
         (mischief.disk_every, mischief.queue_every) = (None, None);
-        mischief.user_every = None;
+        (mischief.user_every, mischief.slow) = (None, 0.0);
         if mischief.deaths == Deaths::InRoughOnly {
             mischief.crashes = 0.0;
         }

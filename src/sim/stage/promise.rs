@@ -181,9 +181,12 @@ impl Stage {
             self.sent.pop_front();
         }
         self.sent.push_back((now, trace));
-        let limit = self.script.settings.allowance.requests_per_minute;
-        if self.sent.len() > limit.try_into().unwrap_or(usize::MAX) {
-            self.finding(format!("{} requests within a minute, {limit} at most", self.sent.len()));
+        let (sent, limit) = (self.sent.len(), self.limit());
+        if sent == limit {
+            self.count("moments with the rate used up");
+        }
+        if sent > limit {
+            self.finding(format!("{sent} requests within a minute, {limit} at most"));
         }
     }
 

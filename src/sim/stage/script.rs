@@ -29,7 +29,7 @@ pub struct Script {
     pub rough: Duration,
     /// How long the calm after them lasts.
     pub calm: Duration,
-    /// How soon in the calm everything must be as demanded: what hangs is given up (20 s), a dead socket noticed
+    /// How soon in the calm everything must be as demanded: what hangs is given up (30 s), a dead socket noticed
     /// (45 s) and replaced (after its back-off), and everything read again.
     pub settles: Duration,
     /// Which part of it is judged by the truth of every call.
