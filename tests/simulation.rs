@@ -15,7 +15,7 @@ use recwarden::sim::stage::{Report, Script};
 const SEEDS: u64 = 1000;
 
 /// Faults that must strike.
-const FAULTS: [&str; 36] = [
+const FAULTS: [&str; 37] = [
     "403 in a division without the role",
     "404 for a conversation that has just begun",
     "429 with Retry-After as a date",
@@ -45,6 +45,7 @@ const FAULTS: [&str; 36] = [
     "process killed",
     "queue came or went",
     "request lost",
+    "settings reloaded",
     "request that was long on its way",
     "served and never answered",
     "socket half-open",

@@ -1,4 +1,4 @@
-//! What others do to the warden and its host: orders and facts by webhook, reloads, clocks that are set, disks
+//! What others do to the warden and its host: orders and facts by webhook, reloads of policy and settings, clocks that are set, disks
 //! that fill up, queues that come and go.
 
 use std::time::Duration;
@@ -8,6 +8,7 @@ use super::{Parcel, Push, Stage};
 use crate::model::recording::Action;
 use crate::sim::demand::Word;
 use crate::sim::disk::Trouble;
+use crate::warden::session::Redundancy;
 use crate::warden::{Input, Order, Reply, Ticket, Untaken, What};
 
 /// A crash makes the warden blind from a little before until it has read everything again.
@@ -255,7 +256,20 @@ impl Stage {
             self.charters.push((self.now.wall, charter));
         }
         let mut outputs = Vec::new();
-        self.handle(Input::Policy(policy), &mut outputs);
+        // One of the settings lets go whoever waits for the brake.
+        let unbraked = self.script.settings.max_changes_per_minute == 0;
+        let input = if unbraked && self.chance.strikes(0.5) {
+            self.count("fault: settings reloaded");
+            let redundancy = &mut self.script.settings.directory.redundancy;
+            *redundancy = match *redundancy {
+                Redundancy::Single => Redundancy::Double,
+                Redundancy::Double => Redundancy::Single,
+            };
+            Input::Reload(Box::new((self.script.settings.clone(), policy)))
+        } else {
+            Input::Policy(policy)
+        };
+        self.handle(input, &mut outputs);
         self.perform(outputs);
     }
 
