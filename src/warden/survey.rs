@@ -11,6 +11,7 @@ mod gaps;
 mod listing;
 mod reading;
 mod second;
+mod silence;
 mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,24 +25,21 @@ use crate::model::ids::{ConversationId, QueueId};
 use crate::model::time::{Mono, Now, Wall};
 use crate::warden::backoff::{News, Trouble};
 use crate::warden::book::Book;
-use crate::wire::frame::LATE_AT_MOST;
 use crate::wire::request::Request;
 use gaps::Gaps;
 use listing::Listing;
 use reading::Reading;
 use second::Second;
+use silence::Silence;
 
 /// While nothing is heard, rounds begin no faster: with few conversations they would otherwise only spend
 /// the budget.
 pub const POLL_EVERY: Duration = Duration::from_secs(5);
 /// Who could not be read in a round and keeps a gap open is tried again after this.
 const REREAD_EVERY: Duration = Duration::from_secs(60);
-/// An event that is later than this after the change was read will not come.
-const EVENT_WAIT: Duration = LATE_AT_MOST;
-/// A subscription that was taken for deaf gets so long to show that it hears.
-const DEAF_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Where the list could not be had and somebody is read without it, it is asked for again no sooner.
 const QUERY_AGAIN: Duration = Duration::from_secs(20);
+
 #[derive(Clone, Debug)]
 enum Stage {
     Idle,
@@ -70,11 +68,7 @@ pub struct Survey {
     unreadable: BTreeMap<ConversationId, String>,
     /// Why the live conversations could not be queried.
     trouble: Trouble,
-    /// Conversations that changed without an event, and since when one is waited for.
-    silent: BTreeMap<ConversationId, Mono>,
-    /// The subscription is not taken for deaf before that: events that are late as a rule would have it replaced
-    /// over and over.
-    deaf_from: Mono,
+    silence: Silence,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,8 +112,7 @@ impl Survey {
             overdue_told_at: None,
             unreadable: BTreeMap::new(),
             trouble: Trouble::default(),
-            silent: BTreeMap::new(),
-            deaf_from: Mono::default(),
+            silence: Silence::default(),
         }
     }
 
@@ -300,7 +293,7 @@ impl Survey {
 
     /// An event told how a conversation is now.
     pub fn heard(&mut self, id: &ConversationId, begun: Option<Wall>, now: Now) {
-        self.silent.remove(id);
+        self.silence.end(id);
         self.unreadable.remove(id);
         if let Stage::Reading(reading) = &mut self.stage {
             reading.strike(id);
@@ -315,7 +308,7 @@ impl Survey {
 
     /// An event came that is older than what is known: the subscription is heard all the same.
     pub fn heard_late(&mut self, id: &ConversationId) {
-        self.silent.remove(id);
+        self.silence.end(id);
     }
 
     /// A conversation is over: nobody is owed a look at it any more.
@@ -330,22 +323,18 @@ impl Survey {
 
     /// A read found a change that no event had told: one may still be on its way.
     pub fn changed_in_silence(&mut self, id: &ConversationId, now: Mono) {
-        self.silent.entry(id.clone()).or_insert(now + EVENT_WAIT);
+        self.silence.begin(id, now);
     }
 
     /// Whether an event did not come at all, so that the subscription can't be trusted (GENESYS.md: an evicted
     /// channel still answers and beats): when the latest such change was read. Told once.
     pub fn subscription_is_deaf(&mut self, now: Mono) -> Option<Mono> {
-        let overdue = self.silent.values().filter(|until| **until <= now && now >= self.deaf_from);
-        let latest = overdue.max().map(|until| *until - EVENT_WAIT)?;
-        self.silent.clear();
-        self.deaf_from = now + DEAF_AGAIN_AFTER;
-        Some(latest)
+        self.silence.take_overdue(now)
     }
 
     /// When an event that is waited for is overdue.
     pub fn event_overdue_at(&self) -> Option<Mono> {
-        self.silent.values().min().map(|at| self.deaf_from.max(*at))
+        self.silence.next_overdue()
     }
 
     /// Ends a round whose every read is done.
