@@ -185,7 +185,7 @@ impl Warden {
                 }
                 Effect::AllLive => {
                     self.note(Level::Info, "every topic is subscribed; calls in progress are read");
-                    self.survey.all_heard();
+                    self.survey.all_heard(now.wall);
                 }
             }
         }

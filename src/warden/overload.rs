@@ -101,7 +101,7 @@ impl Warden {
             self.load.spell = Some(shedding);
         } else if self.session.is_live() {
             self.note(Level::Info, "no more events are shed: what was missed is read");
-            self.survey.all_heard();
+            self.survey.all_heard(now.wall);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::policy::rule::WHEN_BLIND;
 use crate::warden::book::{Busy, Call, Claim, Outlook};
 use crate::warden::plan;
 use crate::warden::sight::{Change, Subscription, WhenBlind};
-use crate::warden::survey::Gap;
+use crate::warden::survey::{Closed, Gap};
 use crate::wire::reply::RawAnswer;
 
 /// A conversation is told of within this after it began; the clocks of platform and host may differ by some of it.
@@ -43,9 +43,8 @@ impl Warden {
     /// Closes what can be closed, and begins the next round where one is due.
     pub(super) fn go_on_with_resync(&mut self, now: Now) {
         self.survey.finish(now.mono);
-        for (Gap { gap, from }, conversations) in self.survey.closed_gaps() {
+        for Closed { gap: Gap { gap, from }, to, judged: conversations } in self.survey.closed_gaps() {
             self.note(Level::Info, format!("gap {gap} is closed: {conversations} conversations were judged"));
-            let to = now.wall;
             self.record(Record::GapClosed(record::GapClosed { gap, from, to, conversations }));
         }
         if let Some(line) = self.survey.tell_progress(now.mono) {
@@ -58,7 +57,7 @@ impl Warden {
             self.survey.poll(now.mono);
         }
         if self.settings.directory.is_nothing() {
-            self.survey.nothing_to_hear();
+            self.survey.nothing_to_hear(now.wall);
         }
         if self.survey.is_due(now.mono) && self.may_survey() {
             self.survey.begin(&self.directory.subscribed_queues(), &self.book, now.mono);
@@ -436,6 +435,36 @@ mod tests {
         assert!(named(&bench), "{:?}", bench.notes);
         bench.tell(1);
         assert_eq!(bench.kinds("gap.closed"), 2, "an event tells what no read could");
+        let Some(Record::GapClosed(closed)) = bench.records.iter().rfind(|one| one.kind() == "gap.closed")
+        else {
+            panic!("{:?}", bench.records.last());
+        };
+        let (lasted, open_for) = (closed.to.since(closed.from), bench.now.wall.since(closed.from));
+        assert!(lasted < SECOND * 60 && open_for >= SECOND * 600, "nothing was missed since: {lasted:?}");
+    }
+
+    #[test]
+    fn a_long_round_tells_from_time_to_time_how_far_it_is() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(100, "off");
+        let left = |bench: &Bench| {
+            bench.warden.view(0, bench.now).resync.map_or(0, |round| round.total - round.read)
+        };
+        bench.feed(super::super::Input::Timeout);
+        let mut seen = Vec::new();
+        for _ in 0..6 {
+            bench.pass(SECOND * 30);
+            seen.push(left(&bench));
+        }
+        assert!(seen[0] > 50 && seen.is_sorted_by(|one, next| one >= next), "{seen:?}");
+        assert_eq!((bench.kinds("gap.closed"), seen[5]), (1, 0));
+        let lines = bench.notes.iter().filter_map(|note| note.message.strip_prefix("resync: "));
+        let lines: Vec<&str> = lines.collect();
+        assert!((2..=5).contains(&lines.len()), "each half a minute while it runs: {lines:?}");
+        assert!(
+            lines.iter().all(|one| one.ends_with(" of 100 conversations are read, 1 gaps are open")),
+            "{lines:?}"
+        );
+        assert!(lines.iter().all(|one| !one.starts_with("0 ")), "{lines:?}");
     }
 
     #[test]

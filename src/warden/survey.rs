@@ -17,7 +17,7 @@ mod telling;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use gaps::{GAPS_APART, Gap};
+pub use gaps::{Closed, GAPS_APART, Gap};
 pub use listing::QUEUES_PER_QUERY;
 pub use reading::Progress;
 
@@ -132,14 +132,14 @@ impl Survey {
     }
 
     /// Every topic is heard again: open gaps are over, and a round is to close them.
-    pub fn all_heard(&mut self) {
-        self.gaps.over();
+    pub fn all_heard(&mut self, now: Wall) {
+        self.gaps.over(now);
         self.again = Again::Yes;
     }
 
     /// There is no subscription to wait for: no gap goes on, and rounds are all that tells of anything.
-    pub fn nothing_to_hear(&mut self) {
-        self.gaps.over();
+    pub fn nothing_to_hear(&mut self, now: Wall) {
+        self.gaps.over(now);
         self.again = self.begun.map_or(Again::Yes, |_| self.again);
     }
 
@@ -349,8 +349,8 @@ impl Survey {
         }
     }
 
-    /// The gaps that are closed by now, with how many conversations were judged for each.
-    pub fn closed_gaps(&mut self) -> Vec<(Gap, u32)> {
+    /// The gaps that are closed by now.
+    pub fn closed_gaps(&mut self) -> Vec<Closed> {
         self.gaps.close()
     }
 

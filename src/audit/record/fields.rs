@@ -182,7 +182,7 @@ pub struct GapClosed {
     pub gap: u64,
     /// Since when.
     pub from: Wall,
-    /// Until when.
+    /// Until when: every topic was heard again from then on. Looks that were owed for it may have taken longer.
     pub to: Wall,
     /// How many conversations were read.
     pub conversations: u32,

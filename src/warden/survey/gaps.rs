@@ -30,6 +30,18 @@ pub struct Gap {
     pub from: Wall,
 }
 
+/// A gap for which nobody is owed a look any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Which.
+    pub gap: Gap,
+    /// When every topic was heard again: from then on no event could be missed for it, however long somebody waited for
+    /// the look that closed it.
+    pub to: Wall,
+    /// How many conversations were judged for it.
+    pub judged: u32,
+}
+
 /// Whether the live conversations were queried since the gap was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Listed {
@@ -41,6 +53,8 @@ enum Listed {
 struct Open {
     gap: Gap,
     lasts: Span,
+    /// When every topic was heard again after it.
+    over_at: Option<Wall>,
     owed: BTreeSet<ConversationId>,
     listed: Listed,
     judged: u32,
@@ -84,7 +98,7 @@ impl Gaps {
         if self.open.len() >= GAPS_APART {
             self.over = self.over.min(self.newest.saturating_sub(1));
             if let Some(last) = self.open.last_mut() {
-                last.listed = Listed::No;
+                (last.listed, last.over_at) = (Listed::No, None);
             }
             self.owe(from, book, now);
             return None;
@@ -104,7 +118,8 @@ impl Gaps {
 
     fn push(&mut self, gap: Gap, now: Now) {
         let lasts = Span { before: now.wall.since(gap.from), since: now.mono };
-        self.open.push(Open { gap, lasts, owed: BTreeSet::new(), listed: Listed::No, judged: 0 });
+        let owed = BTreeSet::new();
+        self.open.push(Open { gap, lasts, over_at: None, owed, listed: Listed::No, judged: 0 });
     }
 
     /// All that the book holds is owed a look, by the newest gap and by every other that is not over.
@@ -132,8 +147,9 @@ impl Gaps {
     }
 
     /// Every topic is heard again: what is open is over.
-    pub(super) fn over(&mut self) {
+    pub(super) fn over(&mut self, now: Wall) {
         self.over = self.newest;
+        self.open.iter_mut().for_each(|open| open.over_at = open.over_at.or(Some(now)));
     }
 
     /// The number up to which gaps are over: what is asked from here on counts for them.
@@ -173,16 +189,17 @@ impl Gaps {
         };
     }
 
-    /// The gaps that are closed by now, with how many conversations were judged for each.
-    pub(super) fn close(&mut self) -> Vec<(Gap, u32)> {
+    /// The gaps that are closed by now.
+    pub(super) fn close(&mut self) -> Vec<Closed> {
         let over = self.over;
         let mut closed = Vec::new();
         self.open.retain(|open| {
             let done = open.gap.gap <= over && open.listed == Listed::Yes && open.owed.is_empty();
-            if done {
-                closed.push((open.gap.clone(), open.judged));
+            match open.over_at.filter(|_| done) {
+                Some(to) => closed.push(Closed { gap: open.gap.clone(), to, judged: open.judged }),
+                None => return true,
             }
-            !done
+            false
         });
         closed
     }
@@ -247,12 +264,14 @@ mod tests {
         let mut gaps = Gaps::default();
         gaps.open(at(10).wall, &book, at(12));
         let early = gaps.cover();
-        gaps.over();
+        gaps.over(at(15).wall);
         gaps.listed(&BTreeSet::from([id("a")]), gaps.cover(), &book);
         gaps.judged(&id("a"), early, None, at(20));
         assert_eq!(gaps.close(), []);
         gaps.judged(&id("a"), gaps.cover(), None, at(21));
-        assert_eq!(gaps.close(), [(Gap { gap: 1, from: at(10).wall }, 1)]);
+        gaps.over(at(30).wall);
+        let gap = Gap { gap: 1, from: at(10).wall };
+        assert_eq!(gaps.close(), [Closed { gap, to: at(15).wall, judged: 1 }], "it ends where it was over");
         assert_eq!(gaps.blind_for(at(99).mono), Duration::from_secs(11));
     }
 
@@ -261,7 +280,7 @@ mod tests {
         let book = book(&[]);
         let mut gaps = Gaps::default();
         gaps.open(at(10).wall, &book, at(10));
-        gaps.over();
+        gaps.over(at(0).wall);
         assert_eq!(gaps.close(), []);
         gaps.listed(&BTreeSet::from([id("stranger"), id("other")]), gaps.cover(), &book);
         gaps.judged(&id("stranger"), gaps.cover(), Some(at(15).wall), at(20));
@@ -284,7 +303,7 @@ mod tests {
         assert_eq!(gaps.blind_for(at(25).mono), Duration::from_secs(15 + 10));
         gaps.judged(&id("short"), u64::MAX, Some(at(5).wall), at(30));
         assert_eq!(gaps.blind_for(at(40).mono), Duration::from_secs(20 + 25));
-        gaps.over();
+        gaps.over(at(0).wall);
         gaps.listed(&BTreeSet::new(), gaps.cover(), &book);
         assert_eq!(gaps.close(), []);
         gaps.judged(&id("long"), gaps.cover(), Some(at(15).wall), at(50));
@@ -300,7 +319,7 @@ mod tests {
             let set = Now { mono: at(30).mono, wall: at(wall).wall };
             gaps.seen(&id("a"), Some(at(8).wall), set);
             assert_eq!(gaps.blind_for(set.mono), Duration::from_secs(20), "the clock says {wall} s");
-            gaps.over();
+            gaps.over(at(0).wall);
             gaps.listed(&BTreeSet::from([id("b")]), gaps.cover(), &book(&["a"]));
             gaps.judged(&id("b"), gaps.cover(), None, set);
             assert_eq!(gaps.blind_for(set.mono), Duration::from_secs(40));
@@ -313,7 +332,7 @@ mod tests {
         let mut gaps = Gaps::default();
         gaps.open(at(0).wall, &book, at(1));
         gaps.open(at(5).wall, &book, at(6));
-        gaps.over();
+        gaps.over(at(0).wall);
         gaps.listed(&BTreeSet::new(), gaps.cover(), &book);
         gaps.judged(&id("a"), gaps.cover(), None, at(10));
         assert_eq!((gaps.close().len(), gaps.blind_for(at(50).mono)), (2, Duration::from_secs(10)));
@@ -324,7 +343,7 @@ mod tests {
         let book = book(&["a"]);
         let mut gaps = Gaps::default();
         assert!((0..GAPS_APART).all(|_| gaps.open(at(0).wall, &book, at(0)).is_some()));
-        gaps.over();
+        gaps.over(at(0).wall);
         assert_eq!(gaps.open(at(9).wall, &book, at(9)), None);
         gaps.listed(&BTreeSet::new(), gaps.cover(), &book);
         gaps.judged(&id("a"), gaps.cover(), None, at(10));
@@ -337,11 +356,11 @@ mod tests {
         let mut gaps = Gaps::default();
         gaps.recover(Gap { gap: 7, from: at(1).wall }, at(9));
         assert_eq!(gaps.open(at(5).wall, &book, at(9)).map(|gap| gap.gap), Some(8));
-        gaps.over();
+        gaps.over(at(9).wall);
         gaps.listed(&BTreeSet::new(), gaps.cover(), &book);
         assert_eq!(gaps.close(), []);
         gaps.judged(&id("held"), gaps.cover(), None, at(10));
-        let closed: Vec<u64> = gaps.close().into_iter().map(|(gap, _)| gap.gap).collect();
-        assert_eq!(closed, [7, 8]);
+        let closed: Vec<(u64, Wall)> = gaps.close().into_iter().map(|one| (one.gap.gap, one.to)).collect();
+        assert_eq!(closed, [(7, at(9).wall), (8, at(9).wall)]);
     }
 }
