@@ -102,6 +102,7 @@ fn written(view: &View) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::ask::ResyncView;
     use crate::http::ask::fake::{client, fake_loop, sample_view, served};
 
     async fn get(view: View, path: &str) -> (u16, String) {
@@ -116,6 +117,14 @@ mod tests {
         let view = View { ready: Readiness::NotReady("the subscription is not up".into()), ..sample_view() };
         let (status, text) = get(view, "/readyz").await;
         assert!(status == 503 && text.contains("the subscription is not up"), "{status} {text}");
+    }
+
+    #[tokio::test]
+    async fn what_a_resync_has_yet_to_read_is_a_metric() {
+        for (resync, left) in [(None, 0), (Some(ResyncView { read: 30, total: 100 }), 70)] {
+            let (_, text) = get(View { resync, ..sample_view() }, "/metrics").await;
+            assert!(text.contains(&format!("\nrecwarden_resync_left {left}\n")), "{text}");
+        }
     }
 
     #[tokio::test]
