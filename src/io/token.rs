@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
 use crate::io::clock::Clock;
 use crate::model::time::Mono;
 use crate::warden::session::token_renewed_after;
+use crate::wire::reply::{self, Grant};
 
 /// A renewal that failed is tried again after this; a request that needs a token tries at once.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -111,26 +111,6 @@ impl fmt::Debug for Tokens {
     }
 }
 
-#[derive(Deserialize)]
-struct Answered {
-    access_token: String,
-    expires_in: u64,
-}
-
-impl Answered {
-    fn lifetime(&self) -> Duration {
-        Duration::from_secs(self.expires_in).clamp(SHORTEST_LIFE, LONGEST_LIFE)
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Denied {
-    error: String,
-    description: String,
-    error_description: String,
-}
-
 impl Tokens {
     /// No token yet.
     pub fn new(
@@ -175,8 +155,8 @@ impl Tokens {
         let now = self.clock.now().mono;
         match answered {
             Ok(answered) => {
-                let lifetime = answered.lifetime();
-                let token: Arc<str> = answered.access_token.into();
+                let lifetime = answered.lifetime.clamp(SHORTEST_LIFE, LONGEST_LIFE);
+                let token: Arc<str> = answered.token.into();
                 let (renew_at, ends_at) = (now + token_renewed_after(lifetime), now + lifetime);
                 *kept = Kept {
                     granted: Some(Granted { token: Arc::clone(&token), renew_at, ends_at }),
@@ -217,7 +197,7 @@ impl Tokens {
         }
     }
 
-    async fn fetch(&self) -> Result<Answered, TokenError> {
+    async fn fetch(&self) -> Result<Grant, TokenError> {
         let unreachable = |error: reqwest::Error| TokenError::Unreachable {
             host: self.login_url.clone(),
             why: cause(&error.without_url()),
@@ -234,12 +214,10 @@ impl Tokens {
         let status = answer.status().as_u16();
         let body = answer.text().await.map_err(unreachable)?;
         if status == 200 {
-            return serde_json::from_str(&body)
+            return reply::grant(&body)
                 .map_err(|_| TokenError::Unexpected { status, message: "no token in the answer".into() });
         }
-        let denied: Denied = serde_json::from_str(&body).unwrap_or_default();
-        let said = [denied.error_description, denied.description, denied.error];
-        let message = said.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+        let message = reply::denial(&body);
         Err(match status {
             400 | 401 | 403 => TokenError::Refused {
                 host: self.login_url.clone(),

@@ -2,6 +2,7 @@
 //! (the table of PRODUCT.md 7). Sources: GENESYS.md 2.5, 4.1 and 6.
 
 mod activity;
+mod token;
 mod topics;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use crate::model::ids::{ChannelId, QueueId, UserId};
 use crate::model::time::Wall;
 use crate::wire::topic::Topic;
 pub use activity::activity;
+pub use token::{Grant, denial, grant};
 pub use topics::{OfferedTopic, Who, offered_topics};
 
 /// An answer that takes longer counts as none: the request may have been carried out.
