@@ -76,6 +76,10 @@ fn under_each_fault_of_the_catalogue_the_worst_is_told_and_over_within_the_bound
         let (worst, total) = (worst_of(line), line["total_seconds"].as_f64().expect("a number"));
         assert!(line["calls"].as_u64() > Some(10) && line["spans"].as_u64() > Some(10), "{line}");
         assert!(worst > 0.0 && worst <= total && worst == line["worst"]["seconds"], "{line}");
+        assert_eq!(
+            (&line["still_so_at_the_end"], &line["worst"]["still_so_at_the_end"]),
+            (&0.into(), &false.into())
+        );
     }
     let worst = faults.iter().map(worst_of).fold(0.0, f64::max);
     assert!(
@@ -87,6 +91,8 @@ fn under_each_fault_of_the_catalogue_the_worst_is_told_and_over_within_the_bound
     for name in [
         "429-storm",
         "no-answer",
+        "lost-requests",
+        "slow-answers",
         "not-applied",
         "re-ordering",
         "lost-events",

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Failure, environment};
 use crate::settings::{Credentials, Loaded, Source};
 use crate::sim::drill::{
-    CATALOGUE, Casting, Drill, Fault, How, Outcome, STARTED_AGAIN_AFTER, STARTS_WITHIN, Wrong,
+    CATALOGUE, Casting, Drill, End, Fault, How, Outcome, STARTED_AGAIN_AFTER, STARTS_WITHIN, Wrong,
 };
 use crate::warden::Enforcement;
 
@@ -76,7 +76,10 @@ struct Tried {
     calls: usize,
     spans: usize,
     total: Duration,
+    /// One that is not over at the end is worse than any that is.
     worst: Option<Wrong>,
+    /// Spans that are not over at the end.
+    still: usize,
 }
 
 /// Runs it.
@@ -101,7 +104,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     let mut fired = BTreeSet::new();
     let mut results = Vec::new();
     for fault in faults {
-        let mut result = Tried { fault, calls: 0, spans: 0, total: Duration::ZERO, worst: None };
+        let mut result = Tried { fault, calls: 0, spans: 0, total: Duration::ZERO, worst: None, still: 0 };
         for seed in options.seed..options.seed.saturating_add(options.seeds) {
             bar.set_message(format!("{}, seed {seed}", fault.name));
             let outcome = drill.play(&fault, seed).map_err(Failure::Failed)?;
@@ -157,7 +160,9 @@ impl Tried {
         self.calls += outcome.calls;
         self.spans += outcome.wrong.len();
         self.total += outcome.wrong.iter().map(|one| one.lasted).sum::<Duration>();
-        self.worst = self.worst.take().into_iter().chain(outcome.wrong).max_by_key(|one| one.lasted);
+        self.still += outcome.wrong.iter().filter(|one| one.end == End::StillSo).count();
+        let worst = self.worst.take().into_iter().chain(outcome.wrong);
+        self.worst = worst.max_by_key(|one| (one.end, one.lasted));
     }
 
     fn text(&self) -> String {
@@ -179,6 +184,7 @@ impl Tried {
                 "was": how(one.how),
                 "after_seconds": seconds(one.since),
                 "seconds": seconds(one.lasted),
+                "still_so_at_the_end": one.end == End::StillSo,
             })
         });
         json!({
@@ -188,6 +194,7 @@ impl Tried {
             "worst_seconds": self.worst.as_ref().map_or(0.0, |one| seconds(one.lasted)),
             "total_seconds": seconds(self.total),
             "spans": self.spans,
+            "still_so_at_the_end": self.still,
             "calls": self.calls,
             "worst": worst,
         })
@@ -207,7 +214,11 @@ fn told(one: &Wrong) -> String {
         (How::OnTape, rule) => format!("on tape against {rule}"),
         (How::OffTape, rule) => format!("not on tape, as {rule} wants or gave back"),
     };
-    format!("{short} {against}")
+    let still = match one.end {
+        End::Over => "",
+        End::StillSo => ", and still so at the end",
+    };
+    format!("{short} {against}{still}")
 }
 
 fn tell_end(
@@ -221,7 +232,10 @@ fn tell_end(
     match options.format {
         Format::Json => {
             let worst = worst.unwrap_or_default().as_secs_f64();
-            let summary = json!({ "worst_seconds": worst, "calls": calls, "never_fired": silent });
+            let still: usize = results.iter().map(|one| one.still).sum();
+            let summary = json!({
+                "worst_seconds": worst, "still_so_at_the_end": still, "calls": calls, "never_fired": silent,
+            });
             writeln!(out, "{}", json!({ "summary": summary }))?;
         }
         Format::Text if silent.is_empty() => writeln!(out, "\n{calls} calls; every rule fired")?,
@@ -237,17 +251,72 @@ fn tell_end(
 
 fn judge(options: &Options, results: &[Tried]) -> Result<(), Failure> {
     let Some(bound) = options.at_most else { return Ok(()) };
-    let over: Vec<&str> = results
-        .iter()
-        .filter(|one| one.worst.as_ref().is_some_and(|worst| worst.lasted > bound))
-        .map(|one| one.fault.name)
-        .collect();
-    if over.is_empty() {
+    let under = |counts: &dyn Fn(&Wrong) -> bool| {
+        let some = results.iter().filter(|one| one.worst.as_ref().is_some_and(counts));
+        some.map(|one| one.fault.name).collect::<Vec<_>>().join(", ")
+    };
+    let over = under(&|worst| worst.lasted > bound && worst.end == End::Over);
+    let still = under(&|worst| worst.end == End::StillSo);
+    let bound = humantime::format_duration(bound);
+    let over = Some(format!("for longer than {bound} under: {over}")).filter(|_| !over.is_empty());
+    let still = Some(format!("still at the end of the run under: {still}")).filter(|_| !still.is_empty());
+    let told: Vec<String> = over.into_iter().chain(still).collect();
+    if told.is_empty() {
         return Ok(());
     }
-    let bound = humantime::format_duration(bound);
-    Err(Failure::Failed(format!(
-        "a recording was in a wrong state for longer than {bound} under: {}",
-        over.join(", ")
-    )))
+    Err(Failure::Failed(format!("a recording was in a wrong state {}", told.join("; and "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tried(spans: &[(u64, End)]) -> Tried {
+        let wrong = |(seconds, end): &(u64, End)| Wrong {
+            conversation: "5c5a3b1e-8f0d-4a5e-9d5c-1f2e3d4c5b6a".into(),
+            rule: "card".into(),
+            how: How::OnTape,
+            since: Duration::ZERO,
+            lasted: Duration::from_secs(*seconds),
+            end: *end,
+        };
+        let [fault, ..] = CATALOGUE;
+        let mut result = Tried { fault, calls: 0, spans: 0, total: Duration::ZERO, worst: None, still: 0 };
+        result.take(Outcome { wrong: spans.iter().map(wrong).collect(), ..Outcome::default() });
+        result
+    }
+
+    fn judged(at_most: u64, result: Tried) -> Result<(), String> {
+        let options = Options {
+            config: PathBuf::new(),
+            seed: 1,
+            seeds: 1,
+            calls: 1,
+            lasting: Duration::ZERO,
+            fault: Vec::new(),
+            at_most: Some(Duration::from_secs(at_most)),
+            format: Format::Text,
+        };
+        judge(&options, &[result]).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn what_is_still_wrong_at_the_end_is_the_worst_and_within_no_bound() {
+        let result = tried(&[(130, End::Over), (120, End::StillSo)]);
+        assert!(
+            result.text().ends_with("on tape against card, and still so at the end"),
+            "{}",
+            result.text()
+        );
+        let line = result.json();
+        assert_eq!(
+            (&line["still_so_at_the_end"], &line["worst"]["still_so_at_the_end"]),
+            (&json!(1), &json!(true))
+        );
+        let why = judged(600, result).expect_err("it is not over");
+        assert!(why.contains("still at the end of the run under: none"), "{why}");
+        assert_eq!(judged(600, tried(&[(130, End::Over)])), Ok(()));
+        let why = judged(60, tried(&[(130, End::Over)])).expect_err("it lasted for longer");
+        assert!(why.contains("for longer than 1m under: none"), "{why}");
+    }
 }

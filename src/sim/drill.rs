@@ -55,9 +55,23 @@ pub struct Wrong {
     pub how: How,
     /// Since when, from the beginning of the run.
     pub since: Duration,
-    /// How long.
+    /// How long, as far as the run goes.
     pub lasted: Duration,
+    /// Whether it was over by then.
+    pub end: End,
 }
+
+/// How a span ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// The recording became as it should be, or the call was over; or the run was, right after it began.
+    Over,
+    /// It was still so at the end of the run: nobody knows for how long.
+    StillSo,
+}
+
+/// In the calm an order is carried out within this. What is wrong for less at the end of the run may be as good as over.
+const JUST_BEGUN: Duration = Duration::from_secs(10);
 
 /// What was wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,7 +160,7 @@ fn compare(
         if let Some((since, how, rule)) = open.take() {
             let lasted = at.since(since);
             let (conversation, since) = (conversation.to_owned(), since.since(begin));
-            found.push(Wrong { conversation, rule, how, since, lasted });
+            found.push(Wrong { conversation, rule, how, since, lasted, end: End::Over });
         }
     };
     for at in moments.into_iter().take_while(|at| *at <= end) {
@@ -162,7 +176,11 @@ fn compare(
             open = how.zip(should).map(|(how, should)| (at, how, should.rule.clone()));
         }
     }
+    let is_open = open.is_some();
     close(&mut open, end);
+    if let Some(last) = found.last_mut().filter(|last| is_open && last.lasted >= JUST_BEGUN) {
+        last.end = End::StillSo;
+    }
     found.retain(|one| !one.lasted.is_zero());
     found
 }
@@ -173,5 +191,30 @@ fn differs(should: ideal::OnTape, is: Tape) -> Option<How> {
         (ideal::OnTape::Yes, Tape::SecurePaused | Tape::None) => Some(How::OffTape),
         (ideal::OnTape::No, Tape::SecurePaused | Tape::None | Tape::Suspended)
         | (ideal::OnTape::Yes, Tape::Active | Tape::Suspended) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Wall {
+        Wall::from_micros(0) + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_span_that_is_not_over_at_the_end_is_told_from_one_that_is() {
+        let wanted = [ideal::Wanted { at: at(10), on_tape: ideal::OnTape::No, rule: "card".into() }];
+        let taped = (at(5), (true, Tape::Active));
+        let spans = |more: Option<(Wall, (bool, Tape))>, end: u64| {
+            let tape = [Some(taped), more].into_iter().flatten().collect();
+            let found = compare("c", &wanted, tape, at(0), at(end));
+            found.into_iter().map(|one| (one.lasted.as_secs(), one.end)).collect::<Vec<_>>()
+        };
+        assert_eq!(spans(Some((at(40), (true, Tape::SecurePaused))), 100), [(30, End::Over)]);
+        assert_eq!(spans(Some((at(40), (false, Tape::Active))), 100), [(30, End::Over)], "the call is over");
+        assert_eq!(spans(None, 100), [(90, End::StillSo)]);
+        assert_eq!(spans(None, 19), [(9, End::Over)], "it has just begun");
+        assert_eq!(spans(None, 10), []);
     }
 }

@@ -43,7 +43,7 @@ fn every(seconds: u32) -> Option<Duration> {
 }
 
 /// All kinds, the calm first.
-pub const CATALOGUE: [Fault; 13] = [
+pub const CATALOGUE: [Fault; 15] = [
     fault("none", "nothing goes wrong", |_| {}),
     fault("429-storm", "every 30 s all requests are refused for 10 s", |faults| {
         faults.burst_429_every = every(30);
@@ -51,6 +51,10 @@ pub const CATALOGUE: [Fault; 13] = [
     }),
     fault("5xx", "30 % of requests are answered by 500, 503 or 504", |faults| faults.error_rate = 0.3),
     fault("no-answer", "15 % of requests are never answered", |faults| faults.hang = 0.15),
+    fault("lost-requests", "15 % of requests never arrive", |faults| faults.lost = 0.15),
+    fault("slow-answers", "each answer takes 2 s to 6 s", |faults| {
+        faults.latency = Some((SECOND * 2, SECOND * 6));
+    }),
     fault("not-applied", "30 % of orders are accepted and never carried out", |faults| {
         faults.not_applied = 0.3;
     }),
