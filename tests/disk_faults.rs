@@ -164,3 +164,29 @@ fn a_removed_audit_folder_is_never_silent_and_the_chain_goes_on() {
     let complaints = daemon.seen.iter().filter(|line| message(line).contains("was removed")).count();
     assert_eq!(complaints, 1, "it is said once");
 }
+
+#[test]
+fn an_audit_folder_that_is_deleted_with_all_that_is_in_it_is_missed_and_the_chain_goes_on() {
+    let simulator = Simulator::start(&TRAFFIC);
+    let site = site(&simulator, "");
+    let mut daemon = site.daemon();
+    confirmed(&mut daemon, 3);
+    // File by file, and the daemon may make one meanwhile.
+    while site.audit().exists() && std::fs::remove_dir_all(site.audit()).is_err() {}
+    daemon.wait_for_message("the audit log was removed while it was written");
+    confirmed(&mut daemon, 3);
+    assert_eq!(daemon.told_to_stop(), Some(0));
+    let (sound, said) = site.verify();
+    assert!(!sound && said.contains("the log begins with record"), "what is missing is a finding: {said}");
+    assert_eq!(said.matches("begins with record").count(), 1, "{said}");
+    let records = site.records();
+    assert!(records[0]["seq"].as_u64() > Some(1), "{}", records[0]);
+    let alerts = records.iter().filter(|record| record["kind"] == "alert" && record["about"] == "audit log");
+    assert!(alerts.count() > 0, "it is in the log that goes on");
+
+    // What is there is taken up, by a daemon that has to make everything else anew.
+    let mut next = site.daemon();
+    confirmed(&mut next, 2);
+    assert_eq!(next.told_to_stop(), Some(0));
+    assert_eq!(site.verify().1.matches("begins with record").count(), 1);
+}
