@@ -64,6 +64,16 @@ fn every_conversation_that_rest_answers_is_read() {
 }
 
 #[test]
+fn a_token_is_read() {
+    let all = files("oauth");
+    let (_, text) =
+        all.iter().find(|(name, _)| name == "token-client-credentials.json").expect("it is there");
+    let grant = reply::grant(text).expect("a token");
+    assert_eq!((grant.token.as_str(), grant.lifetime.as_secs()), ("mock-access-token", 1234));
+    assert_eq!(reply::denial(text), "", "an error that is there and empty is none");
+}
+
+#[test]
 fn the_full_voice_call_is_understood() {
     let all = files("rest-conversations");
     let (_, text) =

@@ -26,7 +26,8 @@ fuzz_target!(|data: &[u8]| {
 /// Opens a folder with this one file. What opens once opens again, with nothing left to cut, and goes on.
 fn as_it_stands(data: &[u8]) {
     let first = data.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let seq = std::str::from_utf8(first).ok().and_then(|line| Link::before(line).ok()).map_or(1, |link| link.seq);
+    let seq =
+        std::str::from_utf8(first).ok().and_then(|line| Link::before(line).ok()).map_or(1, |link| link.seq);
     let mut disk = SimDisk::new(0);
     put(&mut disk, &format!("audit-2026-01-05-{seq}.jsonl"), data);
     let Ok((mut log, recovered)) = Log::open(disk, ROTATION) else { return };
@@ -198,5 +199,6 @@ fn put(disk: &mut SimDisk, name: &str, bytes: &[u8]) {
 
 /// Half a minute for each record.
 fn at(number: usize) -> Wall {
-    Wall::from_micros(1_767_603_600_000_000) + Duration::from_secs(30) * u32::try_from(number).unwrap_or(u32::MAX)
+    Wall::from_micros(1_767_603_600_000_000)
+        + Duration::from_secs(30) * u32::try_from(number).unwrap_or(u32::MAX)
 }
