@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cast::Kind;
-use recwarden::sim::stage::{Report, Script};
+use recwarden::sim::stage::{Report, Script, Telling};
 
 /// Seeds of one run of the test; the example runs as many as wanted.
 const SEEDS: u64 = 1000;
@@ -161,7 +161,13 @@ fn a_day_of_scattered_faults_ends_as_promised() {
 
 #[test]
 fn the_same_seed_makes_the_same_run() {
-    assert_eq!(cast::run(cast::brief(7)), cast::run(cast::brief(7)));
+    for kind in [Kind::Brief, Kind::Deadly, Kind::Dark, Kind::Braked, Kind::Narrow] {
+        let run = || cast::run(Script { telling: Telling::Everything, ..kind.script(7) });
+        let (first, second) = (run(), run());
+        let parts = first.trace.iter().zip(&second.trace).find(|(one, other)| one != other);
+        assert_eq!(parts, None, "{kind:?}");
+        assert!(first == second && first.trace.len() > 100, "{kind:?}");
+    }
 }
 
 /// The stage's wall clock stood still where two deadlines less than its microsecond apart took turns: these two
