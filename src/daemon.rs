@@ -242,7 +242,9 @@ impl Daemon {
         let now = self.parts.clock.now();
         let input = match event {
             Event::Socket(SocketEvent::Opened(socket)) => Input::SocketOpened(socket),
-            Event::Socket(SocketEvent::Text(socket, text, _room)) => Input::SocketText(socket, text),
+            Event::Socket(SocketEvent::Text(socket, text, _room, came)) => {
+                Input::SocketText(socket, text, came)
+            }
             Event::Socket(SocketEvent::Shed(socket, events, since)) => Input::Shed { socket, events, since },
             Event::Socket(SocketEvent::Refused(socket, why)) => Input::FrameRefused(socket, why),
             Event::Socket(SocketEvent::Lost(socket, why)) => {

@@ -95,8 +95,8 @@ pub struct Ticket(pub u64);
 pub enum Input {
     /// A socket opened.
     SocketOpened(SocketId),
-    /// A text came in.
-    SocketText(SocketId, String),
+    /// A text came in, at that moment: it may have waited since.
+    SocketText(SocketId, String, Now),
     /// A socket is lost, and why.
     SocketLost(SocketId, String),
     /// A request was answered, or failed.
@@ -314,10 +314,10 @@ impl Warden {
         self.open_first_gap(now);
         match input {
             Input::SocketOpened(socket) => self.session.opened(socket, now),
-            Input::SocketText(socket, text) => self.take_text(socket, &text, now),
+            Input::SocketText(socket, text, came) => self.take_text(socket, &text, came, now),
             Input::SocketLost(socket, why) => self.session.lost(socket, &why, &mut self.dice, now),
             Input::Shed { socket, events, since } => {
-                if self.session.heard(socket, now) {
+                if self.session.heard(socket, now, now) {
                     let why = "more texts wait than limits.memory has room for";
                     self.take_shed(events, since, why, now);
                 }

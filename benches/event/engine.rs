@@ -66,7 +66,7 @@ impl Engine {
         if let Some(socket) = self.socket {
             self.now.mono = self.now.mono + BETWEEN_EVENTS;
             self.now.wall = self.now.wall + BETWEEN_EVENTS;
-            self.handle(Input::SocketText(socket, text.to_owned()));
+            self.handle(Input::SocketText(socket, text.to_owned(), self.now));
         }
     }
 

@@ -102,8 +102,8 @@ impl Listening {
             match self.next(&warden, &mut wires, tick_at, now).await {
                 Some(input) => {
                     let now = self.clock.now();
-                    if let Input::SocketText(_, text) = &input {
-                        sink(Heard::Text(now.wall, text))?;
+                    if let Input::SocketText(_, text, came) = &input {
+                        sink(Heard::Text(came.wall, text))?;
                     }
                     if let Input::Shed { events, .. } = &input {
                         sink(Heard::Shed(*events))?;
@@ -132,7 +132,7 @@ impl Listening {
             answer = wires.answers.recv() => answer.map_or(Input::Timeout, |(id, answer)| Input::Answer(id, answer)),
             event = wires.socket_events.recv() => match event {
                 Some(SocketEvent::Opened(socket)) => Input::SocketOpened(socket),
-                Some(SocketEvent::Text(socket, text, _room)) => Input::SocketText(socket, text),
+                Some(SocketEvent::Text(socket, text, _room, came)) => Input::SocketText(socket, text, came),
                 Some(SocketEvent::Shed(socket, events, since)) => Input::Shed { socket, events, since },
                 Some(SocketEvent::Refused(socket, why)) => Input::FrameRefused(socket, why),
                 Some(SocketEvent::Lost(socket, why)) => {

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::io::clock::Clock;
 use crate::io::token::cause;
-use crate::model::time::Wall;
+use crate::model::time::{Now, Wall};
 use crate::warden::session::SocketId;
 use crate::wire::frame::LARGEST_FRAME;
 
@@ -28,8 +28,8 @@ pub const ORDERS_WAITING: usize = 16;
 pub enum SocketEvent {
     /// It opened.
     Opened(SocketId),
-    /// A text came; its room is free again once the event is dropped.
-    Text(SocketId, String, Room),
+    /// A text came, at that moment; its room is free again once the event is dropped.
+    Text(SocketId, String, Room, Now),
     /// So many texts were shed for want of room, the first of them then.
     Shed(SocketId, u64, Wall),
     /// A text was refused unread, and why; the socket is lost with it.
@@ -124,7 +124,7 @@ async fn listen(
                         shed.get_or_insert(Shed { events: 0, since }).events += 1;
                         continue;
                     };
-                    let text = SocketEvent::Text(socket, text.as_str().to_owned(), room);
+                    let text = SocketEvent::Text(socket, text.as_str().to_owned(), room, inlet.clock.now());
                     if events.send(text).await.is_err() {
                         return Ok("the daemon stops");
                     }

@@ -314,10 +314,10 @@ impl Stage {
         let mut outputs = Vec::new();
         let mut taken = self.tell_unsent(&mut outputs);
         while taken < EVENTS_PER_TURN
-            && let Some(parcel) = self.next_parcel_due()
+            && let Some((at, parcel)) = self.next_parcel_due()
         {
             taken += 1;
-            if let Some(input) = self.unpack(parcel) {
+            if let Some(input) = self.unpack(parcel, at) {
                 self.handle(input, &mut outputs);
             }
         }

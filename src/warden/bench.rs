@@ -160,7 +160,7 @@ impl Bench {
     /// An event comes late.
     pub(super) fn tell_late(&mut self, event: String) {
         let Some(socket) = self.socket else { return };
-        self.feed(Input::SocketText(socket, event));
+        self.feed(Input::SocketText(socket, event, self.now));
     }
 
     /// The socket that is open.
@@ -235,7 +235,7 @@ impl Bench {
                 Output::Socket(SocketOrder::Send(socket, _)) => {
                     let pong =
                         r#"{"topicName":"channel.metadata","eventBody":{"message":"pong"}}"#.to_owned();
-                    self.coming.push_back((self.now.mono, Input::SocketText(socket, pong)));
+                    self.coming.push_back((self.now.mono, Input::SocketText(socket, pong, self.now)));
                 }
                 Output::Socket(SocketOrder::Close(_)) => {}
             }

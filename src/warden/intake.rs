@@ -28,9 +28,9 @@ pub(super) fn late_until(tried: &Tried, now: Now) -> Option<Mono> {
 }
 
 impl Warden {
-    pub(super) fn take_text(&mut self, socket: SocketId, text: &str, now: Now) {
+    pub(super) fn take_text(&mut self, socket: SocketId, text: &str, came: Now, now: Now) {
         self.count("recwarden_frames_total");
-        if !self.session.heard(socket, now) {
+        if !self.session.heard(socket, came, now) {
             return;
         }
         let print = self.session.is_doubled(socket).then(|| frame::fingerprint(text)).flatten();

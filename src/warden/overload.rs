@@ -311,7 +311,7 @@ mod tests {
         let deep =
             format!(r#"{{"topicName":"v2.users.u.conversations","eventBody":{}}}"#, "[".repeat(10_000));
         for _ in 0..90 {
-            bench.feed(Input::SocketText(socket, deep.clone()));
+            bench.feed(Input::SocketText(socket, deep.clone(), bench.now));
             bench.pass(SECOND);
         }
         bench.feed(Input::FrameRefused(socket, "too long".into()));

@@ -255,6 +255,22 @@ mod tests {
         bench
     }
 
+    #[test]
+    fn a_gap_begins_when_the_last_text_came_though_it_was_taken_later() {
+        let mut bench = live(1);
+        let (socket, event, came) = (bench.socket(), bench.event(0), bench.now);
+        bench.now = bench.now + SECOND * 20;
+        bench.feed(super::super::Input::SocketText(socket, event, came));
+        bench.lose_socket();
+        let mut begun = Vec::new();
+        for record in &bench.records {
+            if let Record::GapOpened(gap) = record {
+                begun.push(gap.from);
+            }
+        }
+        assert_eq!(begun.last(), Some(&came.wall));
+    }
+
     fn stops_when_blind() -> Bench {
         let sight = sight::Settings { when_blind: WhenBlind::Stop, ..sight::Settings::default() };
         let settings = super::super::Settings { sight, ..settings() };

@@ -275,8 +275,16 @@ impl Session {
         {
             let (channel, list) = (channel.clone(), List::Due(now.mono));
             let service = Service::Rising;
-            slot.state =
-                State::Open(Open { channel, socket, heard: now, probe: None, proved: now, list, service });
+            slot.state = State::Open(Open {
+                channel,
+                socket,
+                heard: now,
+                probe: None,
+                proved: now,
+                came: now,
+                list,
+                service,
+            });
         }
     }
 

@@ -67,7 +67,7 @@ impl Stage {
             }
             Input::SocketLost(socket, _) => self.note_silenced(*socket),
             // Of a gap that is not open nobody asks who was looked at.
-            Input::SocketText(_, text) if !self.gaps.open.is_empty() => {
+            Input::SocketText(_, text, _) if !self.gaps.open.is_empty() => {
                 self.gaps.looks.insert(inlet::about(text), now);
             }
             Input::Answer(id, RawAnswer::Answered { status: 200, .. }) => {

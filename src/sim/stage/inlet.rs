@@ -102,7 +102,7 @@ impl Stage {
         match input {
             Input::Shed { events, .. } => Expected::Shed(*events),
             // Of two copies the second is not looked at, whatever became of the first.
-            Input::SocketText(_, text) if self.is_tight() && self.sockets.len() == 1 => {
+            Input::SocketText(_, text, _) if self.is_tight() && self.sockets.len() == 1 => {
                 Expected::Event(about(text))
             }
             Input::SocketText(..)

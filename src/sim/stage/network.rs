@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Parcel, Stage};
-use crate::model::time::Mono;
+use crate::model::time::{Mono, Now};
 use crate::sim::platform::Reply;
 use crate::sim::post::SocketOut;
 use crate::sim::web::{HttpRequest, HttpResponse};
@@ -31,13 +31,14 @@ impl Stage {
         self.on_their_way.insert((at, self.next_parcel), (life, parcel));
     }
 
-    /// A parcel that arrives now; one for a process that died is lost.
-    pub(super) fn next_parcel_due(&mut self) -> Option<Parcel> {
+    /// A parcel that has arrived, and when; one for a process that died is lost.
+    pub(super) fn next_parcel_due(&mut self) -> Option<(Mono, Parcel)> {
         loop {
             let entry = self.on_their_way.first_entry().filter(|entry| entry.key().0 <= self.now.mono)?;
+            let at = entry.key().0;
             let (life, parcel) = entry.remove();
             if life == self.life {
-                return Some(parcel);
+                return Some((at, parcel));
             }
         }
     }
@@ -71,8 +72,8 @@ impl Stage {
         }
     }
 
-    /// What a parcel is to the warden.
-    pub(super) fn unpack(&mut self, parcel: Parcel) -> Option<Input> {
+    /// What a parcel is to the warden that arrived at that moment.
+    pub(super) fn unpack(&mut self, parcel: Parcel, at: Mono) -> Option<Input> {
         match parcel {
             Parcel::Opened(socket) => Some(Input::SocketOpened(socket)),
             Parcel::Shed(socket) => self.tell_shed(socket),
@@ -85,7 +86,9 @@ impl Stage {
                 self.count_arrival(&text);
                 self.count("frames");
                 self.note_told(&text);
-                Some(Input::SocketText(socket, text))
+                let seen = self.seen();
+                let came = Now { mono: at, wall: seen.wall - seen.mono.since(at) };
+                Some(Input::SocketText(socket, text, came))
             }
             Parcel::Lost(socket) => {
                 self.sockets.remove(&socket);

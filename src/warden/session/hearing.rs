@@ -6,11 +6,13 @@ use super::{Effect, Session, Slot, SocketId};
 use crate::model::time::Now;
 
 impl Session {
-    /// A text came: the socket is alive. Says whether the socket is one of ours.
-    pub fn heard(&mut self, socket: SocketId, now: Now) -> bool {
+    /// A text came: the socket is alive. Says whether the socket is one of ours. Where the text waited, nothing is known
+    /// of the socket since it came.
+    pub fn heard(&mut self, socket: SocketId, came: Now, now: Now) -> bool {
         let Some(slot) = self.slot_of(socket) else { return false };
         if let State::Open(open) = &mut slot.state {
             open.heard = now;
+            open.came = came;
             open.probe = None;
         }
         true

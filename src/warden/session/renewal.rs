@@ -149,7 +149,7 @@ impl Session {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let due = now.mono + slot.backoff.fail(dice);
         let renewal = slot.renewal.take();
-        let heard = slot.state.live().map(|(open, _)| open.heard);
+        let heard = slot.state.live().map(|(open, _)| open.came);
         let state = std::mem::replace(&mut slot.state, State::WantChannel { due });
         match state {
             State::Retiring { .. } => {

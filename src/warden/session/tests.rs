@@ -150,7 +150,7 @@ impl Rig {
 
     fn beat(&mut self) {
         let sockets: Vec<SocketId> = self.open.keys().copied().collect();
-        sockets.into_iter().for_each(|socket| assert!(self.session.heard(socket, self.now)));
+        sockets.into_iter().for_each(|socket| assert!(self.session.heard(socket, self.now, self.now)));
     }
 
     fn lose(&mut self, socket: SocketId) {

@@ -45,7 +45,7 @@ fn the_loss_of_both_is_a_gap_since_the_second_was_last_heard() {
     let mut rig = Rig::live(1, Redundancy::Double);
     let sockets = rig.sockets();
     rig.wait(SECOND * 10);
-    rig.session.heard(sockets[1], rig.now);
+    rig.session.heard(sockets[1], rig.now, rig.now);
     let heard = rig.now.wall;
     rig.lose(sockets[0]);
     rig.wait(SECOND / 10);
@@ -59,7 +59,7 @@ fn a_twin_that_came_back_meanwhile_does_not_vouch_for_the_time_before() {
     let (sockets, heard) = (rig.sockets(), rig.now.wall);
     rig.wait(SECOND * 20);
     // The first is silent since its last beat; the second is cut, and soon heard again.
-    rig.session.heard(sockets[1], rig.now);
+    rig.session.heard(sockets[1], rig.now, rig.now);
     rig.lose(sockets[1]);
     assert_eq!(rig.gaps(), []);
     rig.wait(SECOND);

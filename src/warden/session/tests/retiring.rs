@@ -9,7 +9,7 @@ fn a_closing_notice_brings_up_a_successor_before_the_old_socket_is_closed() {
     rig.session.closing(old, rig.now);
     rig.settle();
     assert_eq!((rig.states(), rig.closed(), rig.creations()), (vec!["retiring", "live"], vec![], 1));
-    assert!(rig.session.heard(old, rig.now), "what is still on its way there is heard");
+    assert!(rig.session.heard(old, rig.now, rig.now), "what is still on its way there is heard");
     assert_eq!(rig.session.next_wakeup(), Some(rig.now.mono + LINGER));
     rig.wait(LINGER);
     rig.tick();
@@ -126,7 +126,7 @@ fn twins_move_one_after_the_other_and_each_while_the_other_vouches() {
     );
     assert!(rig.session.next_wakeup().is_some_and(|at| at > rig.now.mono));
     rig.wait(SECOND);
-    rig.session.heard(old[1], rig.now);
+    rig.session.heard(old[1], rig.now, rig.now);
     rig.tick();
     rig.lose(old[1]);
     rig.settle();
