@@ -55,29 +55,29 @@ const FAULTS: [&str; 37] = [
     "user came or went",
 ];
 
-/// What must come about.
-const COUNTED: [&str; 21] = [
-    "agents' own pauses left alone",
-    "alert: blind",
-    "alert: brake",
-    "alert: forbidden",
-    "alert: overload",
-    "alert: sight",
-    "blind stops",
-    "blind stops given back",
-    "calls found stopped while all was blind",
-    "calls judged again before their gap was closed",
-    "calls judged that lived during the faults",
-    "calls read again after events were shed",
-    "decisions that waited for the brake",
-    "dropped",
-    "events shed: conversation without room",
-    "events shed: text",
-    "moments with every slot taken",
-    "moments with the rate used up",
-    "orders that waited for the rate",
-    "processes with calls that were unheard",
-    "what is known compared with the log",
+/// What must come about, and how often at least: half as often as it did when this was written.
+const COUNTED: [(&str, u64); 21] = [
+    ("agents' own pauses left alone", 14),
+    ("alert: blind", 200),
+    ("alert: brake", 20),
+    ("alert: forbidden", 17),
+    ("alert: overload", 60),
+    ("alert: sight", 200),
+    ("blind stops", 30),
+    ("blind stops given back", 17),
+    ("calls found stopped while all was blind", 2),
+    ("calls judged again before their gap was closed", 1_000),
+    ("calls judged that lived during the faults", 300),
+    ("calls read again after events were shed", 150),
+    ("decisions that waited for the brake", 19),
+    ("dropped", 400),
+    ("events shed: conversation without room", 65),
+    ("events shed: text", 4_500),
+    ("moments with every slot taken", 70),
+    ("moments with the rate used up", 20),
+    ("orders that waited for the rate", 14),
+    ("processes with calls that were unheard", 200),
+    ("what is known compared with the log", 1_500),
 ];
 
 /// A few seeds run long, some in calm or with one kind of trouble alone, and most with everything, briefly.
@@ -144,9 +144,9 @@ fn what_is_promised_holds_whatever_goes_wrong() {
         );
     }
     // Nor does it say anything of what never came about.
-    for what in COUNTED {
+    for (what, least) in COUNTED {
         let times: u64 = reports.iter().filter_map(|(_, report)| report.counts.get(what)).sum();
-        assert!(times > 0, "'{what}' never came about");
+        assert!(times >= least, "'{what}' came about {times} times, {least} at least");
     }
 }
 
@@ -288,4 +288,16 @@ fn what_is_not_known_yet_is_no_finding() {
     {
         assert_eq!(cast::run(kind.script(seed)).findings, [""; 0], "{kind:?} seed {seed}");
     }
+}
+
+/// The default's start was owed by nobody once a reload had taken the default away, and our own pause stayed.
+#[test]
+fn what_the_default_was_about_to_give_back_is_owed_through_a_reload() {
+    assert_eq!(cast::run(Kind::Lasting.script(1_900_660)).findings, [""; 0]);
+}
+
+/// A channel that had just come up was doubted for what the one before it had not heard, and kept the gap open.
+#[test]
+fn a_channel_is_not_doubted_for_what_another_did_not_hear() {
+    assert_eq!(cast::run(Kind::Brief.script(2_100_246)).findings, [""; 0]);
 }
