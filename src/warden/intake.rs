@@ -185,7 +185,12 @@ impl Warden {
                 }
                 Effect::AllLive => {
                     self.note(Level::Info, "every topic is subscribed; calls in progress are read");
-                    self.survey.all_heard(now.wall);
+                    // Events that are shed meanwhile are not heard: the end of that ends every gap.
+                    if self.sheds() {
+                        self.survey.ask_for_round();
+                    } else {
+                        self.survey.all_heard(now.wall);
+                    }
                 }
             }
         }

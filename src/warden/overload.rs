@@ -184,6 +184,27 @@ mod tests {
         assert_eq!(bench.kinds("gap.closed"), 1, "the gap is open as long as events are shed");
     }
 
+    /// Found by reading: what was shed after that was in no gap.
+    #[test]
+    fn a_channel_that_comes_up_while_events_are_shed_ends_no_gap() {
+        let mut bench = bench(512 << 20).with_calls(3, "off");
+        (0..3).for_each(|number| bench.tell(number));
+        let shed = |bench: &mut Bench| {
+            let (socket, since) = (bench.socket(), bench.now.wall);
+            bench.feed(Input::Shed { socket, events: 1, since });
+        };
+        shed(&mut bench);
+        bench.lose_socket();
+        bench.pass(SECOND * 2);
+        for _ in 0..20 {
+            shed(&mut bench);
+            bench.pass(SECOND);
+        }
+        assert_eq!((bench.kinds("gap.opened"), bench.kinds("gap.closed")), (3, 1));
+        bench.pass(SECOND * 30);
+        assert_eq!((bench.kinds("gap.opened"), bench.kinds("gap.closed")), (3, 3));
+    }
+
     /// Found by the simulation: with a book that was nearly full, each new caller was a spell of its own.
     #[test]
     fn spells_that_follow_each_other_are_each_journaled_and_one_alert_tells_of_them() {
