@@ -57,7 +57,7 @@ impl Warden {
                     Intake::Stale => self.survey.heard_late(&id),
                     Intake::NoRoom => {
                         let why = "there is more in the book than limits.memory has room for";
-                        self.take_shed(1, now.wall, why, now);
+                        self.take_shed(1, came.wall, why, now);
                     }
                 }
                 self.judge(&id, ConfirmedBy::Event, now);

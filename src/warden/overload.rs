@@ -99,7 +99,7 @@ impl Warden {
         }
         if !over {
             self.load.spell = Some(shedding);
-        } else if self.session.is_live() {
+        } else if !self.session.owes_resync() {
             self.note(Level::Info, "no more events are shed: what was missed is read");
             self.survey.all_heard(now.wall);
         }

@@ -282,6 +282,7 @@ impl Session {
                 probe: None,
                 proved: now,
                 came: now,
+                brought: now,
                 list,
                 service,
             });
@@ -312,7 +313,7 @@ impl Session {
             let unbroken = match open.service {
                 Service::Rising => {
                     slot.since = now;
-                    open.proved = now;
+                    (open.proved, open.brought) = (now, now);
                     unbroken.unwrap_or(now.mono)
                 }
                 Service::Live { unbroken, .. } => unbroken,
@@ -339,6 +340,11 @@ impl Session {
     /// Since when every topic was heard that the platform does not refuse; none while one of them is not.
     pub fn accepted_heard_since(&self) -> Option<Now> {
         self.heard_since.filter(|_| self.is_live())
+    }
+
+    /// Whether a topic is not heard, or by channels alone that are doubted: a resync follows once it is.
+    pub fn owes_resync(&self) -> bool {
+        self.resync == Resync::Owed
     }
 
     fn settle_resync(&mut self, now: Now) {

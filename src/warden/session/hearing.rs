@@ -30,7 +30,7 @@ impl Session {
     pub fn event(&mut self, socket: SocketId, print: Option<u64>, now: Now) -> Novelty {
         let Some(slot) = self.slot_of(socket) else { return Novelty::News };
         if let State::Open(open) = &mut slot.state {
-            open.proved = now;
+            (open.proved, open.brought) = (now, open.came);
         }
         let pack = slot.pack;
         let Some(print) = print else { return Novelty::News };

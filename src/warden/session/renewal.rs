@@ -118,9 +118,9 @@ impl Session {
     pub(super) fn doubt(&mut self, id: SlotId, why: &str, now: Now) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let Some((open, _)) = slot.state.live() else { return };
-        let proved = open.proved;
+        let brought = open.brought;
         slot.plan(Why::Doubted, now.mono);
-        self.open_gap_unless_heard(id, proved, why, now);
+        self.open_gap_unless_heard(id, brought, why, now);
     }
 
     fn open_gap_unless_heard(&mut self, id: SlotId, since: Now, why: &str, now: Now) {
@@ -202,9 +202,11 @@ impl Session {
             self.drop_slot(id);
             return None;
         };
+        // What was doubted vouches for nothing.
+        let unbroken = slot.is_trusted().then_some(unbroken);
         slot.state = State::Retiring { socket: open.socket, until: now.mono + LINGER };
         slot.since = now;
-        Some(unbroken)
+        unbroken
     }
 
     /// Probes what is silent, gives up what did not open, replaces what is to be replaced.
@@ -292,7 +294,7 @@ impl Session {
         let twins: Vec<&State> =
             twins.map(|(_, slot)| &slot.state).filter(|state| !state.retires()).collect();
         let mut since = twins.iter().filter_map(|state| state.live()).map(|(_, unbroken)| unbroken);
-        if twins.is_empty() || since.clone().any(|unbroken| unbroken <= open.heard.mono) {
+        if twins.is_empty() || since.clone().any(|unbroken| unbroken <= open.came.mono) {
             return Some(Way::SameChannel(open.channel.clone()));
         }
         (since.next().is_some() && open.probe.is_none()).then_some(Way::AfterPing(open.socket))

@@ -35,6 +35,8 @@ pub(super) struct Open {
     pub(super) probe: Option<Mono>,
     /// When a conversation event last came: the only proof that the channel still gets any.
     pub(super) proved: Now,
+    /// When that event had come, where it waited to be taken.
+    pub(super) brought: Now,
     /// When the text that was taken last had come.
     pub(super) came: Now,
     pub(super) list: List,

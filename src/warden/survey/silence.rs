@@ -34,10 +34,10 @@ impl Silence {
         self.waits.remove(id);
     }
 
-    /// When the latest change was read whose event is overdue. Told once.
+    /// Where an event is overdue, when the latest change was read that none has told of. Told once.
     pub(super) fn take_overdue(&mut self, now: Mono) -> Option<Mono> {
-        let overdue = self.waits.values().filter(|until| **until <= now && now >= self.not_before);
-        let latest = overdue.max().map(|until| *until - EVENT_WAIT)?;
+        let is_overdue = self.waits.values().any(|until| *until <= now && now >= self.not_before);
+        let latest = *self.waits.values().max().filter(|_| is_overdue)? - EVENT_WAIT;
         self.waits.clear();
         self.not_before = now + DEAF_AGAIN_AFTER;
         Some(latest)
@@ -46,5 +46,25 @@ impl Silence {
     /// When the next one is overdue.
     pub(super) fn next_overdue(&self) -> Option<Mono> {
         self.waits.values().min().map(|at| self.not_before.max(*at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_event_that_is_overdue_speaks_for_all_that_are_waited_for() {
+        let at = |seconds| Mono::new(Duration::from_secs(seconds));
+        let [one, two] = ["one", "two"].map(ConversationId::new);
+        let mut silence = Silence::default();
+        silence.begin(&one, at(0));
+        silence.begin(&two, at(4));
+        assert_eq!((silence.take_overdue(at(9)), silence.next_overdue()), (None, Some(at(10))));
+        assert_eq!(silence.take_overdue(at(10)), Some(at(4)), "whoever hears since then is not doubted");
+        silence.begin(&one, at(20));
+        assert_eq!((silence.take_overdue(at(40)), silence.next_overdue()), (None, Some(at(70))));
+        silence.end(&one);
+        assert_eq!((silence.take_overdue(at(80)), silence.next_overdue()), (None, None));
     }
 }

@@ -188,6 +188,20 @@ fn what_a_channel_missed_that_has_a_successor_already_is_made_good_at_once() {
 }
 
 #[test]
+fn the_successor_of_a_doubted_channel_does_not_vouch_for_the_time_before_it() {
+    let mut rig = Rig::live(1, Redundancy::Double);
+    rig.pass(ROTATE_AT_MOST_EVERY);
+    rig.beat();
+    let (sockets, heard) = (rig.sockets(), rig.now.wall);
+    rig.wait(SECOND);
+    rig.session.distrust(sockets[0], rig.now);
+    rig.settle();
+    assert_eq!((rig.creations(), rig.gaps()), (1, vec![]));
+    rig.lose(sockets[1]);
+    assert_eq!(rig.gaps(), [heard]);
+}
+
+#[test]
 fn doubts_replace_a_channel_once_a_minute_at_most() {
     let mut rig = Rig::live(1, Redundancy::Single);
     for _ in 0..30 {
