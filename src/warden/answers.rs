@@ -30,7 +30,11 @@ impl Warden {
     pub(super) fn take_answer(&mut self, id: RequestId, answer: &RawAnswer, now: Now) {
         let Some(UnderWay { purpose, request, sent }) = self.under_way.remove(&id) else { return };
         match answer {
-            RawAnswer::Failed(Transport::Unsent(_)) => self.allowance.unsent(purpose.class(), sent),
+            RawAnswer::Failed(Transport::Unsent(_)) => {
+                self.allowance.unsent(purpose.class(), sent);
+                // Nor does anything else go before that.
+                self.allowance.silence(CATCHING_UP, now.mono);
+            }
             RawAnswer::Failed(_) | RawAnswer::Answered { .. } => self.allowance.answered(),
         }
         if let RawAnswer::Answered { rate, .. } = answer {

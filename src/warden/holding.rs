@@ -735,6 +735,25 @@ action = "stop"
         owes_nothing(bench);
     }
 
+    /// Found by reading: it was given up, with an alert, though each event told that it had come true.
+    #[test]
+    fn where_nothing_can_be_read_events_are_taken_at_their_word_in_the_end() {
+        let mut bench = bench(PCI);
+        tell(&mut bench, "on");
+        bench.tell(0);
+        bench.pass(SECOND);
+        bench.reads = Way::Shut;
+        tell(&mut bench, "off");
+        bench.tell(0);
+        bench.pass(SECOND * 60);
+        assert_eq!((bench.kinds("confirmed"), bench.kinds("abandoned")), (1, 0));
+        bench.pass(SECOND * 1000);
+        assert_eq!((bench.kinds("confirmed"), bench.kinds("abandoned")), (2, 0));
+        bench.reads = Way::Open;
+        bench.pass(SECOND * 60);
+        owes_nothing(bench);
+    }
+
     /// Found by reading: an ad-hoc recorder was started beside the one that ran.
     #[test]
     fn nothing_is_started_beside_what_an_old_event_does_not_know_of() {

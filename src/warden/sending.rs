@@ -151,9 +151,7 @@ impl Warden {
             Begun::NotYet | Begun::Admitted => Duration::ZERO,
         };
         if failing >= give_up_after {
-            let span = humantime::format_duration(give_up_after);
-            let why = format!("it did not come true within {span}");
-            self.abandon(id, &why, GivingUp::Failed, now);
+            self.give_up(id, now);
             return None;
         }
         match open.stage {
@@ -163,6 +161,21 @@ impl Warden {
                 self.worklist.remove(id);
                 None
             }
+        }
+    }
+
+    /// It was tried for long enough. Where events have told that it came true, and nobody could read whether they were
+    /// older, they are taken at their word.
+    fn give_up(&mut self, id: &ConversationId, now: Now) {
+        let decision = |warden: &Self| Some(warden.book.get(id)?.pursuit.as_ref()?.decision.clone());
+        let open = decision(self);
+        if self.is_in_doubt(id) {
+            self.believe(id, now);
+        }
+        if open.is_some() && decision(self) == open {
+            let span = humantime::format_duration(self.settings.give_up_after);
+            let why = format!("it did not come true within {span}");
+            self.abandon(id, &why, GivingUp::Failed, now);
         }
     }
 
