@@ -17,15 +17,16 @@ use tokio::time::{Sleep, sleep};
 pub struct Bounds {
     /// Connections at once. Beyond it the next ones wait outside, in the listener's own queue.
     pub places: usize,
-    /// A connection on which no byte has gone either way for so long is closed.
+    /// A connection on which nothing is said for so long is closed, and one on which a request takes that long to come and
+    /// be answered.
     pub silence: Duration,
 }
 
 impl Default for Bounds {
     /// Three doors together stay far below the 1,024 descriptors that a process has where nobody raised that. No answer
-    /// takes a minute, and whoever keeps a connection for its next request connects anew.
+    /// takes a minute, and whoever keeps a connection for its next request (once a minute, as scrapers do) finds it there.
     fn default() -> Self {
-        Self { places: 128, silence: Duration::from_secs(60) }
+        Self { places: 128, silence: Duration::from_secs(90) }
     }
 }
 
@@ -53,12 +54,21 @@ impl<L: Listener> Listener for Doorkeeper<L> {
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         let (connection, address) = self.listener.accept().await;
         let (silence, over) = (self.silence, Box::pin(sleep(self.silence)));
-        (Guest { connection, silence, over, _place: place }, address)
+        (Guest { connection, silence, over, turn: Turn::Theirs, _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
         self.listener.local_addr()
     }
+}
+
+/// Whose turn it is to say something. A turn has its time as a whole, so that nobody keeps a place byte by byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Theirs: nothing of the next request has come.
+    Theirs,
+    /// Ours: some of it has.
+    Ours,
 }
 
 /// A connection that was let in.
@@ -67,14 +77,24 @@ pub struct Guest<C> {
     connection: C,
     silence: Duration,
     over: Pin<Box<Sleep>>,
+    turn: Turn,
     _place: Option<OwnedSemaphorePermit>,
 }
 
 impl<C> Guest<C> {
-    /// Whether something went through; where nothing does and it has been silent for too long, that ends it.
-    fn heed<T>(&mut self, polled: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+    /// Whether something went through, after which it is the turn of `next`; where nothing does and the turn lasts for too
+    /// long, that ends it.
+    fn heed<T>(
+        &mut self,
+        polled: Poll<io::Result<T>>,
+        next: Turn,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
-            self.over.set(sleep(self.silence));
+            if self.turn != next || next == Turn::Theirs {
+                self.over.set(sleep(self.silence));
+            }
+            self.turn = next;
             return polled;
         }
         ready!(self.over.as_mut().poll(context));
@@ -89,7 +109,7 @@ impl<C: AsyncRead + Unpin> AsyncRead for Guest<C> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.connection).poll_read(context, buffer);
-        self.heed(polled, context)
+        self.heed(polled, Turn::Ours, context)
     }
 }
 
@@ -100,7 +120,7 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Guest<C> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.connection).poll_write(context, bytes);
-        self.heed(polled, context)
+        self.heed(polled, Turn::Theirs, context)
     }
 
     fn poll_write_vectored(
@@ -109,7 +129,7 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Guest<C> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.connection).poll_write_vectored(context, slices);
-        self.heed(polled, context)
+        self.heed(polled, Turn::Theirs, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -169,6 +189,27 @@ mod tests {
         assert!(answered(&mut next).await, "there is a place for it");
         let closed = timeout(HOUR / 60, silent.read(&mut [0; 1])).await.expect("it is closed at all");
         assert_eq!(closed.expect("closed in order"), 0);
+    }
+
+    #[tokio::test]
+    async fn nobody_keeps_a_place_byte_by_byte() {
+        let address = door(1, Duration::from_millis(200)).await;
+        let mut slow = connect(address).await;
+        let mut next = connect(address).await;
+        next.write_all(REQUEST).await.expect("written");
+        let drip = async {
+            while slow.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            pending::<bool>().await
+        };
+        let let_in = async {
+            tokio::select! {
+                answered = answered(&mut next) => answered,
+                never = drip => never,
+            }
+        };
+        assert!(timeout(HOUR / 60, let_in).await.expect("the slow one is shown out"));
     }
 
     #[tokio::test]
