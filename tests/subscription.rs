@@ -39,10 +39,12 @@ fn settings(redundancy: Redundancy) -> Settings {
     }
 }
 
-/// One call after the other, and answers that take their time: what is not made before it is broken shows.
+/// One call after the other, which changes all the while where sockets are exchanged, and answers that take their time:
+/// what is not made before it is broken shows.
 fn plan(seed: u64, faults: Faults) -> Plan {
     let latency = Some((Duration::from_millis(100), Duration::from_secs(2)));
-    Plan { seed, calls: 1, pace: 0.3, faults: Faults { latency, jitter: 0.5, ..faults }, ..Plan::default() }
+    let faults = Faults { latency, jitter: 0.5, stirred_for: Duration::from_secs(15), ..faults };
+    Plan { seed, calls: 1, pace: 0.3, faults, ..Plan::default() }
 }
 
 fn run(plan: Plan, redundancy: Redundancy, lasts: Duration) -> Report {
@@ -72,6 +74,8 @@ fn assert_seamless(report: &Report, about: &str) {
     assert_eq!(count(report, "gap.opened"), 1, "{about}: {:?}", report.counts);
     assert_eq!(count(report, "topics heard"), 7, "{about}: {:?}", report.counts);
     assert!(count(report, "queue events arrived") > 1000, "{about}: {:?}", report.counts);
+    let stirred = count(report, "fault: calls changed while sockets are exchanged");
+    assert!(stirred > 1000, "{about}: {:?}", report.counts);
 }
 
 #[test]

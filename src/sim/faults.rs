@@ -102,6 +102,9 @@ pub struct Faults {
     pub odd_frames_every: Option<Duration>,
     /// Every so often all live calls change ten times at once.
     pub event_burst_every: Option<Duration>,
+    /// Each time a socket was opened, all live calls change five times a second for so long: whoever exchanges one for
+    /// another misses some of that where the old one does not last until the new one hears.
+    pub stirred_for: Duration,
     /// Every so often something is out of reach for a while.
     pub outage_every: Option<Duration>,
     /// For how long.
@@ -141,6 +144,7 @@ impl Default for Faults {
             lose_events: 0.0,
             odd_frames_every: None,
             event_burst_every: None,
+            stirred_for: Duration::ZERO,
             outage_every: None,
             outage_for: Duration::from_secs(30),
             outage: Outage::Sockets,

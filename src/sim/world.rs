@@ -47,6 +47,7 @@ enum Item {
     ExpireChannel(String),
     OpenQueue(&'static str),
     Misfortune(Misfortune),
+    Stir,
     BeginFaults(Box<Faults>),
 }
 
@@ -221,6 +222,7 @@ impl World {
                 self.org.add_queue(name);
                 self.note("queue", name, "made");
             }
+            Item::Stir => self.stir(),
             Item::BeginFaults(faults) => self.take_faults(*faults),
             Item::Misfortune(kind) => {
                 if let Some(after) = self.plan.faults.next_after(kind, &mut self.chance) {
@@ -357,6 +359,7 @@ impl World {
         }
         self.put(self.plan.heartbeat, Item::Heartbeat(socket));
         self.note("socket", channel, "opened");
+        self.begin_to_stir();
         Some(socket)
     }
 

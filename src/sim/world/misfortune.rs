@@ -11,6 +11,8 @@ use crate::sim::world::odd;
 
 /// How often each live call speaks in a burst of events.
 const BURST: usize = 10;
+/// How often it changes where sockets are exchanged.
+const STIRRED_EVERY: Duration = Duration::from_millis(200);
 
 /// An outage, told from the platform's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,17 +130,28 @@ impl World {
 
     /// Every live call changes ten times at once.
     fn burst(&mut self) {
+        (0..BURST).for_each(|round| self.change_all("burst", round));
+    }
+
+    /// A socket was opened: for a while every live call changes again and again.
+    pub(super) fn begin_to_stir(&mut self) {
+        let times = self.plan.faults.stirred_for.as_millis() / STIRRED_EVERY.as_millis();
+        for time in 0..u32::try_from(times).unwrap_or(u32::MAX) {
+            self.put(STIRRED_EVERY * time, Item::Stir);
+        }
+    }
+
+    /// Every live call changes.
+    pub(super) fn stir(&mut self) {
+        self.strikes("calls changed while sockets are exchanged");
+        self.change_all("stirred", 0);
+    }
+
+    fn change_all(&mut self, what: &str, round: usize) {
         let live: Vec<String> = self.live.iter().cloned().collect();
-        for round in 0..BURST {
-            for id in &live {
-                self.play_beat(
-                    id,
-                    &Beat::Set(
-                        "burst".to_owned(),
-                        format!("{round} {}", self.now.mono.since_start().as_millis()),
-                    ),
-                );
-            }
+        for id in live {
+            let value = format!("{round} {}", self.now.mono.since_start().as_millis());
+            self.play_beat(&id, &Beat::Set(what.to_owned(), value));
         }
     }
 }
