@@ -305,13 +305,14 @@ impl Daemon {
             }
         }
         let outage = self.journal(records, now).await?;
+        self.left_over.lasted = self.left_over.lasted.max(outage);
         // Facts that could not be stored wait for the next ones, or for the next status.
         let kept = if facts.is_empty() { Kept::Yes } else { self.keep_facts(facts) };
         for output in rest {
             match output {
                 Output::Request(id, request) => match outage {
                     None => self.wires.send(&self.parts.api, id, request),
-                    Some(lasted) => self.left_over.unsent.push((id, lasted)),
+                    Some(_) => self.left_over.unsent.push(id),
                 },
                 Output::Socket(order) => self.wires.order(order),
                 Output::Reply(ticket, reply) => {

@@ -68,6 +68,7 @@ use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::subject::Facts;
 use crate::warden::allowance::{Allowance, Class};
+use crate::warden::answers::CATCHING_UP;
 use crate::warden::backoff::Trouble;
 use crate::warden::book::Book;
 use crate::warden::brake::Brake;
@@ -118,6 +119,8 @@ pub enum Input {
     Facts(Ticket, ConversationId, Facts),
     /// There is a new access token.
     TokenRenewed,
+    /// For a while nothing was taken in, since the audit log could not be written: what waited comes now.
+    Resumed,
     /// A deadline passed.
     Timeout,
     /// A new policy, with the settings as they are.
@@ -333,6 +336,8 @@ impl Warden {
                 self.session.close();
             }
             Input::TokenRenewed => self.session.token_renewed(now),
+            // What is due was decided before, and what waited may speak against it.
+            Input::Resumed => self.allowance.silence(CATCHING_UP, now.mono),
             Input::Timeout => {}
         }
         self.replace_deaf_subscription(now);

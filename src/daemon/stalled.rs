@@ -50,8 +50,10 @@ struct Outage {
 /// What an outage leaves to be done before anything else is taken in.
 #[derive(Debug, Default)]
 pub(super) struct LeftOver {
-    /// Requests that were not sent, each with for how long the log could not be written.
-    pub(super) unsent: Vec<(RequestId, Duration)>,
+    /// For how long the log could not be written, where it could not.
+    pub(super) lasted: Option<Duration>,
+    /// Requests that were not sent for that.
+    pub(super) unsent: Vec<RequestId>,
     reread: Reread,
 }
 
@@ -65,7 +67,7 @@ enum Reread {
 
 impl LeftOver {
     pub(super) fn is_empty(&self) -> bool {
-        self.unsent.is_empty() && self.reread == Reread::No
+        self.lasted.is_none() && self.reread == Reread::No
     }
 }
 
@@ -73,10 +75,13 @@ impl Daemon {
     /// Makes good what an outage left over. That comes before the events that waited: of none of these may what was
     /// not sent be the cause.
     pub(super) fn catch_up(&mut self, outputs: &mut Vec<Output>) {
-        let LeftOver { unsent, reread } = std::mem::take(&mut self.left_over);
+        let LeftOver { lasted, unsent, reread } = std::mem::take(&mut self.left_over);
         let now = self.parts.clock.now();
-        for (id, lasted) in unsent {
-            self.handle(Input::Answer(id, RawAnswer::Failed(Transport::Unsent(lasted))), now, outputs);
+        if let Some(lasted) = lasted {
+            self.handle(Input::Resumed, now, outputs);
+            for id in unsent {
+                self.handle(Input::Answer(id, RawAnswer::Failed(Transport::Unsent(lasted))), now, outputs);
+            }
         }
         if reread == Reread::Asked && self.stop_by.is_none() {
             self.take(Event::Signal(Signal::Reload), outputs);

@@ -92,8 +92,8 @@ pub struct Stage {
     /// Facts as their store has them, durable at once.
     facts: BTreeMap<ConversationId, Facts>,
     stalled: Option<Stalled>,
-    /// What was not sent, each with for how long the log could not be written.
-    unsent: Vec<(RequestId, Duration)>,
+    /// What an outage of the log leaves to be told before anything else.
+    left_over: Option<ledger::LeftOver>,
     /// Where no process is there.
     down: Option<ledger::Down>,
     /// Turns of all processes.
@@ -165,7 +165,7 @@ impl Stage {
             log,
             facts: BTreeMap::new(),
             stalled: None,
-            unsent: Vec::new(),
+            left_over: None,
             down: None,
             turns: 0,
             busy_until: Mono::default(),
@@ -269,8 +269,8 @@ impl Stage {
             (Some(down), _) => Some(down.until),
             (None, Some(stalled)) => Some(stalled.retry),
             (None, None) => {
-                let unsent = (!self.unsent.is_empty()).then_some(self.now.mono);
-                parcel.into_iter().chain(woken).chain(unsent).min().map(|at| at.max(self.busy_until))
+                let resumed = self.left_over.as_ref().map(|_| self.now.mono);
+                parcel.into_iter().chain(woken).chain(resumed).min().map(|at| at.max(self.busy_until))
             }
         };
         let request = self.requests.first_key_value().map(|((at, _), _)| *at);
@@ -312,7 +312,7 @@ impl Stage {
     /// Takes what is there in, up to a bound, and then performs what it led to.
     fn turn(&mut self) {
         let mut outputs = Vec::new();
-        let mut taken = self.tell_unsent(&mut outputs);
+        let mut taken = self.resume(&mut outputs);
         while taken < EVENTS_PER_TURN
             && let Some((at, parcel)) = self.next_parcel_due()
         {

@@ -17,7 +17,7 @@ use crate::wire::reply::{self, Fault, RawAnswer, Transport};
 use crate::wire::request::Request;
 
 /// What came while the log could not be written is taken within this, and may make an order needless that was not sent.
-const CATCHING_UP: Duration = Duration::from_millis(250);
+pub(super) const CATCHING_UP: Duration = Duration::from_millis(250);
 
 /// What the platform did not permit, and what it said.
 struct Refusal {
@@ -30,11 +30,7 @@ impl Warden {
     pub(super) fn take_answer(&mut self, id: RequestId, answer: &RawAnswer, now: Now) {
         let Some(UnderWay { purpose, request, sent }) = self.under_way.remove(&id) else { return };
         match answer {
-            RawAnswer::Failed(Transport::Unsent(_)) => {
-                self.allowance.unsent(purpose.class(), sent);
-                // Nor does anything else go before that.
-                self.allowance.silence(CATCHING_UP, now.mono);
-            }
+            RawAnswer::Failed(Transport::Unsent(_)) => self.allowance.unsent(purpose.class(), sent),
             RawAnswer::Failed(_) | RawAnswer::Answered { .. } => self.allowance.answered(),
         }
         if let RawAnswer::Answered { rate, .. } = answer {
@@ -340,6 +336,28 @@ mod tests {
         bench.tell(0);
         bench.pass(Duration::from_secs(10));
         assert_eq!(bench.state(0), RecorderState::Paused);
+    }
+
+    /// Found by reading: what had come due meanwhile went with the first event that was taken in, of whomever.
+    #[test]
+    fn nothing_that_came_due_in_an_outage_goes_before_what_came_in_it() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(2, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
+        bench.set(0, "on");
+        bench.tell(0);
+        bench.pass(Duration::from_millis(1));
+        assert_eq!((bench.kinds("attempt"), bench.kinds("outcome")), (1, 1));
+        bench.refuses = Box::new(|_| None);
+        bench.now = bench.now + Duration::from_secs(60);
+        bench.feed(Input::Resumed);
+        bench.tell(1);
+        bench.set(0, "off");
+        bench.tell(0);
+        bench.pass(Duration::from_secs(10));
+        assert_eq!((bench.kinds("attempt"), bench.kinds("superseded")), (1, 1));
     }
 
     #[test]

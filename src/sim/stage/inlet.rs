@@ -113,6 +113,7 @@ impl Stage {
             | Input::Order(..)
             | Input::Facts(..)
             | Input::TokenRenewed
+            | Input::Resumed
             | Input::Timeout
             | Input::Policy(_)
             | Input::Reload(_)

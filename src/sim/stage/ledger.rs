@@ -8,7 +8,7 @@ use crate::audit::log::Log;
 use crate::audit::record::{self, Record};
 use crate::model::time::Mono;
 use crate::sim::disk::{Death, Trouble};
-use crate::warden::{Input, Keeping, Output, Warden};
+use crate::warden::{Input, Keeping, Output, RequestId, Warden};
 use crate::wire::reply::{RawAnswer, Transport};
 
 /// While the log cannot be written it is tried again so often.
@@ -18,6 +18,15 @@ const SYNC_TAKES: Duration = Duration::from_millis(4);
 
 /// What is known is compared with the log once in so many turns.
 const COMPARED_EVERY: u64 = 32;
+
+/// What an outage of the log leaves to be told.
+#[derive(Debug)]
+pub(super) struct LeftOver {
+    /// For how long the log could not be written.
+    waited: Duration,
+    /// Requests that were not sent for that.
+    unsent: Vec<RequestId>,
+}
 
 /// The process has died, and the next one begins then.
 #[derive(Clone, Debug)]
@@ -117,9 +126,10 @@ impl Stage {
         } else if self.make_durable() {
             // What was to be sent is old by now: it is judged again, as the daemon does it.
             let waited = self.now.mono.since(since);
+            let mut unsent = Vec::new();
             for output in rest {
                 match output {
-                    Output::Request(id, _) => self.unsent.push((id, waited)),
+                    Output::Request(id, _) => unsent.push(id),
                     other @ (Output::Record(_)
                     | Output::Facts(_)
                     | Output::Socket(_)
@@ -128,20 +138,23 @@ impl Stage {
                     | Output::Note(_)) => self.carry_out(std::iter::once(other)),
                 }
             }
+            self.left_over = Some(LeftOver { waited, unsent });
         } else {
             self.stands_still();
             self.stalled = Some(Stalled { since, retry: self.now.mono + RETRY, rest });
         }
     }
 
-    /// Tells of what was not sent, before anything that waited meanwhile; how many these were.
-    pub(super) fn tell_unsent(&mut self, outputs: &mut Vec<Output>) -> usize {
-        let unsent = std::mem::take(&mut self.unsent);
-        for (id, waited) in &unsent {
+    /// Where the log is written again, tells that and what was not sent, before anything that waited meanwhile; how many
+    /// inputs these were.
+    pub(super) fn resume(&mut self, outputs: &mut Vec<Output>) -> usize {
+        let Some(LeftOver { waited, unsent }) = self.left_over.take() else { return 0 };
+        self.handle(Input::Resumed, outputs);
+        for id in &unsent {
             self.count("requests not sent");
-            self.handle(Input::Answer(*id, RawAnswer::Failed(Transport::Unsent(*waited))), outputs);
+            self.handle(Input::Answer(*id, RawAnswer::Failed(Transport::Unsent(waited))), outputs);
         }
-        unsent.len()
+        1 + unsent.len()
     }
 
     /// Until the log is tried again the process does nothing.
@@ -203,7 +216,7 @@ impl Stage {
         self.empty_inlet();
         self.life += 1;
         self.stalled = None;
-        self.unsent.clear();
+        self.left_over = None;
         for (_, there) in std::mem::take(&mut self.sockets) {
             self.platform.socket_gone(there, self.now);
         }
