@@ -301,3 +301,10 @@ fn what_the_default_was_about_to_give_back_is_owed_through_a_reload() {
 fn a_channel_is_not_doubted_for_what_another_did_not_hear() {
     assert_eq!(cast::run(Kind::Brief.script(2_100_246)).findings, [""; 0]);
 }
+
+/// Of two attempts of one number, the first of which the platform had sent back, the next file of the log had one: after a
+/// death more was sent within a minute than the platform allows.
+#[test]
+fn what_was_sent_back_counts_for_the_rate_after_a_death_too() {
+    assert_eq!(cast::run(Kind::Scarce.script(2_500_035)).findings, [""; 0]);
+}

@@ -155,10 +155,10 @@ impl History {
         let recent = |at: Wall| before.is_some_and(|before| before.since(at) < ATTEMPTS_REMEMBERED);
         self.tried.retain(|tried| recent(tried.at));
         self.started.retain(|started| recent(started.at));
-        self.tried.iter_mut().for_each(|tried| tried.at = now);
         // Their times tell them apart in the next file.
-        let times = (0..).map(|place| now - Duration::from_micros(place));
-        self.started.iter_mut().rev().zip(times).for_each(|(started, at)| started.at = at);
+        let times = || (0..).map(|place| now - Duration::from_micros(place));
+        self.tried.iter_mut().rev().zip(times()).for_each(|(tried, at)| tried.at = at);
+        self.started.iter_mut().rev().zip(times()).for_each(|(started, at)| started.at = at);
     }
 
     fn hold(&mut self, one: &Hold) {
@@ -237,7 +237,7 @@ impl History {
                 None
             }
             Ok(Record::Attempt(attempt)) => {
-                if !self.tried.iter().any(|tried| tried.attempt == attempt) {
+                if !self.tried.iter().any(|tried| tried.at == since && tried.attempt == attempt) {
                     self.tried.push_back(Tried { at: since, attempt, came: Came::Unknown });
                 }
                 None
@@ -485,6 +485,27 @@ mod tests {
             assert_eq!(next.take(at(4_002), &record), None);
         }
         assert_eq!(tried(&next), tried(&history), "the next file has them too");
+    }
+
+    /// Found by the simulation: of two attempts of one number the next file had one, and the rate was too high after a death.
+    #[test]
+    fn what_was_sent_back_and_tried_again_counts_twice_in_the_next_file_too() {
+        let (decision, conversation) = (DecisionId::new("d"), ConversationId::new("c"));
+        let (method, path) = ("PUT".to_owned(), "/".to_owned());
+        let attempt = record::Attempt { decision, conversation, attempt: 1, method, path, observed: None };
+        let mut history = History::default();
+        [1, 2].into_iter().for_each(|seconds| {
+            history.tried.push_back(Tried { at: at(seconds), attempt: attempt.clone(), came: Came::Unknown });
+        });
+        history.last = Some(at(3));
+        let times = |history: &History| history.attempts().map(|one| one.at).collect::<Vec<_>>();
+        let mut next = History::default();
+        for record in history.carried() {
+            assert_eq!((next.take(at(4), &record), history.take(at(4), &record)), (None, None));
+        }
+        assert_eq!((times(&next), times(&history)), (vec![at(1), at(2)], vec![at(1), at(2)]));
+        history.clock_was_set(Some(at(4)), at(4_000));
+        assert_eq!(times(&history), [at(4_000) - Duration::from_micros(1), at(4_000)], "told apart yet");
     }
 
     #[test]
