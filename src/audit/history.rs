@@ -156,7 +156,7 @@ impl History {
         self.tried.retain(|tried| recent(tried.at));
         self.started.retain(|started| recent(started.at));
         // Their times tell them apart in the next file.
-        let times = || (0..).map(|place| now - Duration::from_micros(place));
+        let times = || (1..).map(|place| now - Duration::from_micros(place));
         self.tried.iter_mut().rev().zip(times()).for_each(|(tried, at)| tried.at = at);
         self.started.iter_mut().rev().zip(times()).for_each(|(started, at)| started.at = at);
     }
@@ -404,6 +404,8 @@ mod tests {
     use crate::audit::record::{self, HoldEnd, HoldEnded};
     use crate::model::recording::Action;
 
+    const MICRO: Duration = Duration::from_micros(1);
+
     fn at(seconds: i64) -> Wall {
         Wall::from_micros(seconds * 1_000_000)
     }
@@ -479,7 +481,11 @@ mod tests {
         let tried = |history: &History| {
             history.attempts().map(|one| (one.at, one.attempt.attempt)).collect::<Vec<_>>()
         };
-        assert_eq!(tried(&history), [(at(4_000), 2), (at(4_001), 3)], "the first is long over by any clock");
+        assert_eq!(
+            tried(&history),
+            [(at(4_000) - MICRO, 2), (at(4_001), 3)],
+            "the first is long over by any clock"
+        );
         let mut next = History::default();
         for record in history.carried() {
             assert_eq!(next.take(at(4_002), &record), None);
@@ -505,7 +511,7 @@ mod tests {
         }
         assert_eq!((times(&next), times(&history)), (vec![at(1), at(2)], vec![at(1), at(2)]));
         history.clock_was_set(Some(at(4)), at(4_000));
-        assert_eq!(times(&history), [at(4_000) - Duration::from_micros(1), at(4_000)], "told apart yet");
+        assert_eq!(times(&history), [at(4_000) - MICRO * 2, at(4_000) - MICRO], "told apart yet");
     }
 
     #[test]
@@ -523,7 +529,7 @@ mod tests {
         assert_eq!(starts(&history), [at(400), at(500)]);
         let (about, message) = (CLOCK_ALERT.to_owned(), "set forward".to_owned());
         history.take(at(4_000), &Record::Alert(record::Alert { about, message, conversation: None }));
-        assert_eq!(starts(&history), [at(4_000) - Duration::from_micros(1), at(4_000)]);
+        assert_eq!(starts(&history), [at(4_000) - MICRO * 2, at(4_000) - MICRO]);
         let mut next = History::default();
         for record in history.carried() {
             assert_eq!((next.take(at(4_001), &record), history.take(at(4_001), &record)), (None, None));

@@ -18,6 +18,7 @@ use crate::warden::deciding::GivingUp;
 use crate::warden::permission::Scope;
 use crate::warden::plan::{self, DIRECTIVE, Step};
 use crate::warden::survey::Ask;
+use crate::wire::frame::LATE_AT_MOST;
 use crate::wire::request::Request;
 
 /// How often it is looked again whether a slot is free while all are taken.
@@ -164,15 +165,21 @@ impl Warden {
         }
     }
 
-    /// It was tried for long enough. Where events have told that it came true, and nobody could read whether they were
-    /// older, they are taken at their word.
+    /// It was tried for long enough. Where events have told that it came true, and nobody could read for long whether they
+    /// were older, they are taken at their word.
     fn give_up(&mut self, id: &ConversationId, now: Now) {
-        let decision = |warden: &Self| Some(warden.book.get(id)?.pursuit.as_ref()?.decision.clone());
-        let open = decision(self);
-        if self.is_in_doubt(id) {
+        let Some(call) = self.book.get(id) else { return };
+        let Some(open) = &call.pursuit else { return };
+        let (decision, action, opened) = (open.decision.clone(), open.action, open.opened.mono);
+        if let Some(doubt) = call.doubt {
+            let until = doubt.since + LATE_AT_MOST;
+            if now.mono < until {
+                return self.worklist.put(id, action, opened, until);
+            }
             self.believe(id, now);
         }
-        if open.is_some() && decision(self) == open {
+        let still_open = |call: &Call| call.pursuit.as_ref().is_some_and(|open| open.decision == decision);
+        if self.book.get(id).is_some_and(still_open) {
             let span = humantime::format_duration(self.settings.give_up_after);
             let why = format!("it did not come true within {span}");
             self.abandon(id, &why, GivingUp::Failed, now);

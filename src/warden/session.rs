@@ -342,7 +342,7 @@ impl Session {
         self.heard_since.filter(|_| self.is_live())
     }
 
-    /// Whether a topic is not heard, or by channels alone that are doubted: a resync follows once it is.
+    /// Whether something was missed, and is made good once every topic is heard again by a channel that is not doubted.
     pub fn owes_resync(&self) -> bool {
         self.resync == Resync::Owed
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::state::{List, State};
-use super::{Redundancy, Session, Shortfall, SlotId};
+use super::{Redundancy, Session, Shortfall, Slot, SlotId};
 use crate::model::time::Now;
 use crate::wire::reply::Rejected;
 use crate::wire::topic::{CHANNELS_TO_FILL, PackId, Topic};
@@ -38,6 +38,8 @@ impl Session {
                 open.list = List::Due(now.mono);
             }
         }
+        // What was not heard may not be wanted any more.
+        self.settle_resync(now);
         let wanted = if redundancy == Redundancy::Double { packs.len() } else { 0 };
         Shortfall { topics: left_out, single_packs: wanted - twins }
     }
@@ -49,8 +51,9 @@ impl Session {
             .filter(|(_, slot)| slot.pack == pack && slot.replaces.is_none() && !slot.state.retires())
             .map(|(id, _)| *id)
             .collect();
-        // Those that are heard stay.
-        have.sort_by_key(|id| self.slots.get(id).is_none_or(|slot| slot.state.live().is_none()));
+        // Those that are heard stay, and rather those that nothing speaks against.
+        let worth = |slot: &Slot| (slot.state.live().is_some(), slot.is_trusted());
+        have.sort_by_key(|id| std::cmp::Reverse(self.slots.get(id).map(worth)));
         for id in have.drain(wanted.min(have.len())..) {
             let successor = self.successor_of(id);
             self.drop_slot(id);

@@ -94,3 +94,25 @@ fn a_word_about_the_list_has_it_read_back_and_no_channel_made() {
     assert_eq!(rig.count(|request| matches!(request, Request::ReadSubscriptions { .. })), 1);
     assert_eq!((rig.sent.len(), rig.states()), (1, vec!["live"]));
 }
+
+/// Found by reading: the gap stayed open until a channel was replaced.
+#[test]
+fn what_is_not_wanted_any_more_keeps_no_gap_open() {
+    let mut rig = Rig::live(TOPICS_PER_CHANNEL + 1, Redundancy::Single);
+    let lost = rig.sockets()[1];
+    rig.lose(lost);
+    assert_eq!((rig.gaps().len(), rig.has(|effect| matches!(effect, Effect::AllLive))), (1, false));
+    rig.session.subscribe(&topics(TOPICS_PER_CHANNEL), Redundancy::Single, rig.now);
+    rig.settle();
+    assert!(rig.has(|effect| matches!(effect, Effect::AllLive)));
+}
+
+#[test]
+fn of_two_channels_the_one_stays_that_is_not_doubted() {
+    let mut rig = Rig::live(1, Redundancy::Double);
+    let sockets = rig.sockets();
+    rig.session.distrust(sockets[0], rig.now);
+    rig.session.subscribe(&topics(1), Redundancy::Single, rig.now);
+    rig.settle();
+    assert_eq!(rig.closed(), [sockets[0]]);
+}
