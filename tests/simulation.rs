@@ -92,7 +92,7 @@ fn kind(seed: u64) -> Kind {
         11 => Kind::Divided,
         12 if seed.is_multiple_of(4) => Kind::Narrow,
         13..=22 => Kind::Lasting,
-        27 if seed.is_multiple_of(2) => Kind::Scarce,
+        28 if seed.is_multiple_of(8) => Kind::Scarce,
         _ => Kind::Brief,
     }
 }
@@ -106,9 +106,10 @@ fn script(seed: u64) -> Script {
         Kind::Divided => (script.rough, script.calm) = (Duration::from_secs(50), Duration::from_secs(40)),
         Kind::Crowded => (script.rough, script.calm) = (Duration::from_secs(30), Duration::from_secs(25)),
         Kind::Narrow => script.calm = Duration::from_secs(90),
-        Kind::Lasting => script.calm = script.settles + Duration::from_secs(25),
+        Kind::Lasting => script.calm = script.settles + Duration::from_secs(18),
+        Kind::Brief => script.calm = script.settles + Duration::from_secs(14),
         Kind::Rough => script.calm = script.settles + Duration::from_secs(20),
-        Kind::Brief | Kind::Dark | Kind::Plain | Kind::Scarce | Kind::Long => {}
+        Kind::Dark | Kind::Plain | Kind::Scarce | Kind::Long => {}
     }
     script
 }
