@@ -68,7 +68,6 @@ use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::subject::Facts;
 use crate::warden::allowance::{Allowance, Class};
-use crate::warden::answers::CATCHING_UP;
 use crate::warden::backoff::Trouble;
 use crate::warden::book::Book;
 use crate::warden::brake::Brake;
@@ -82,6 +81,9 @@ use crate::warden::survey::Survey;
 use crate::warden::worklist::Worklist;
 use crate::wire::reply::RawAnswer;
 use crate::wire::request::Request;
+
+/// What came while the log could not be written is taken in within this, and may make needless what is due.
+const CATCHING_UP: Duration = Duration::from_millis(250);
 
 /// One request under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

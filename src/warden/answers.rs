@@ -16,9 +16,6 @@ use crate::warden::unseen::Word;
 use crate::wire::reply::{self, Fault, RawAnswer, Transport};
 use crate::wire::request::Request;
 
-/// What came while the log could not be written is taken within this, and may make an order needless that was not sent.
-pub(super) const CATCHING_UP: Duration = Duration::from_millis(250);
-
 /// What the platform did not permit, and what it said.
 struct Refusal {
     action: Action,
@@ -159,13 +156,9 @@ impl Warden {
                     now.mono + confirm_within
                 }
             }
-            Some(Fault::Limited { wait }) => {
+            Some(Fault::Limited { wait } | Fault::Unsent { waited: wait }) => {
                 open.take_back(wait);
                 now.mono
-            }
-            Some(Fault::Unsent { waited }) => {
-                open.take_back(waited);
-                now.mono + CATCHING_UP
             }
             Some(Fault::TokenStale | Fault::Transient { .. }) => {
                 open.asked.clear();
@@ -305,6 +298,7 @@ mod tests {
         assert_eq!(bench.kinds("attempt"), 1);
         bench.now = bench.now + bench.unsent;
         (bench.unsent, bench.answers_after) = (Duration::ZERO, Duration::ZERO);
+        bench.feed(Input::Resumed);
         bench
     }
 

@@ -54,26 +54,21 @@ impl Warden {
         let undid = |action: Action| action.is_satisfied_by(old) && !action.is_satisfied_by(new);
         let claimed = call.claim.as_ref().map(|claim| claim.action);
         let undone = claimed.filter(|action| undid(*action));
-        // An event of a moment ago tells what was before we did anything.
-        let is_doubtful = back && by == ConfirmedBy::Event && subscribes;
+        // What we did may be in effect yet, and what gives it back may not be there.
+        let is_doubtful = back && by == ConfirmedBy::Event && subscribes && (!ours || undone.is_some());
+        if is_doubtful {
+            call.doubt = Some(Doubt { since: now, undone });
+            self.survey.ask_for_second_look(id, now);
+        }
         if ours {
-            if is_doubtful && undone.is_some() {
-                // What gives back may not be there yet.
-                call.doubt = Some(Doubt { since: now, undone });
-                self.survey.ask_for_second_look(id, now);
-            }
             return;
         }
         if call.confirmed.is_some_and(undid) && call.verdict.0 == call.confirmed {
             call.undone.push_back(now);
         }
-        if is_doubtful {
-            // What we did may be in effect yet.
-            call.doubt = Some(Doubt { since: now, undone });
-            return self.survey.ask_for_second_look(id, now);
-        }
         // What is in doubt stays so, whatever else is told, until a read ends it.
-        if by == ConfirmedBy::Event && call.doubt.is_some_and(|doubt| doubt.undone.is_some()) {
+        let in_doubt = by == ConfirmedBy::Event && call.doubt.is_some_and(|doubt| doubt.undone.is_some());
+        if is_doubtful || in_doubt {
             return;
         }
         if claimed

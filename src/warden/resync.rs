@@ -214,7 +214,7 @@ impl Warden {
     /// Where a change came without its event, the subscription is deaf though its socket lives: it is replaced,
     /// and what it may have missed is a gap.
     pub(super) fn replace_deaf_subscription(&mut self, now: Now) {
-        let Some(changed) = self.survey.subscription_is_deaf(now.mono) else { return };
+        let Some(changed) = self.survey.change_without_event(now.mono) else { return };
         self.open_gap(now.wall - self.settings.resync_every, "a change came without its event", now);
         self.note(Level::Warn, "a conversation changed without an event: the channels are replaced");
         self.count("recwarden_deaf_subscriptions_total");

@@ -5,7 +5,8 @@
 //! or with an agent, then the rest; within each the longest unseen first. A round runs at the start, after
 //! each gap, every `resync_every` (anti-entropy), and one after another while nothing is heard
 //! (`warden::sight`). By turns with a round go second looks at whom an event may have told of too late (`second`). What
-//! it may send is the allowance's matter. Which look closes which gap is told in `gaps`.
+//! it may send is the allowance's matter. Which look closes which gap is told in `gaps`, and
+//! what shows that the subscription is deaf in `silence`.
 
 mod gaps;
 mod listing;
@@ -326,9 +327,9 @@ impl Survey {
         self.silence.begin(id, now);
     }
 
-    /// Whether an event did not come at all, so that the subscription can't be trusted (GENESYS.md: an evicted
-    /// channel still answers and beats): when the latest such change was read. Told once.
-    pub fn subscription_is_deaf(&mut self, now: Mono) -> Option<Mono> {
+    /// Where an event did not come at all, so that the subscription can't be trusted (GENESYS.md: an evicted
+    /// channel still answers and beats), when the latest such change was read. Told once.
+    pub fn change_without_event(&mut self, now: Mono) -> Option<Mono> {
         self.silence.take_overdue(now)
     }
 
