@@ -280,6 +280,12 @@ fn no_order_waits_for_requests_that_nobody_sent_nor_is_one_too_many() {
     }
 }
 
+/// The processes before had used up the minute, and the question of how many there were was one too many.
+#[test]
+fn the_first_request_after_two_deaths_does_not_exceed_the_rate() {
+    assert_eq!(cast::run(Kind::Narrow.script(658)).findings, [""; 0]);
+}
+
 /// What the checks once blamed the warden for: an order that came before what outranks it was told, one that waited
 /// until it gave back, and calls that no process had had the requests left to read.
 #[test]

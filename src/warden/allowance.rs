@@ -9,7 +9,9 @@
 //! A daemon that was restarted does not begin with a full bucket. The attempts of the last minute stand in the
 //! log, each with its time. Reads do not, so as many are supposed, and the whole share of housekeeping for each
 //! process that ran in that minute, within the limit, until the platform's first word says how many there were, or a
-//! minute is over.
+//! minute is over. The first request goes alone, since its answer is that word. One in a hundred of the limit, but at
+//! least one, is kept free for such requests: so even a daemon that comes back amid a burst, again and again,
+//! neither exceeds the limit nor has to wait for a minute.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,6 +27,12 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// The platform tells the rest of its window in whole seconds, and a window that has just begun as 60 or 61 of them
 /// (GENESYS.md 6).
 const ROUNDED: Duration = Duration::from_secs(1);
+
+/// One of so many requests is kept for the first one after a restart.
+const ONE_KEPT_OF: usize = 100;
+/// A process that was restarted sends one request at a time for so long, or until the platform has told how many there
+/// were: an answer takes a fraction of this, and stops must not wait for one that is lost.
+const ASKS_FOR: Duration = Duration::from_secs(2);
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +57,22 @@ pub struct Settings {
     pub max_in_flight: usize,
 }
 
+impl Settings {
+    /// Requests in any 60 s, without those that are kept for the first ones after restarts.
+    pub fn spendable(self) -> usize {
+        spendable(self.requests_per_minute)
+    }
+}
+
+fn spendable(limit: u32) -> usize {
+    limit as usize - kept(limit)
+}
+
+/// Of a limit of one, none can be kept.
+fn kept(limit: u32) -> usize {
+    if limit > 1 { (limit as usize / ONE_KEPT_OF).max(1) } else { 0 }
+}
+
 /// Requests that we did not send in this life, and until when they count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Others {
@@ -65,6 +89,7 @@ pub struct Allowance {
     housekeeping_taken: VecDeque<Mono>,
     resync_taken: VecDeque<Mono>,
     others: Option<Others>,
+    asks_until: Mono,
     in_flight: usize,
     silent_until: Mono,
 }
@@ -88,6 +113,7 @@ impl Allowance {
             housekeeping_taken: VecDeque::new(),
             resync_taken: VecDeque::new(),
             others: None,
+            asks_until: Mono::default(),
             in_flight: 0,
             silent_until: Mono::default(),
         }
@@ -98,10 +124,13 @@ impl Allowance {
     pub fn recall(&mut self, attempts: &[Duration], ran: usize, now: Mono) {
         let back = |ago: &Duration| TOKEN_AWAY.checked_sub(*ago).map(|left| now + left);
         self.taken.extend(attempts.iter().filter_map(back));
-        // With their attempts they sent no more than the limit either. One may go: its answer says how many there were.
-        let most = (self.limit() as usize).saturating_sub(self.taken.len() + 1);
+        // With their attempts they sent no more than the limit either. All but the first of them may have used one that
+        // is kept; where there is another, it may go.
+        let free = usize::from(ran <= kept(self.limit()));
+        let most = (self.limit() as usize).saturating_sub(self.taken.len() + free);
         let count = (self.taken.len() + self.housekeeping_limit() * ran).min(most);
         self.others = Some(Others { count, until: now + TOKEN_AWAY });
+        self.asks_until = now + ASKS_FOR;
     }
 
     /// New bounds after a reload; what was taken stays taken.
@@ -115,11 +144,14 @@ impl Allowance {
         if now < self.silent_until {
             return Err(Refusal::Until(self.silent_until));
         }
-        if self.in_flight >= self.slots(class) {
+        let asks = now < self.asks_until;
+        let (slots, most) =
+            if asks { (1, self.limit() as usize) } else { (self.slots(class), spendable(self.limit())) };
+        if self.in_flight >= slots {
             return Err(Refusal::InFlight);
         }
         let others = self.others.map_or(0, |others| others.count);
-        if self.taken.len() + others >= self.limit() as usize {
+        if self.taken.len() + others >= most {
             let back = self.taken.front().copied().into_iter().chain(self.others.map(|others| others.until));
             return Err(Refusal::Until(back.min().unwrap_or(now + Duration::from_secs(1))));
         }
@@ -199,6 +231,7 @@ impl Allowance {
             let ours = self.taken.iter().filter(|back| **back >= begun_back).count();
             let count = (count as usize).saturating_sub(ours);
             self.others = (count > 0).then_some(Others { count, until: now + reset });
+            self.asks_until = now;
         }
     }
 
@@ -247,8 +280,9 @@ mod tests {
         Mono::new(Duration::from_secs(seconds))
     }
 
+    /// Ten requests a minute, and one that is kept.
     fn bucket() -> Allowance {
-        Allowance::new(Settings { requests_per_minute: 10, action_share: 0.8, max_in_flight: 100 })
+        Allowance::new(Settings { requests_per_minute: 11, action_share: 0.8, max_in_flight: 100 })
     }
 
     fn rate(count: Option<u64>, allowed: Option<u64>, reset: Option<u64>) -> RateHeaders {
@@ -279,7 +313,7 @@ mod tests {
     fn no_window_of_the_platform_is_believed_to_be_longer_than_a_minute() {
         for count in [1, 10] {
             let mut allowance = bucket();
-            allowance.heed(rate(Some(count), Some(10), Some(86_400)), at(0), at(0));
+            allowance.heed(rate(Some(count), Some(11), Some(86_400)), at(0), at(0));
             let went = (0..10).filter(|_| allowance.take(Class::Control, at(62)).is_ok()).count();
             assert_eq!(went, 10, "the platform had counted {count}");
         }
@@ -296,7 +330,7 @@ mod tests {
     #[test]
     fn the_platforms_own_limit_tightens_ours() {
         let mut allowance = bucket();
-        allowance.heed(rate(Some(1), Some(3), None), at(0), at(0));
+        allowance.heed(rate(Some(1), Some(4), None), at(0), at(0));
         let sent = (0..10).filter(|_| allowance.take(Class::Control, at(0)).is_ok()).count();
         assert_eq!(sent, 3);
     }
@@ -349,7 +383,7 @@ mod tests {
             assert!(allowance.take(Class::Housekeeping, at(0)).is_ok());
             allowance.give_back(Class::Housekeeping);
         }
-        assert_eq!(allowance.used(at(0)), (0, 10));
+        assert_eq!(allowance.used(at(0)), (0, 11));
     }
 
     #[test]
@@ -365,7 +399,7 @@ mod tests {
         let mut allowance = bucket();
         allowance.heed(rate(Some(300), Some(300), Some(17)), at(3), at(3));
         assert_eq!(allowance.take(Class::Control, at(4)), Err(Refusal::Until(at(20))));
-        assert_eq!(allowance.used(at(4)), (0, 10), "a platform's limit above ours does not raise ours");
+        assert_eq!(allowance.used(at(4)), (0, 11), "a platform's limit above ours does not raise ours");
     }
 
     #[test]
@@ -373,7 +407,7 @@ mod tests {
         let mut allowance = bucket();
         allowance.heed(rate(Some(5), None, None), at(0), at(0));
         allowance.heed(rate(Some(5), Some(0), None), at(0), at(0));
-        assert_eq!(allowance.used(at(0)), (0, 10));
+        assert_eq!(allowance.used(at(0)), (0, 11));
         assert!(allowance.take(Class::Control, at(0)).is_ok());
     }
 
@@ -400,13 +434,15 @@ mod tests {
         let mut allowance = bucket();
         let ago = [50, 20, 3].map(Duration::from_secs);
         allowance.recall(&ago, 1, at(0));
-        // Of ten tokens three are away by the log, three reads are supposed, and two of housekeeping.
         let sent = |allowance: &mut Allowance, now| {
             (0..10).filter(|_| allowance.take(Class::Control, now).is_ok()).count()
         };
-        assert_eq!(sent(&mut allowance, at(0)), 2);
-        allowance.heed(rate(Some(3), Some(10), Some(40)), at(1), at(1));
-        assert_eq!(sent(&mut allowance, at(1)), 5, "the platform counted ours alone");
+        assert_eq!(sent(&mut allowance, at(0)), 1, "the first goes alone");
+        allowance.answered();
+        // Of ten tokens three are away by the log, three reads are supposed, and two of housekeeping.
+        assert_eq!(sent(&mut allowance, at(2)), 1, "no answer has told more");
+        allowance.heed(rate(Some(4), Some(11), Some(40)), at(2), at(2));
+        assert_eq!(sent(&mut allowance, at(2)), 5, "the platform counted ours alone");
         assert_eq!(sent(&mut allowance, at(12)), 1);
     }
 
@@ -414,7 +450,7 @@ mod tests {
     fn what_another_user_of_the_client_sends_counts_until_the_platforms_minute_is_over() {
         let mut allowance = bucket();
         assert!(allowance.take(Class::Control, at(0)).is_ok());
-        allowance.heed(rate(Some(8), Some(10), Some(30)), at(1), at(1));
+        allowance.heed(rate(Some(8), Some(11), Some(30)), at(1), at(1));
         assert!(
             allowance.take(Class::Control, at(1)).is_ok() && allowance.take(Class::Control, at(1)).is_ok()
         );
@@ -431,7 +467,7 @@ mod tests {
                 for moment in 0..5 {
                     assert!(allowance.take(Class::Control, ms(moment * 10)).is_ok());
                 }
-                allowance.heed(rate(Some(counted), Some(10), Some(reset)), ms(40), ms(answered));
+                allowance.heed(rate(Some(counted), Some(11), Some(reset)), ms(40), ms(answered));
                 let went = (0..10).filter(|_| allowance.take(Class::Control, ms(answered)).is_ok()).count();
                 assert_eq!(went, left, "{counted} are counted, with {reset} s to go after {answered} ms");
             }
@@ -447,8 +483,21 @@ mod tests {
             allowance.take(Class::Control, ms(28_007)).is_ok(),
             "it arrives after 3 ms: 32.02 s are left"
         );
-        allowance.heed(rate(Some(2), Some(10), Some(33)), ms(28_007), ms(28_020));
+        allowance.heed(rate(Some(2), Some(11), Some(33)), ms(28_007), ms(28_020));
         assert_eq!((0..10).filter(|_| allowance.take(Class::Control, ms(28_020)).is_ok()).count(), 8);
+    }
+
+    #[test]
+    fn after_a_restart_one_request_goes_at_a_time_until_an_answer_tells_how_many_there_were() {
+        let mut allowance = bucket();
+        allowance.recall(&[], 1, at(0));
+        assert!(allowance.take(Class::Housekeeping, at(0)).is_ok());
+        assert_eq!(allowance.take(Class::Control, at(0)), Err(Refusal::InFlight));
+        let mut told = allowance.clone();
+        told.heed(rate(Some(1), Some(11), Some(60)), at(0), at(1));
+        assert!((0..9).all(|_| told.take(Class::Control, at(1)).is_ok()), "told");
+        assert_eq!(allowance.take(Class::Control, at(1)), Err(Refusal::InFlight), "not told");
+        assert!(allowance.take(Class::Control, at(2)).is_ok(), "a lost answer keeps nobody waiting");
     }
 
     #[test]
@@ -456,17 +505,48 @@ mod tests {
         let mut allowance = bucket();
         allowance.recall(&[50, 40, 30, 20, 10].map(Duration::from_secs), 1, at(0));
         assert!(allowance.take(Class::Control, at(0)).is_ok(), "its answer says how many there were");
+        allowance.answered();
         assert_eq!(allowance.take(Class::Control, at(0)), Err(Refusal::Until(at(11))));
-        assert!(allowance.take(Class::Control, at(11)).is_ok(), "its first request counts no more");
-        assert_eq!(allowance.take(Class::Control, at(12)), Err(Refusal::Until(at(21))));
+        assert_eq!(allowance.take(Class::Control, at(11)), Err(Refusal::Until(at(21))), "one is kept again");
+        assert!(allowance.take(Class::Control, at(21)).is_ok(), "two of its requests count no more");
+        assert_eq!(allowance.take(Class::Control, at(22)), Err(Refusal::Until(at(31))));
+    }
+
+    #[test]
+    fn a_process_that_finds_the_minute_used_up_asks_only_if_one_is_kept_for_it() {
+        // Of 300 three are kept: for the first requests of the three processes after the one that used all others.
+        for (limit, kept) in [(2, 1), (11, 1), (199, 1), (200, 2), (300, 3)] {
+            let settings = Settings { requests_per_minute: limit, action_share: 0.8, max_in_flight: 100 };
+            assert_eq!(settings.spendable(), limit as usize - kept);
+            let half: Vec<Duration> = (0..=limit / 2).map(|_| Duration::from_secs(30)).collect();
+            for ran in 1..6 {
+                let mut allowance = Allowance::new(settings);
+                allowance.recall(&half, ran, at(0));
+                let asked = allowance.take(Class::Control, at(0)).is_ok();
+                assert_eq!(
+                    asked,
+                    ran <= kept && half.len() < limit as usize,
+                    "{ran} ran at {limit} a minute"
+                );
+                allowance.answered();
+                assert_eq!(allowance.take(Class::Control, at(0)), Err(Refusal::Until(at(31))));
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_limit_of_one_none_is_kept() {
+        let mut allowance =
+            Allowance::new(Settings { requests_per_minute: 1, action_share: 0.8, max_in_flight: 8 });
+        assert!(allowance.take(Class::Control, at(0)).is_ok());
     }
 
     #[test]
     fn each_process_of_the_last_minute_is_supposed_to_have_used_its_share_of_housekeeping() {
-        for (ran, left) in [(1, 8), (3, 4), (9, 1)] {
+        for (ran, left) in [(1, 8), (3, 4), (9, 0)] {
             let mut allowance = bucket();
             allowance.recall(&[], ran, at(0));
-            let went = (0..10).filter(|_| allowance.take(Class::Control, at(1)).is_ok()).count();
+            let went = (0..10).filter(|_| allowance.take(Class::Control, at(2)).is_ok()).count();
             assert_eq!(went, left, "{ran} ran");
             assert!(allowance.take(Class::Control, at(61)).is_ok());
         }

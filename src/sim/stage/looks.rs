@@ -44,10 +44,10 @@ impl Stage {
     /// At the end, tells when the resync was done.
     pub(super) fn end_looks(&mut self) {
         let share = self.read_a_minute();
-        let limit = self.limit();
+        let most = self.spendable();
         let mut moment = self.looks.born + COUNTS_FOR + ELSE_AT_MOST;
         while self.few_may_go() && self.looks.rested.is_none() && moment < self.now.mono {
-            if had_turn(&self.turn.sent, moment, limit, share) {
+            if had_turn(&self.turn.sent, moment, most, share) {
                 self.looks.rested = Some(BEGIN + moment.since_start());
             }
             moment = moment + ELSE_AT_MOST;
@@ -74,13 +74,13 @@ impl Stage {
 }
 
 /// Whether a look could have gone at this moment, and none did: neither was the rate used up, nor the share of looks.
-fn had_turn(sent: &[(Mono, Trace)], moment: Mono, limit: usize, share: usize) -> bool {
+fn had_turn(sent: &[(Mono, Trace)], moment: Mono, most: usize, share: usize) -> bool {
     let looks = |within: Duration| {
         let recent = |at: Mono| at <= moment && moment.since(at) <= within;
         sent.iter().filter(|(at, trace)| recent(*at) && *trace == Trace::Unlogged).count()
     };
     let used = most_sent_before(sent, moment);
-    used < limit && looks(COUNTS_FOR + ELSE_AT_MOST) < share && looks(ELSE_AT_MOST) == 0
+    used < most && looks(COUNTS_FOR + ELSE_AT_MOST) < share && looks(ELSE_AT_MOST) == 0
 }
 
 #[cfg(test)]

@@ -182,7 +182,7 @@ impl Stage {
         }
         self.sent.push_back((now, trace));
         let (sent, limit) = (self.sent.len(), self.limit());
-        if sent == limit {
+        if sent == self.spendable() {
             self.count("moments with the rate used up");
         }
         if sent > limit {

@@ -148,7 +148,7 @@ impl Stage {
         let Some((conversation, since)) = self.turn.tried.remove(decision) else { return };
         let mut moment = since + ELSE_AT_MOST;
         while moment < now.mono {
-            if sent_before(&self.turn.sent, moment) >= self.limit() {
+            if sent_before(&self.turn.sent, moment) >= self.spendable() {
                 let wall = BEGIN + moment.since_start();
                 let waited = self.turn.waited.entry(conversation.to_string()).or_default();
                 waited.push((wall - ELSE_AT_MOST, wall));
@@ -161,14 +161,19 @@ impl Stage {
         self.script.settings.allowance.requests_per_minute as usize
     }
 
+    /// Of these, what no process keeps for the first request of the next one.
+    pub(super) fn spendable(&self) -> usize {
+        self.script.settings.allowance.spendable()
+    }
+
     /// While something waited, its turn could not have come: so many requests went out in the minute before each moment.
     fn judge_turn(&mut self, decision: &DecisionId, waiting: &Waiting, until: Mono) {
-        let limit = self.limit();
+        let most = self.spendable();
         let since = self.turn.died.map_or(waiting.since.mono, |at| waiting.since.mono.max(at + COUNTS_FOR));
         let mut moment = since + ELSE_AT_MOST;
         while waiting.sendable && moment < until {
             let count = most_sent_before(&self.turn.sent, moment);
-            if count < limit {
+            if count < most {
                 let (since, at) = (waiting.since.mono.since_start(), moment.since_start());
                 return self.finding(format!(
                     "decision {decision} was made after {since:?} and still waited after {at:?}, with {count} requests \
