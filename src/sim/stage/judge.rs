@@ -266,3 +266,132 @@ fn before_any_queue(story: &TrueStory, now: Wall) -> Option<(Wall, Wall)> {
     let queued = story.truths.iter().find(|truth| truth.queue.is_some()).map_or(now, |truth| truth.at);
     (queued.since(begin) > WRONG_AT_MOST).then_some((begin, queued))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::record::Record;
+    use crate::model::time::Mono;
+    use crate::sim::stage::promise::tests::{attempt, decision, stage};
+    use crate::warden::Enforcement;
+
+    /// A stage with calls, after so many seconds of calm.
+    fn after(calls: usize, seconds: u64) -> Stage {
+        let mut stage = stage(calls);
+        stage.run_until(Mono::new(Duration::from_secs(seconds)));
+        assert_eq!(stage.report.findings, [""; 0]);
+        stage
+    }
+
+    fn log(stage: &mut Stage, record: &Record) {
+        let wall = stage.now.wall;
+        stage.log.append(wall, record);
+        stage.log.sync(wall).expect("the disk is well");
+    }
+
+    fn found(stage: &mut Stage, judge: impl FnOnce(&mut Stage)) -> Vec<String> {
+        judge(stage);
+        std::mem::take(&mut stage.report.findings)
+    }
+
+    #[test]
+    fn a_byte_of_the_log_that_is_not_as_it_was_written_is_found() {
+        let mut stage = after(4, 130);
+        assert_eq!(found(&mut stage, Stage::judge_chain), [""; 0]);
+        let names = in_order(stage.log.disk_mut().names().expect("names"));
+        assert!(names.len() > 1, "{names:?}");
+        let sound = stage.log.disk().clone();
+        for name in names {
+            let disk = stage.log.disk_mut();
+            let mut bytes = disk.read(&name).expect("a file");
+            let place = bytes.len() / 2;
+            bytes[place] ^= 1;
+            disk.write(&name, 0, &bytes).expect("written");
+            let found = found(&mut stage, Stage::judge_chain);
+            assert!(
+                found.len() == 1 && found[0].contains(&format!("the chain is broken in {name}")),
+                "{found:?}"
+            );
+            stage.log.disk_mut().clone_from(&sound);
+        }
+        assert_eq!(found(&mut stage, Stage::judge_chain), [""; 0]);
+    }
+
+    #[test]
+    fn a_log_that_breaks_the_promise_of_order_or_has_lost_a_file_is_found() {
+        let mut stage = after(4, 130);
+        let sound = stage.log.disk().clone();
+        let first = in_order(stage.log.disk_mut().names().expect("names")).swap_remove(0);
+        stage.log.disk_mut().remove(&first).expect("removed");
+        let lost = found(&mut stage, Stage::judge_chain);
+        assert!(lost.len() == 1 && lost[0].contains("the chain is broken"), "{lost:?}");
+        stage.log.disk_mut().clone_from(&sound);
+        log(&mut stage, &decision("d1", "c1"));
+        log(&mut stage, &attempt("d1", "c1"));
+        assert_eq!(found(&mut stage, Stage::judge_chain), [""; 0]);
+        log(&mut stage, &attempt("d2", "c1"));
+        let early = found(&mut stage, Stage::judge_chain);
+        assert!(early.len() == 1 && early[0].contains("no open decision before it"), "{early:?}");
+    }
+
+    #[test]
+    fn a_decision_that_is_left_open_is_found() {
+        let mut stage = after(2, 30);
+        log(&mut stage, &decision("d1", "c1"));
+        let judge = |stage: &mut Stage| {
+            let stories: Vec<TrueStory> = stage.platform.truth().collect();
+            stage.judge_open_decisions(&stories);
+        };
+        assert_eq!(found(&mut stage, judge), [""; 0], "it was made just now");
+        stage.now = stage.now + (WRONG_AT_MOST + CONTEST_LONGEST);
+        assert_eq!(found(&mut stage, judge), [""; 0]);
+        stage.now = stage.now + Duration::from_secs(1);
+        let late = found(&mut stage, judge);
+        assert!(late.len() == 1 && late[0].contains("decision d1 is open since"), "{late:?}");
+    }
+
+    #[test]
+    fn a_call_that_is_left_in_a_wrong_state_is_found() {
+        let run = |enforcement: Enforcement| {
+            let mut stage = stage(6);
+            stage.script.calm = Duration::from_secs(900);
+            stage.script.settings.enforcement = enforcement;
+            Stage::new(stage.script).expect("the policy compiles").run().findings
+        };
+        assert_eq!(run(Enforcement::Enforce), [""; 0]);
+        let wrong = run(Enforcement::DryRun);
+        assert!(!wrong.is_empty());
+        assert!(wrong.iter().all(|one| one.contains("was in a wrong state from")), "{wrong:?}");
+    }
+
+    #[test]
+    fn what_holds_a_call_that_is_long_over_is_found() {
+        let mut stage = after(4, 400);
+        let judge = |stage: &mut Stage| {
+            let stories: Vec<TrueStory> = stage.platform.truth().collect();
+            stage.judge_holds(&stories);
+        };
+        assert_eq!(found(&mut stage, judge), [""; 0]);
+        let over = |story: &TrueStory| {
+            story
+                .truths
+                .last()
+                .is_some_and(|last| !last.live && stage.now.wall.since(last.at) > ENDED_NOTICED)
+        };
+        let id = stage.platform.truth().find(over).expect("a call that is over").conversation;
+        log(
+            &mut stage,
+            &Record::Hold(crate::audit::record::Hold {
+                conversation: crate::model::ids::ConversationId::new(&id),
+                rule: "card".into(),
+                action: Action::Stop,
+                since: super::super::BEGIN,
+                phase: crate::audit::record::HoldPhase::Held,
+                claim: None,
+            }),
+        );
+        let held = found(&mut stage, judge);
+        assert!(held.iter().any(|one| one.contains("and something holds it yet")), "{held:?}");
+        assert!(held.iter().any(|one| one.contains("the process knows")), "{held:?}");
+    }
+}

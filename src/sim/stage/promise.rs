@@ -241,25 +241,44 @@ impl Stage {
     }
 }
 
-/// The conversation whose recording a request changes.
+/// The conversation whose recording a request changes. A new kind of request does not compile before it is told here.
 fn ordered(request: &Request) -> Option<String> {
-    let path = request.path();
-    let mut parts = path.split('/').skip_while(|part| *part != "conversations").skip(1);
-    let id = parts.find(|part| part.len() == 36 && part.contains('-'))?;
-    (request.method() != "GET").then(|| id.to_owned())
+    match request {
+        Request::SetRecordingState { conversation, .. }
+        | Request::Snippet { conversation, .. }
+        | Request::RecordingsAction { conversation, .. } => Some(conversation.to_string()),
+        Request::GetConversation { .. }
+        | Request::ActivityQuery { .. }
+        | Request::ListQueues { .. }
+        | Request::ListUsers { .. }
+        | Request::CreateChannel
+        | Request::CheckChannel { .. }
+        | Request::Subscribe { .. }
+        | Request::ReadSubscriptions { .. }
+        | Request::AvailableTopics
+        | Request::TokenInfo => None,
+    }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::audit::log::Rotation;
+    use crate::audit::log::{Log, Rotation};
+    use crate::model::conversation::Media;
+    use crate::model::ids::{ChannelId, ParticipantId, QueueId};
+    use crate::model::recording::{Observed, RecorderState};
     use crate::model::time::Mono;
     use crate::sim::charter::Charter;
     use crate::sim::plan::Plan;
     use crate::sim::stage::{Mischief, Script, Telling};
     use crate::warden::{Enforcement, Settings, Warden, allowance, directory, plan, session, sight};
+    use crate::wire::reply::{RateHeaders, RawAnswer};
+    use crate::wire::request::{SnippetKind, Switch};
+    use crate::wire::topic::Topic;
 
     const MINUTE: Duration = Duration::from_secs(60);
+    /// A call that nobody makes.
+    const CALL: &str = "6f1f7f0a-54a1-4e3c-9b0c-1d2e3f405162";
 
     fn settings() -> Settings {
         Settings {
@@ -336,5 +355,192 @@ pub(super) mod tests {
         let [found] = stage.report.findings.as_slice() else { panic!("{:?}", stage.report.findings) };
         assert!(found.contains("200 times for nothing"), "{found}");
         assert_eq!(stage.watch.goes, Goes::InCircles);
+    }
+
+    pub(in crate::sim::stage) fn decision(id: &str, conversation: &str) -> Record {
+        Record::Decision(record::Decision {
+            decision: DecisionId::new(id),
+            conversation: ConversationId::new(conversation),
+            action: Action::Stop,
+            rule: "card".into(),
+            reason: String::new(),
+            observed: Observed::Active,
+            topic: String::new(),
+            correlation: String::new(),
+            policy: String::new(),
+            epoch: 1,
+        })
+    }
+
+    pub(in crate::sim::stage) fn attempt(id: &str, conversation: &str) -> Record {
+        Record::Attempt(record::Attempt {
+            decision: DecisionId::new(id),
+            conversation: ConversationId::new(conversation),
+            attempt: 1,
+            method: "PUT".into(),
+            path: "/".into(),
+            observed: None,
+        })
+    }
+
+    fn pause() -> Request {
+        let (conversation, media) = (ConversationId::new(CALL), Media::Call);
+        Request::SetRecordingState { conversation, media, state: RecorderState::Paused }
+    }
+
+    /// What is found where these records are durable and then these requests go out.
+    fn found(stage: &mut Stage, records: &[Record], requests: &[(u64, Request)]) -> Vec<String> {
+        let (before, now) = (stage.report.findings.len(), stage.now);
+        records.iter().for_each(|record| stage.watch_record(record, now));
+        requests.iter().for_each(|(id, request)| stage.watch_request(RequestId(*id), request));
+        stage.report.findings.split_off(before)
+    }
+
+    #[test]
+    fn every_request_that_changes_a_conversation_is_known_for_an_order() {
+        let conversation = || ConversationId::new(CALL);
+        let channel = || ChannelId::new("streaming-0-abc");
+        let set = |media, state| Request::SetRecordingState { conversation: conversation(), media, state };
+        let all = [
+            Media::Call,
+            Media::Callback,
+            Media::Chat,
+            Media::Cobrowse,
+            Media::Email,
+            Media::Message,
+            Media::InternalMessage,
+            Media::Screenshare,
+            Media::Social,
+            Media::Video,
+        ]
+        .into_iter()
+        .flat_map(|media| [set(media, RecorderState::Paused), set(media, RecorderState::Active)])
+        .chain([SnippetKind::Adhoc, SnippetKind::Snippet].map(|kind| Request::Snippet {
+            conversation: conversation(),
+            participant: ParticipantId::new("leg"),
+            kind,
+            record: Switch::Off,
+        }))
+        .chain([
+            Request::RecordingsAction { conversation: conversation(), action: Action::Stop },
+            Request::GetConversation { conversation: conversation() },
+            Request::ActivityQuery { queues: vec![QueueId::new("q")], page: 1 },
+            Request::ListQueues { page: 1 },
+            Request::ListUsers { page: 1 },
+            Request::CreateChannel,
+            Request::CheckChannel { channel: channel() },
+            Request::Subscribe { channel: channel(), topics: Vec::<Topic>::new() },
+            Request::ReadSubscriptions { channel: channel() },
+            Request::AvailableTopics,
+            Request::TokenInfo,
+        ]);
+        for request in all {
+            let (method, path) = (request.method(), request.path());
+            let changes = (method != "GET" && path.contains(CALL)).then(|| CALL.to_owned());
+            assert_eq!(ordered(&request), changes, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn an_order_goes_out_alone_and_after_its_decision_and_its_attempt() {
+        let mut stage = stage(0);
+        let (first, tried) = (decision("d1", CALL), attempt("d1", CALL));
+        assert_eq!(found(&mut stage, &[first, tried.clone()], &[(1, pause())]), [""; 0]);
+        let twice = found(&mut stage, std::slice::from_ref(&tried), &[(2, pause())]);
+        assert_eq!(twice.len(), 1, "{twice:?}");
+        assert!(twice[0].contains("two orders under way"), "{twice:?}");
+        stage.orders.clear();
+        let untried = found(&mut stage, &[], &[(3, pause())]);
+        assert_eq!(untried.len(), 1, "{untried:?}");
+        assert!(untried[0].contains("without a durable attempt of its own"), "{untried:?}");
+        stage.orders.clear();
+        let undecided = found(&mut stage, &[attempt("d2", CALL)], &[(4, pause())]);
+        assert_eq!(undecided.len(), 1, "{undecided:?}");
+        assert!(undecided[0].contains("without a durable decision"), "{undecided:?}");
+        stage.orders.clear();
+        // One that the life before decided stands in the log.
+        let wall = stage.now.wall;
+        stage.log.append(wall, &decision("d3", CALL));
+        stage.log.sync(wall).expect("the disk is well");
+        assert_eq!(found(&mut stage, &[attempt("d3", CALL)], &[(5, pause())]), [""; 0]);
+    }
+
+    #[test]
+    fn more_requests_than_a_minute_allows_or_than_there_are_slots_are_found() {
+        let mut stage = stage(0);
+        stage.script.settings.allowance.requests_per_minute = 5;
+        let read = |id: u64| (id, Request::GetConversation { conversation: ConversationId::new(CALL) });
+        assert_eq!(found(&mut stage, &[], &[1, 2, 3, 4, 5].map(read)), [""; 0]);
+        let many = found(&mut stage, &[], &[read(6)]);
+        assert_eq!(many.len(), 1, "{many:?}");
+        assert!(many[0].contains("6 requests within a minute, 5 at most"), "{many:?}");
+        let answer = |status| RawAnswer::Answered {
+            status,
+            retry_after: None,
+            rate: RateHeaders::default(),
+            correlation: String::new(),
+            body: String::new(),
+        };
+        (1..=6).for_each(|id| stage.free_slot(RequestId(id), &answer(200)));
+        stage.now.mono = stage.now.mono + MINUTE;
+        assert_eq!(found(&mut stage, &[], &[read(7)]), [""; 0], "a minute is over");
+        stage.free_slot(RequestId(7), &answer(429));
+        let refused = std::mem::take(&mut stage.report.findings);
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert!(refused[0].contains("refuses a request for its rate"), "{refused:?}");
+        stage.script.settings.allowance.max_in_flight = 2;
+        stage.now.mono = stage.now.mono + MINUTE;
+        assert_eq!(found(&mut stage, &[], &[8, 9].map(read)), [""; 0]);
+        let crowded = found(&mut stage, &[], &[read(10)]);
+        assert_eq!(crowded.len(), 1, "{crowded:?}");
+        assert!(crowded[0].contains("3 requests are under way at once, 2 at most"), "{crowded:?}");
+    }
+
+    #[test]
+    fn what_is_given_up_without_a_good_reason_or_told_again_and_again_is_found() {
+        let mut stage = stage(0);
+        let abandoned = |why: &str| {
+            let (decision, conversation) = (DecisionId::new("d"), ConversationId::new(CALL));
+            Record::Abandoned(record::Abandoned { decision, conversation, why: why.into() })
+        };
+        assert_eq!(found(&mut stage, &[abandoned("the conversation ended")], &[]), [""; 0]);
+        assert_eq!(found(&mut stage, &[abandoned("no more heart")], &[]).len(), 1);
+        let alert = || {
+            let conversation = Some(ConversationId::new(CALL));
+            Record::Alert(record::Alert { about: "contested".into(), message: String::new(), conversation })
+        };
+        let storm = [alert(), alert(), alert(), alert(), alert()];
+        assert_eq!(found(&mut stage, &storm[..3], &[]), [""; 0]);
+        let told = found(&mut stage, &storm[3..], &[]);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("a storm of alerts about contested"), "{told:?}");
+    }
+
+    #[test]
+    fn an_order_that_was_answered_and_is_gone_after_a_death_is_found() {
+        let mut stage = stage(1);
+        stage.run_until(Mono::new(Duration::from_secs(10)));
+        let id = stage.platform.live().first().cloned().expect("somebody is there");
+        stage.words.insert(id.clone(), vec![(stage.now.wall, Word::Order(Action::Stop, None))]);
+        let directive = record::Directive {
+            directive: "o1".into(),
+            conversation: ConversationId::new(id),
+            action: Action::Stop,
+            by: "crm".into(),
+            reason: String::new(),
+            origin: record::DirectiveOrigin::Webhook,
+            until: None,
+            decision: None,
+            webhook_id: None,
+        };
+        let (wall, rotation, before) = (stage.now.wall, stage.script.rotation, stage.log.disk().clone());
+        stage.log.append(wall, &Record::Directive(directive));
+        stage.log.sync(wall).expect("the disk is well");
+        stage.judge_recovery();
+        assert_eq!(stage.report.findings, [""; 0]);
+        stage.log = Log::open(before, rotation).expect("it opens").0;
+        stage.judge_recovery();
+        let lost = &stage.report.findings;
+        assert!(lost.len() == 1 && lost[0].contains("is gone after a death"), "{lost:?}");
     }
 }
