@@ -1,12 +1,14 @@
-//! The subscription on the stage, on virtual time: every event that the platform issued for a subscribed queue
-//! reaches the warden on one socket at least, whatever befalls channels, tokens and sockets. Counted from the
-//! platform's side (`sim::stage`), so that nothing the warden believes of itself can hide a loss.
+//! The subscription on the stage, on virtual time: every event that the platform issued for a subscribed queue or user
+//! reaches the warden on one socket at least and is taken in, whatever befalls channels, tokens and sockets. Counted from
+//! the platform's side (`sim::stage`), so that nothing the warden believes of itself can hide a loss; and all along
+//! every call is in the state that the policy demands.
 
 use std::time::Duration;
 
 use recwarden::audit::log::Rotation;
 use recwarden::sim::charter::Charter;
 use recwarden::sim::faults::Faults;
+use recwarden::sim::org::Org;
 use recwarden::sim::plan::Plan;
 use recwarden::sim::stage::{Judged, Mischief, Report, Script, Stage, Telling};
 use recwarden::warden::plan::Means;
@@ -16,6 +18,10 @@ use recwarden::warden::{Enforcement, Settings, allowance, directory, sight};
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
+/// How often the lists of queues and users are read.
+const DISCOVER_EVERY: Duration = Duration::from_secs(300);
+/// What is found there is subscribed within this.
+const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(20);
 
 fn settings(redundancy: Redundancy) -> Settings {
     Settings {
@@ -28,7 +34,7 @@ fn settings(redundancy: Redundancy) -> Settings {
             users: Vec::new(),
             topics: Vec::new(),
             redundancy,
-            discover_every: MINUTE * 5,
+            discover_every: DISCOVER_EVERY,
         },
         resync_every: HOUR,
         sight: sight::Settings::default(),
@@ -47,8 +53,8 @@ fn plan(seed: u64, faults: Faults) -> Plan {
     Plan { seed, calls: 1, pace: 0.3, faults, ..Plan::default() }
 }
 
-fn run(plan: Plan, redundancy: Redundancy, lasts: Duration) -> Report {
-    let script = Script {
+fn script(plan: Plan, redundancy: Redundancy, lasts: Duration) -> Script {
+    Script {
         plan,
         settings: settings(redundancy),
         charters: vec![Charter::sample()],
@@ -57,10 +63,17 @@ fn run(plan: Plan, redundancy: Redundancy, lasts: Duration) -> Report {
         rough: lasts,
         calm: MINUTE * 10,
         settles: MINUTE * 2,
-        judged: Judged::Settled,
+        judged: Judged::Throughout,
         telling: Telling::Findings,
-    };
+    }
+}
+
+fn play(script: Script) -> Report {
     Stage::new(script).expect("the policy compiles").run()
+}
+
+fn run(plan: Plan, redundancy: Redundancy, lasts: Duration) -> Report {
+    play(script(plan, redundancy, lasts))
 }
 
 fn count(report: &Report, what: &str) -> u64 {
@@ -74,6 +87,8 @@ fn assert_seamless(report: &Report, about: &str) {
     assert_eq!(count(report, "gap.opened"), 1, "{about}: {:?}", report.counts);
     assert_eq!(count(report, "topics heard"), 7, "{about}: {:?}", report.counts);
     assert!(count(report, "queue events arrived") > 1000, "{about}: {:?}", report.counts);
+    assert_eq!(count(report, "dropped"), 0, "{about}: {:?}", report.counts);
+    assert_eq!(count(report, "newer events taken for older"), 0, "{about}: {:?}", report.counts);
     let stirred = count(report, "fault: calls changed while sockets are exchanged");
     assert!(stirred > 1000, "{about}: {:?}", report.counts);
 }
@@ -129,12 +144,64 @@ fn a_storm_of_closing_notices_misses_nothing_with_two_channels_and_makes_few() {
     assert!(channels <= 20 + 10, "20 in a channel's lifetime: {:?}", report.counts);
 }
 
+/// Heard from when the list was read next, without a restart, a gap, or another channel.
+fn assert_found(report: &Report, topic: &str, came: Duration) {
+    let heard = report.heard[topic];
+    let unheard = heard.before.map_or(Duration::ZERO, |at| at.since_start());
+    assert!(unheard < came + DISCOVER_EVERY + SUBSCRIBED_WITHIN, "{topic}: {heard:?}");
+    assert!(heard.from.since_start() >= came, "{topic}: {heard:?}");
+    assert_eq!((report.missed.as_slice(), report.findings.as_slice()), (&[] as &[String], &[] as &[String]));
+    assert_eq!(count(report, "gap.opened"), 1, "{:?}", report.counts);
+    assert_eq!(count(report, "channels asked for"), 1, "{:?}", report.counts);
+}
+
 #[test]
 fn a_new_queue_is_heard_without_a_gap_or_a_new_channel() {
     let plan = Plan { new_queues: vec![(HOUR, "Card Disputes")], ..plan(4, Faults::default()) };
     let report = run(plan, Redundancy::Single, HOUR * 12);
-    assert_eq!((report.missed.as_slice(), count(&report, "gap.opened")), (&[] as &[String], 1));
     assert_eq!(count(&report, "topics heard"), 8, "{:?}", report.counts);
+    let mut org = Org::new(1);
+    org.add_queue("Card Disputes");
+    let id = org.queues.last().map(|queue| queue.id.clone()).expect("a queue");
+    assert_found(&report, &format!("v2.routing.queues.{id}.conversations"), HOUR);
+}
+
+/// All agents by name, and no queue; these come to the list, or leave it, at these times.
+fn by_user(turning_users: Vec<(Duration, &'static str)>, lasts: Duration) -> Script {
+    let plan = Plan { turning_users, calls: 3, pace: 2.0, ..plan(8, Faults::default()) };
+    let org = Org::new(plan.calls * 2 + 5);
+    let mut script = script(plan, Redundancy::Single, lasts);
+    script.settings.directory.queues.clear();
+    script.settings.directory.users = org.users.into_iter().map(|user| user.email).collect();
+    script
+}
+
+/// The topic of the agent of this number.
+fn topic_of(agent: usize) -> String {
+    format!("v2.users.{}.conversations", Org::new(agent).users[agent - 1].id)
+}
+
+#[test]
+fn a_new_user_is_heard_without_a_gap_or_a_new_channel() {
+    let late = "agent.03@example.com";
+    // Off the list from the start, until an hour later.
+    let turning = vec![(Duration::ZERO, late), (HOUR, late)];
+    // What the calls are before is not seen; in the calm they are as demanded.
+    let report = play(Script { judged: Judged::Settled, ..by_user(turning, HOUR * 3) });
+    assert_eq!(count(&report, "topics heard"), 11, "{:?}", report.counts);
+    assert_found(&report, &topic_of(3), HOUR);
+}
+
+#[test]
+fn the_topic_of_a_user_who_left_is_dropped_once_two_lists_lack_it() {
+    let script = by_user(vec![(HOUR, "agent.05@example.com")], HOUR * 3);
+    // Who left still takes calls here, of which nobody tells any more, and which nothing is demanded of.
+    let report = play(Script { charters: vec![Charter::default()], ..script });
+    let heard = report.heard[&topic_of(5)];
+    let dropped = HOUR + DISCOVER_EVERY * 2 + SUBSCRIBED_WITHIN;
+    assert!((HOUR..dropped).contains(&heard.until.since_start()), "{heard:?}");
+    assert!(count(&report, "events of those that no list names any more") > 10, "{:?}", report.counts);
+    assert_eq!((report.missed.as_slice(), report.findings.as_slice()), (&[] as &[String], &[] as &[String]));
     assert_eq!(count(&report, "channels asked for"), 1, "{:?}", report.counts);
 }
 

@@ -14,7 +14,7 @@ use crate::sim::org::Org;
 use crate::sim::random::Chance;
 
 /// Queues where cards are read out: as a rule names them, and what that means.
-const CARDS: (&[&str], &[&str]) = (&["Payments", "Card *"], &["Payments", "Card Services"]);
+const CARDS: (&[&str], &[&str]) = (&["Payments", "Card *"], &["Payments", "Card Services", "Card Disputes"]);
 
 /// One condition of a clause.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,7 +187,7 @@ impl Charter {
         let card = vec![
             Need::Queue(
                 &["Payments", "Card *", "Collections"],
-                &["Payments", "Card Services", "Collections"],
+                &["Payments", "Card Services", "Card Disputes", "Collections"],
             ),
             Need::Attribute("pci", "on"),
         ];

@@ -66,8 +66,9 @@ impl Judge {
         let refused = self.consent == Consent::Refused;
         let queue = truth.queue.as_deref().and_then(|id| org.queue(id));
         let card = truth.attributes.get("pci").is_some_and(|value| value == "on")
-            && queue
-                .is_some_and(|queue| ["Payments", "Card Services", "Collections"].contains(&&*queue.name));
+            && queue.is_some_and(|queue| {
+                ["Payments", "Card Services", "Card Disputes", "Collections"].contains(&&*queue.name)
+            });
         truth.live
             && match truth.tape {
                 Tape::Active => card || refused,

@@ -109,6 +109,8 @@ pub struct Plan {
     pub cast: Cast,
     /// Queues that are made while it runs: when, and their names.
     pub new_queues: Vec<(Duration, &'static str)>,
+    /// Users, by address, who leave the lists while it runs, or come back to them: when, and who.
+    pub turning_users: Vec<(Duration, &'static str)>,
     /// What goes wrong.
     pub faults: Faults,
 }
@@ -134,6 +136,7 @@ impl Default for Plan {
             gateway: Gateway::Offered,
             cast: Cast::default(),
             new_queues: Vec::new(),
+            turning_users: Vec::new(),
             faults: Faults::default(),
         }
     }

@@ -41,7 +41,7 @@ use crate::wire::reply::RawAnswer;
 use crate::wire::request::Request;
 use others::Visit;
 pub use others::{Deaths, Mischief};
-pub use script::{Judged, Push, Report, Script, Telling};
+pub use script::{Heard, Judged, Push, Report, Script, Telling};
 
 /// Steps at one moment after which something turns in circles.
 const STEPS_AT_ONCE: u32 = 20_000;
@@ -333,8 +333,10 @@ impl Stage {
     fn handle(&mut self, input: Input, outputs: &mut Vec<Output>) {
         self.tell(|| format!("> {input:?}"));
         let (expected, shed) = (self.expected_of(&input), self.shed_so_far());
+        let taken = self.taken_so_far();
         self.note_heard(&input);
         self.warden.handle(input, self.seen());
+        self.count_taken(&taken);
         self.watch_intake(&expected, shed);
         while let Some(output) = self.warden.poll_output() {
             if let Output::Record(record) = &output {

@@ -46,6 +46,7 @@ enum Item {
     CloseSocket(SocketId),
     ExpireChannel(String),
     OpenQueue(&'static str),
+    TurnUser(&'static str),
     Misfortune(Misfortune),
     Stir,
     BeginFaults(Box<Faults>),
@@ -145,9 +146,7 @@ impl World {
             let after = if place == 0 { Duration::ZERO } else { self.callers.span(Duration::ZERO, first) };
             self.put(after, Item::NewCall);
         }
-        for (after, name) in self.plan.new_queues.clone() {
-            self.put(after, Item::OpenQueue(name));
-        }
+        self.expect_changes();
         self.begin_faults();
         // Who is in progress has got so far before anybody looks.
         self.tick(self.now);
@@ -222,6 +221,7 @@ impl World {
                 self.org.add_queue(name);
                 self.note("queue", name, "made");
             }
+            Item::TurnUser(address) => self.turn_user_of(address),
             Item::Stir => self.stir(),
             Item::BeginFaults(faults) => self.take_faults(*faults),
             Item::Misfortune(kind) => {

@@ -65,12 +65,26 @@ pub struct Report {
     pub findings: Vec<String>,
     /// What was counted, by name; faults begin with `fault: `.
     pub counts: BTreeMap<String, u64>,
-    /// Events of queues that reached the warden on no socket, a sentence each.
+    /// Events of queues, and of users where they are subscribed, that reached the warden on no socket or were not taken in,
+    /// a sentence each.
     pub missed: Vec<String>,
+    /// Topics that were heard.
+    pub heard: BTreeMap<String, Heard>,
     /// How much time passed on the stage.
     pub lasted: Duration,
     /// All that happened, where that was asked for.
     pub trace: Vec<String>,
+}
+
+/// When a topic was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// When the last event on it was issued that came before the subscription.
+    pub before: Option<Mono>,
+    /// When the first was that arrived.
+    pub from: Mono,
+    /// When the last was.
+    pub until: Mono,
 }
 
 /// Facts that come from another system.

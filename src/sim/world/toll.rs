@@ -61,6 +61,16 @@ impl World {
         self.post.send(socket, SocketOut::Text(text));
     }
 
+    /// Puts on the agenda which queues and users come and go as planned.
+    pub(super) fn expect_changes(&mut self) {
+        for (after, name) in self.plan.new_queues.clone() {
+            self.put(after, Item::OpenQueue(name));
+        }
+        for (after, address) in self.plan.turning_users.clone() {
+            self.put(after, Item::TurnUser(address));
+        }
+    }
+
     /// Removes a queue, or brings a removed one back; one is always left.
     pub fn turn_queue(&mut self) {
         let place = self.chance.below(self.org.queues.len());
@@ -78,6 +88,16 @@ impl World {
     /// Removes an agent from the lists, or brings a removed one back.
     pub fn turn_user(&mut self) {
         let place = self.chance.below(self.org.users.len());
+        self.turn_user_at(place);
+    }
+
+    pub(super) fn turn_user_of(&mut self, address: &str) {
+        if let Some(place) = self.org.users.iter().position(|user| user.email == address) {
+            self.turn_user_at(place);
+        }
+    }
+
+    fn turn_user_at(&mut self, place: usize) {
         if let Some(user) = self.org.users.get_mut(place) {
             user.standing = match user.standing {
                 Standing::Open => Standing::Removed,
