@@ -1,6 +1,6 @@
 //! Runs the warden on the stage for as many seeds as wanted: `cargo run --release --example recwarden-sim --
-//! --seeds 1000 --jobs 2`; one alone with `--seed 12`, telling all with `--trace`, and saying with `--shrink` which
-//! faults it takes. Ends with 1 where a promise was broken.
+//! --seeds 1000 --jobs 2`; one alone with `--seed 12` (`--short` where `cargo test` found it), telling all with
+//! `--trace`, and saying with `--shrink` which faults it takes. Ends with 1 where a promise was broken.
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 #[path = "../tests/simulation/cast.rs"]
@@ -42,6 +42,9 @@ struct Options {
     /// For a seed with findings, say which faults it does not need.
     #[arg(long)]
     shrink: bool,
+    /// Runs are as short as `cargo test` plays them: its seeds fail here as there.
+    #[arg(long)]
+    short: bool,
     /// Runs are so many times as long.
     #[arg(long, default_value_t = 1)]
     longer: u32,
@@ -69,7 +72,7 @@ impl Options {
     }
 
     fn script(&self, kind: Kind, seed: u64) -> Script {
-        let mut script = kind.script(seed);
+        let mut script = if self.short { kind.short(seed) } else { kind.script(seed) };
         script.rough *= self.longer;
         if script.rough.is_zero() {
             script.calm *= self.longer;

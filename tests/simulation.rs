@@ -1,6 +1,6 @@
-//! The warden under one seeded simulator of platform, network, disk and clock, on virtual time. A failing seed
-//! is printed; `cargo run --release --example recwarden-sim -- --seed N --kind KIND --trace` runs it alone and tells
-//! all that happens, `--shrink` says which faults it takes.
+//! The warden under one seeded simulator of platform, network, disk and clock, on virtual time. A failing seed is
+//! printed with the command that runs it alone (`cargo run --release --example recwarden-sim -- --seed N --kind KIND
+//! --short`); `--trace` beside it tells all that happens, `--shrink` says which faults it takes.
 
 #[path = "simulation/cast.rs"]
 mod cast;
@@ -97,21 +97,10 @@ fn kind(seed: u64) -> Kind {
     }
 }
 
-/// Shorter than the example plays them, so that all take well under a minute.
-fn script(seed: u64) -> Script {
-    let mut script = kind(seed).script(seed);
-    match kind(seed) {
-        Kind::Calm | Kind::Deadly => script.calm = Duration::from_secs(55),
-        Kind::Braked => script.calm = Duration::from_secs(130),
-        Kind::Divided => (script.rough, script.calm) = (Duration::from_secs(50), Duration::from_secs(40)),
-        Kind::Crowded => (script.rough, script.calm) = (Duration::from_secs(30), Duration::from_secs(25)),
-        Kind::Narrow => script.calm = Duration::from_secs(90),
-        Kind::Lasting => script.calm = script.settles + Duration::from_secs(18),
-        Kind::Brief => script.calm = script.settles + Duration::from_secs(14),
-        Kind::Rough => script.calm = script.settles + Duration::from_secs(20),
-        Kind::Dark | Kind::Plain | Kind::Scarce | Kind::Long => {}
-    }
-    script
+/// What plays a seed of the test again, alone.
+fn again(seed: u64) -> String {
+    let kind = format!("{:?}", kind(seed)).to_lowercase();
+    format!("cargo run --release --example recwarden-sim -- --seed {seed} --kind {kind} --short")
 }
 
 fn run_all(seeds: std::ops::Range<u64>) -> Vec<(u64, Report)> {
@@ -119,7 +108,7 @@ fn run_all(seeds: std::ops::Range<u64>) -> Vec<(u64, Report)> {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let work = || {
         let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds.end);
-        std::iter::from_fn(take).map(|seed| (seed, cast::run(script(seed)))).collect::<Vec<_>>()
+        std::iter::from_fn(take).map(|seed| (seed, cast::run(kind(seed).short(seed)))).collect::<Vec<_>>()
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
@@ -133,7 +122,7 @@ fn what_is_promised_holds_whatever_goes_wrong() {
     let broken: Vec<String> = reports
         .iter()
         .filter(|(_, report)| !report.findings.is_empty())
-        .map(|(seed, report)| format!("{:?} seed {seed}: {:#?}", kind(*seed), report.findings))
+        .map(|(seed, report)| format!("{}: {:#?}", again(*seed), report.findings))
         .collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     // A fault that no longer strikes would be a test that cannot fail.

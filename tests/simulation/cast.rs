@@ -433,6 +433,23 @@ impl Kind {
             Self::Long => long(seed),
         }
     }
+
+    /// The same, so much shorter that a thousand take well under a minute.
+    pub(crate) fn short(self, seed: u64) -> Script {
+        let mut script = self.script(seed);
+        match self {
+            Self::Calm | Self::Deadly => script.calm = seconds(55),
+            Self::Braked => script.calm = seconds(130),
+            Self::Divided => (script.rough, script.calm) = (seconds(50), seconds(40)),
+            Self::Crowded => (script.rough, script.calm) = (seconds(30), seconds(25)),
+            Self::Narrow => script.calm = seconds(90),
+            Self::Lasting => script.calm = script.settles + seconds(18),
+            Self::Brief => script.calm = script.settles + seconds(14),
+            Self::Rough => script.calm = script.settles + seconds(20),
+            Self::Dark | Self::Plain | Self::Scarce | Self::Long => {}
+        }
+        script
+    }
 }
 
 /// Runs a script; one that cannot begin, or panics, is a finding too.
