@@ -108,13 +108,14 @@ impl Sum {
 /// One fault of a script, by name, and the script without it.
 fn without_one(script: &Script) -> Vec<(&'static str, Script)> {
     type Cut = (&'static str, fn(&mut Faults, &mut Mischief));
-    let cuts: [Cut; 27] = [
+    let cuts: [Cut; 28] = [
         ("drop_sockets", |faults, _| faults.drop_sockets_every = None),
         ("closing", |faults, _| faults.closing_every = None),
         ("burst_429", |faults, _| faults.burst_429_every = None),
         ("half_open", |faults, _| faults.half_open_every = None),
         ("evict", |faults, _| faults.evict_every = None),
         ("revoke_tokens", |faults, _| faults.revoke_tokens_every = None),
+        ("failing_renewals", |faults, _| faults.failing_renewals = 0.0),
         ("error_rate", |faults, _| faults.error_rate = 0.0),
         ("hang", |faults, _| faults.hang = 0.0),
         ("lost", |faults, _| faults.lost = 0.0),

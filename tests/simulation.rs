@@ -15,7 +15,7 @@ use recwarden::sim::stage::{Report, Script, Telling};
 const SEEDS: u64 = 1000;
 
 /// Faults that must strike.
-const FAULTS: [&str; 37] = [
+const FAULTS: [&str; 41] = [
     "403 in a division without the role",
     "404 for a conversation that has just begun",
     "429 with Retry-After as a date",
@@ -26,6 +26,7 @@ const FAULTS: [&str; 37] = [
     "all sockets cut",
     "answer that was long on its way",
     "channel evicted",
+    "channel expired under its socket",
     "clock set",
     "closing notice to all sockets",
     "disk does not sync",
@@ -37,6 +38,7 @@ const FAULTS: [&str; 37] = [
     "neither socket nor query to be had",
     "neither socket nor read to be had",
     "no socket to be had",
+    "no token to be had",
     "nothing gets through",
     "order accepted and not applied",
     "order applied late",
@@ -48,15 +50,17 @@ const FAULTS: [&str; 37] = [
     "settings reloaded",
     "request that was long on its way",
     "served and never answered",
+    "socket closed after its notice",
     "socket half-open",
     "text shed for want of room",
+    "token expired",
     "tokens revoked",
     "torn line cut off",
     "user came or went",
 ];
 
 /// What must come about, and how often at least: half as often as it did when this was written.
-const COUNTED: [(&str, u64); 21] = [
+const COUNTED: [(&str, u64); 22] = [
     ("agents' own pauses left alone", 14),
     ("alert: blind", 200),
     ("alert: brake", 20),
@@ -77,6 +81,7 @@ const COUNTED: [(&str, u64); 21] = [
     ("moments with the rate used up", 10),
     ("orders that waited for the rate", 14),
     ("processes with calls that were unheard", 200),
+    ("queues that came back for the calm", 120),
     ("what is known compared with the log", 1_500),
 ];
 

@@ -10,6 +10,9 @@ use crate::sim::web::{HttpRequest, Refusal};
 /// The window of the rate limit.
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// The code of a refusal for a token that has ended.
+pub const EXPIRED: &str = "credentials.expired";
+
 /// Tokens kept at most; the oldest goes first. A client that logs in for each request is a fault of its own.
 const TOKENS_KEPT: usize = 1_000;
 
@@ -85,6 +88,11 @@ impl Access {
         text
     }
 
+    /// Whether any token was issued that is not revoked.
+    pub fn has_issued(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
     /// The token that a request shows, if it is good.
     pub fn authenticate(&self, request: &HttpRequest, now: Mono) -> Result<String, Refusal> {
         let shown = request
@@ -102,11 +110,9 @@ impl Access {
         };
         match self.tokens.get(shown) {
             None => Err(Refusal::new(401, "bad.credentials", "Invalid login credentials.")),
-            Some(token) if token.expires <= now => Err(Refusal::new(
-                401,
-                "credentials.expired",
-                "The supplied credentials are expired and cannot be used.",
-            )),
+            Some(token) if token.expires <= now => {
+                Err(Refusal::new(401, EXPIRED, "The supplied credentials are expired and cannot be used."))
+            }
             Some(_) => Ok(shown.to_owned()),
         }
     }

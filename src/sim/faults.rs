@@ -88,6 +88,8 @@ pub struct Faults {
     pub half_open_every: Option<Duration>,
     /// Every so often one channel is evicted: it answers and beats, and gets no events (GENESYS.md 4.2).
     pub evict_every: Option<Duration>,
+    /// The share of log-ins that are answered with 503 once one was not: a token may end before the next one can be had.
+    pub failing_renewals: f64,
     /// Every so often all access tokens are revoked.
     pub revoke_tokens_every: Option<Duration>,
     /// The share of events sent twice.
@@ -137,6 +139,7 @@ impl Default for Faults {
             readable_after: Duration::ZERO,
             half_open_every: None,
             evict_every: None,
+            failing_renewals: 0.0,
             revoke_tokens_every: None,
             duplicate_events: 0.0,
             reorder_events: 0.0,

@@ -124,6 +124,12 @@ impl Org {
         (0..self.queues.len()).filter(open).collect()
     }
 
+    /// Brings every queue back that was removed; how many there were.
+    pub fn open_all_queues(&mut self) -> usize {
+        let removed = self.queues.iter_mut().filter(|queue| queue.standing == Standing::Removed);
+        removed.map(|queue| queue.standing = Standing::Open).count()
+    }
+
     /// The same, with queues of other names; the standard ones where there are none.
     pub fn with_queues(agents: usize, queues: &[(String, Taping)]) -> Self {
         let queue = |(name, taping): &(String, Taping)| Queue {

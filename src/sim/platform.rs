@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::model::time::{Mono, Now};
-use crate::sim::access::Rate;
+use crate::sim::access::{EXPIRED, Rate};
 use crate::sim::call::{Call, Touch, Truth, Way};
 use crate::sim::channels::SocketId;
 use crate::sim::desk::{Errand, analytics, conversations, directory, notifications, oauth, recording};
@@ -85,6 +85,11 @@ impl Platform {
     /// From now on nothing goes wrong any more.
     pub fn calm(&mut self) {
         self.world.calm();
+    }
+
+    /// Brings every queue back that was removed; how many there were.
+    pub fn open_queues(&mut self) -> usize {
+        self.world.org.open_all_queues()
     }
 
     /// Nobody calls any more; who is in a call stays to its end.
@@ -263,6 +268,10 @@ fn admit(world: &mut World, request: &HttpRequest) -> Admitted {
         return (Err(Refusal::too_many(seconds, world.plan.requests_per_minute, told)), None);
     }
     if request.method == "POST" && path == ["oauth", "token"] {
+        if world.access.has_issued() && world.chance.strikes(world.plan.faults.failing_renewals) {
+            world.strikes("no token to be had");
+            return (Err(Refusal::broken(503)), None);
+        }
         return (Ok(oauth::login(world, request)), None);
     }
     let ["api", "v2", rest @ ..] = path.as_slice() else {
@@ -270,7 +279,12 @@ fn admit(world: &mut World, request: &HttpRequest) -> Admitted {
     };
     let token = match world.access.authenticate(request, now) {
         Ok(token) => token,
-        Err(refusal) => return (Err(refusal), None),
+        Err(refusal) => {
+            if refusal.code == EXPIRED {
+                world.strikes("token expired");
+            }
+            return (Err(refusal), None);
+        }
     };
     let rate = world.access.count(&token, now);
     if rate.is_over() {
@@ -521,6 +535,23 @@ mod tests {
         assert!(third.header("ININ-Correlation-Id").is_some());
         desk.wait(Duration::from_secs(60));
         assert_eq!(desk.get("routing/queues").status, 200);
+    }
+
+    #[test]
+    fn what_time_ends_and_cannot_be_had_again_is_counted() {
+        let faults = Faults { failing_renewals: 1.0, ..Faults::default() };
+        let token_lifetime = Duration::from_secs(300);
+        let mut desk = Desk::new(Plan { calls: 0, token_lifetime, faults, ..Plan::default() });
+        desk.listen();
+        desk.wait(token_lifetime);
+        assert_eq!(desk.get("routing/queues").value()["code"], "credentials.expired");
+        let former = desk.token.clone();
+        desk.login();
+        assert_eq!((former.is_empty(), desk.token.as_str()), (false, ""));
+        let struck: Vec<(&str, u64)> = desk.platform.faults_struck().collect();
+        let once =
+            ["channel expired under its socket", "no token to be had", "token expired"].map(|what| (what, 1));
+        assert_eq!(struck, once);
     }
 
     #[test]

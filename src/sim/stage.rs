@@ -40,7 +40,7 @@ use crate::warden::{Input, Output, RequestId, SocketOrder, Ticket, Warden};
 use crate::wire::reply::RawAnswer;
 use crate::wire::request::Request;
 use others::Visit;
-pub use others::{Deaths, Mischief};
+pub use others::{Deaths, Mischief, Return};
 pub use script::{Heard, Judged, Push, Report, Script, Telling};
 
 /// Steps at one moment after which something turns in circles.

@@ -214,6 +214,9 @@ impl World {
             }
             Item::Deliver(socket, text) => self.post.send(socket, SocketOut::Text(text)),
             Item::CloseSocket(socket) => {
+                if self.post.channels.socket(socket).is_some() {
+                    self.strikes("socket closed after its notice");
+                }
                 self.post.end(socket, SocketOut::Close { code: 1001, reason: "maintenance" });
             }
             Item::ExpireChannel(channel) => self.expire_channel(channel),
@@ -342,10 +345,13 @@ impl World {
     }
 
     fn expire_channel(&mut self, id: String) {
+        let listened = self.post.channels.expiry(&id).is_some_and(|(_, socket)| socket.is_some());
         match self.post.expire(&id, self.now.mono) {
-            Some(left) => self.put(left, Item::ExpireChannel(id)),
-            None => self.note("channel", &id, "is over"),
+            Some(left) => return self.put(left, Item::ExpireChannel(id)),
+            None if listened => self.strikes("channel expired under its socket"),
+            None => {}
         }
+        self.note("channel", &id, "is over");
     }
 
     /// Opens a socket for a channel; `None` where there is no such channel, or none can be had.

@@ -10,7 +10,7 @@ use recwarden::sim::charter::Charter;
 use recwarden::sim::faults::{Faults, Outage, RetryAfter};
 use recwarden::sim::plan::Plan;
 use recwarden::sim::random::Chance;
-use recwarden::sim::stage::{Deaths, Judged, Mischief, Report, Script, Stage, Telling};
+use recwarden::sim::stage::{Deaths, Judged, Mischief, Report, Return, Script, Stage, Telling};
 use recwarden::warden::plan::{Control, Means, StartFromNone, StopScope};
 use recwarden::warden::session::Redundancy;
 use recwarden::warden::sight::WhenBlind;
@@ -255,6 +255,15 @@ fn strain(script: &mut Script, seed: u64) {
 pub(crate) fn rough(seed: u64) -> Script {
     let mut script = unstrained(seed);
     strain(&mut script, seed);
+    let mut chance = Chance::new(seed ^ 0x10c1_4000);
+    if chance.strikes(0.05) {
+        // Renewed at half its life, and tried again every ten seconds, a token ends before the next one is had.
+        script.plan.token_lifetime = chance.span(seconds(16), seconds(24));
+        script.plan.faults.failing_renewals = 0.9;
+    }
+    if Chance::new(seed ^ 0x90e0_4021).strikes(0.75) {
+        script.mischief.queues_return = Return::InCalm;
+    }
     script
 }
 

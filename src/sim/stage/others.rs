@@ -45,8 +45,20 @@ pub struct Mischief {
     pub disk_every: Option<Duration>,
     /// A queue appears, or vanishes.
     pub queue_every: Option<Duration>,
+    /// Whether those that went come back.
+    pub queues_return: Return,
     /// The same with an agent.
     pub user_every: Option<Duration>,
+}
+
+/// Whether queues that went come back once nothing goes wrong any more, so that every call in them is heard again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Return {
+    /// They stay away.
+    #[default]
+    Never,
+    /// All do.
+    InCalm,
 }
 
 /// When the process dies.
@@ -126,6 +138,9 @@ impl Stage {
     /// From now on only callers come, and the process dies only where it always may.
     pub(super) fn calm(&mut self) {
         self.platform.calm();
+        if self.script.mischief.queues_return == Return::InCalm {
+            (0..self.platform.open_queues()).for_each(|_| self.count("queues that came back for the calm"));
+        }
         let mischief = &mut self.script.mischief;
         (mischief.reload_every, mischief.jump_every) = (None, None);
         (mischief.disk_every, mischief.queue_every) = (None, None);
