@@ -67,7 +67,7 @@ use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::subject::Facts;
-use crate::warden::allowance::{Allowance, Class};
+use crate::warden::allowance::{Allowance, Class, Token};
 use crate::warden::backoff::Trouble;
 use crate::warden::book::Book;
 use crate::warden::brake::Brake;
@@ -228,7 +228,7 @@ impl Purpose {
 struct UnderWay {
     purpose: Purpose,
     request: Request,
-    sent: Mono,
+    token: Token,
 }
 
 /// Whether new work is taken up.

@@ -120,7 +120,6 @@ pub fn journal_settings(audit: &settings::Audit) -> journal::Settings {
 pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
     let fixed = start.settings.fixed();
     let clock = Clock::start();
-    let now = clock.now();
     let (mut journal, recovered) = Journal::open(journal_settings(&start.settings.audit))?;
     let salt = salt::salt(&start.settings.state_directory)?;
     let redaction = Redaction::new(start.settings.audit.redact, salt);
@@ -137,6 +136,8 @@ pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
         api = api(&start.genesys, clock) => api.map(Some),
         () = told_to_stop(&mut start.signals) => Ok(None),
     };
+    // To read the log and to be let in takes a while.
+    let now = clock.now();
     let api = match api {
         Ok(Some(api)) => api,
         Ok(None) => {

@@ -25,13 +25,13 @@ struct Refusal {
 
 impl Warden {
     pub(super) fn take_answer(&mut self, id: RequestId, answer: &RawAnswer, now: Now) {
-        let Some(UnderWay { purpose, request, sent }) = self.under_way.remove(&id) else { return };
+        let Some(UnderWay { purpose, request, token }) = self.under_way.remove(&id) else { return };
         match answer {
-            RawAnswer::Failed(Transport::Unsent(_)) => self.allowance.unsent(purpose.class(), sent),
+            RawAnswer::Failed(Transport::Unsent(_)) => self.allowance.put_back(purpose.class(), token),
             RawAnswer::Failed(_) | RawAnswer::Answered { .. } => self.allowance.answered(),
         }
         if let RawAnswer::Answered { rate, .. } = answer {
-            self.allowance.heed(*rate, sent, now.mono);
+            self.allowance.heed(*rate, token, now.mono);
         }
         let fault = reply::classify(answer, now.wall).err();
         if let Some(Fault::Limited { wait }) = &fault {
@@ -48,7 +48,7 @@ impl Warden {
             Some(Fault::Limited { .. } | Fault::Unsent { .. }) => {}
             // Whoever is known is read without a list, and seen or not by that.
             Some(_) if matches!(purpose, Purpose::Activity) && !self.book.is_empty() => {}
-            Some(_) if looks => self.sight.failed(sent),
+            Some(_) if looks => self.sight.failed(token.taken_at()),
             Some(_) | None => {}
         }
         match purpose {
@@ -59,7 +59,7 @@ impl Warden {
                     attempt,
                     answer,
                     fault.as_ref(),
-                    now.mono.since(sent),
+                    now.mono.since(token.taken_at()),
                 );
                 self.heed_admission(&conversation, &request, fault.as_ref());
                 let word = word_of(answer, fault.as_ref());

@@ -11,7 +11,7 @@ use crate::model::ids::{ConversationId, ParticipantId};
 use crate::model::recording::{Action, Observed, RecorderState};
 use crate::model::time::{Mono, Now};
 use crate::policy::rule::WHEN_BLIND;
-use crate::warden::allowance::{Class, Refusal};
+use crate::warden::allowance::{Class, Refusal, Token};
 use crate::warden::book::{Begun, Busy, Call, Claim, Stage};
 use crate::warden::brake::Admission;
 use crate::warden::deciding::GivingUp;
@@ -50,12 +50,12 @@ impl Warden {
                 self.worklist.remove(&id);
                 continue;
             }
-            if !self.may_take(Class::Control, now.mono) {
+            let Some(token) = self.take(Class::Control, now.mono) else {
                 return self.wait_behind_control();
-            }
+            };
             match self.prepare(&id, now) {
-                Some((purpose, request)) => self.send(purpose, request, now.mono),
-                None => self.allowance.give_back(Class::Control),
+                Some((purpose, request)) => self.send(purpose, request, token),
+                None => self.allowance.put_back(Class::Control, token),
             }
         }
         self.dispatch_housekeeping(now);
@@ -63,10 +63,12 @@ impl Warden {
 
     fn dispatch_housekeeping(&mut self, now: Now) {
         self.dispatch_errands(now);
-        while self.survey.wants(now.mono) && self.may_take(Class::Resync, now.mono) {
+        while self.survey.wants(now.mono)
+            && let Some(token) = self.take(Class::Resync, now.mono)
+        {
             match self.next_look(now.mono) {
-                Some((purpose, request)) => self.send(purpose, request, now.mono),
-                None => return self.allowance.give_back(Class::Resync),
+                Some((purpose, request)) => self.send(purpose, request, token),
+                None => return self.allowance.put_back(Class::Resync, token),
             }
         }
     }
@@ -75,11 +77,11 @@ impl Warden {
     fn dispatch_errands(&mut self, now: Now) {
         let listed = |warden: &Self| warden.directory.next_wakeup().is_some_and(|at| at <= now.mono);
         while (self.session.wants_request(now.mono) || listed(self))
-            && self.may_take(Class::Housekeeping, now.mono)
+            && let Some(token) = self.take(Class::Housekeeping, now.mono)
         {
             match self.next_errand(now.mono) {
-                Some((purpose, request)) => self.send(purpose, request, now.mono),
-                None => return self.allowance.give_back(Class::Housekeeping),
+                Some((purpose, request)) => self.send(purpose, request, token),
+                None => return self.allowance.put_back(Class::Housekeeping, token),
             }
         }
     }
@@ -111,16 +113,17 @@ impl Warden {
         (version, Request::GetConversation { conversation: id.clone() })
     }
 
-    fn may_take(&mut self, class: Class, now: Mono) -> bool {
+    /// A token, or none, and it is known when to ask again.
+    fn take(&mut self, class: Class, now: Mono) -> Option<Token> {
         let at = match self.allowance.take(class, now) {
-            Ok(()) => return true,
+            Ok(token) => return Some(token),
             Err(Refusal::Until(at)) => at,
             // The answer that frees a slot calls sooner; without this the due work would be asked for over and
             // over until then.
             Err(Refusal::InFlight) => now + SLOTS_ASKED_EVERY,
         };
         self.permitted_at.insert(class, at);
-        false
+        None
     }
 
     /// Nothing else is sent while control waits.
@@ -132,10 +135,10 @@ impl Warden {
         }
     }
 
-    fn send(&mut self, purpose: Purpose, request: Request, sent: Mono) {
+    fn send(&mut self, purpose: Purpose, request: Request, token: Token) {
         self.next_request += 1;
         let id = RequestId(self.next_request);
-        self.under_way.insert(id, UnderWay { purpose, request: request.clone(), sent });
+        self.under_way.insert(id, UnderWay { purpose, request: request.clone(), token });
         self.count("recwarden_requests_total");
         self.outputs.push_back(Output::Request(id, request));
     }

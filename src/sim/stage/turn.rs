@@ -1,6 +1,7 @@
 //! Whose turn it is where few requests may go (`limits`), seen from outside: stops before starts, each with its
 //! longest wait first, never more under way than there are slots, none that waits though it could go, and none that
-//! the platform refuses for its rate. A call whose order waits may be in a wrong state meanwhile.
+//! the platform refuses for its rate; after a death, one at once and alone. A call whose order waits may be in a wrong
+//! state meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,6 +21,8 @@ const FEW: u32 = 100;
 pub(super) const COUNTS_FOR: Duration = Duration::from_secs(61);
 /// A decision waits for so long for anything but its turn: its records, and an order that is under way.
 pub(super) const ELSE_AT_MOST: Duration = Duration::from_secs(2);
+/// The first request after a death goes alone for so long, if it is not answered before.
+const ALONE: Duration = Duration::from_secs(2);
 /// One that waited for so long surely waited for its turn.
 const WAITED: Duration = Duration::from_secs(5);
 
@@ -31,6 +34,17 @@ struct Waiting {
     action: Action,
     /// Whether it can be sent whatever the call's legs are, with nothing to be read before.
     sendable: bool,
+}
+
+/// The first request of a process.
+#[derive(Clone, Copy, Debug, Default)]
+enum First {
+    /// It began then, after another had died.
+    Due(Mono),
+    /// It went then.
+    Asked(Mono, RequestId),
+    #[default]
+    Done,
 }
 
 /// See the module's documentation.
@@ -48,6 +62,7 @@ pub(super) struct Turn {
     under_way: BTreeSet<RequestId>,
     /// When the process died last.
     died: Option<Mono>,
+    first: First,
 }
 
 impl Turn {
@@ -83,14 +98,40 @@ impl Stage {
         }
         if self.few_may_go() {
             self.turn.sent.push((self.now.mono, trace));
+            self.watch_first(id);
         }
     }
 
     /// A request is answered.
     pub(super) fn free_slot(&mut self, id: RequestId, answer: &RawAnswer) {
         self.turn.under_way.remove(&id);
+        if matches!(self.turn.first, First::Asked(_, first) if first == id) {
+            self.turn.first = First::Done;
+        }
         if self.few_may_go() && matches!(answer, RawAnswer::Answered { status: 429, .. }) {
             self.finding("the platform refuses a request for its rate".to_owned());
+        }
+    }
+
+    /// After a death one request goes at once, and no other before its answer tells how many there were.
+    fn watch_first(&mut self, id: RequestId) {
+        let now = self.now.mono;
+        match self.turn.first {
+            First::Due(begun) => {
+                self.end_waiting_for_first(begun);
+                self.turn.first = First::Asked(now, id);
+            }
+            First::Asked(sent, _) if now.since(sent) < ALONE => {
+                self.finding("a request goes before the first one after a death is answered".to_owned());
+            }
+            First::Asked(..) | First::Done => self.turn.first = First::Done,
+        }
+    }
+
+    fn end_waiting_for_first(&mut self, begun: Mono) {
+        let waited = self.now.mono.since(begun);
+        if waited > ELSE_AT_MOST {
+            self.finding(format!("no request went for {waited:?} after a death"));
         }
     }
 
@@ -161,9 +202,9 @@ impl Stage {
         self.script.settings.allowance.requests_per_minute as usize
     }
 
-    /// Of these, what no process keeps for the first request of the next one.
+    /// Of these, what a process may use: the last ones are for the first requests of the next processes.
     pub(super) fn spendable(&self) -> usize {
-        self.script.settings.allowance.spendable()
+        self.limit() - (self.limit() / 100).max(3)
     }
 
     /// While something waited, its turn could not have come: so many requests went out in the minute before each moment.
@@ -192,6 +233,7 @@ impl Stage {
         }
         let now = self.now;
         self.turn.died = Some(now.mono);
+        self.turn.first = First::Due(now.mono);
         let open: BTreeMap<_, _> = self
             .log
             .history()
@@ -217,6 +259,9 @@ impl Stage {
 
     /// At the end, what still waits waited until now.
     pub(super) fn end_all_turns(&mut self) {
+        if let First::Due(begun) = self.turn.first {
+            self.end_waiting_for_first(begun);
+        }
         let open = self.turn.waiting.keys().chain(self.turn.tried.keys());
         let (all, now): (Vec<DecisionId>, Now) = (open.cloned().collect(), self.now);
         all.iter().for_each(|id| self.end_decision(id, now));
