@@ -34,9 +34,9 @@ pub struct Open {
     pub attempts: u32,
 }
 
-/// Ended decisions that are remembered, to tell one that ends twice: a daemon writes for months, and some
-/// hundred thousand lie far beyond any retry.
-const ENDED_REMEMBERED: usize = 200_000;
+/// Ended decisions that are remembered, to tell one that ends twice: a daemon writes for months, and so many
+/// take hours, far beyond any retry, and some 5 MB.
+const ENDED_REMEMBERED: usize = 50_000;
 /// Attempts are remembered for so long after the last record: the window of any rate limit.
 const ATTEMPTS_REMEMBERED: Duration = Duration::from_secs(120);
 
