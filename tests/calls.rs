@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
-use players::{Account, SAMPLE_POLICY, Simulator, Site, health_address, time};
+use players::{
+    Account, SAMPLE_POLICY, Simulator, Site, all_right_after, health_address, orders_beyond_the_log, time,
+};
 
 #[test]
 fn every_call_of_a_hundred_ends_as_the_policy_says() {
@@ -30,12 +32,10 @@ fn every_call_of_a_hundred_ends_as_the_policy_says() {
     let records = site.records();
     let account = Account::of(&records);
     assert!(account.not_ended_once().is_empty(), "{:?}", account.not_ended_once());
-    assert_eq!((&summary["live"], &summary["live_wrong"]), (&0.into(), &0.into()), "{summary}");
     assert!(summary["calls"].as_u64() > Some(100), "{summary}");
-    for one in summary["ended_wrong_longest"].as_array().expect("a list") {
-        // Who hangs up at once after reading a card number is gone before any order can come.
-        assert!(one["wrong_ms"].as_f64() < Some(3_000.0), "ended in the wrong state: {one}");
-    }
+    // Who hangs up at once after reading a card number is gone before any order can come.
+    all_right_after(&summary, jiff::Timestamp::MIN);
+    assert_eq!(orders_beyond_the_log(&simulator.process.seen, &records).0, [""; 0]);
     // Call by call: what the simulator applied last is what the log says was confirmed last.
     let mut applied = BTreeMap::new();
     for line in simulator.process.seen.iter().filter(|line| line["kind"] == "recording") {

@@ -1,16 +1,23 @@
 //! SIGKILL at 200 random moments under load, each followed by a restart: nothing is lost, doubled or left
-//! open, the chain holds across every file, and in the end every call is as the policy says. What the kills hit is
-//! counted, and what was answered to those who order and push facts meanwhile stands.
+//! open, the chain holds across every file, no order came that the log has no attempt for, and in the end every call is as
+//! the policy says. What the kills hit is counted, and what was answered to those who order and push facts meanwhile stands.
 
 #[allow(dead_code, reason = "each file of tests uses its own part")]
 #[path = "processes/players.rs"]
 mod players;
+#[allow(dead_code, reason = "each file of tests uses its own part")]
+#[path = "processes/proxy.rs"]
+mod proxy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
-use players::{Account, SAMPLE_POLICY, Simulator, Site, get, health_address, message, time};
+use players::{
+    Account, SAMPLE_POLICY, Simulator, Site, ended_wrong, get, health_address, message,
+    orders_beyond_the_log, time,
+};
+use proxy::{Network, Proxy};
 use recwarden::sim::random::Chance;
 use serde_json::{Value, json};
 
@@ -21,6 +28,25 @@ const SECRET: &str = "hunter2-hunter2";
 /// A line is written at once, so that it takes more than a kill to tear one (`sim::disk`, tests/disk_faults.rs).
 const OPEN_AT_LEAST: usize = 40;
 const UNDER_WAY_AT_LEAST: usize = 15;
+/// One life in so many is long.
+const LONG_EVERY: usize = 11;
+/// So many kills find a decision that has been tried in vain often enough to wait long for its next attempt.
+const BACKING_OFF_AT_LEAST: usize = 2;
+const OFTEN: u64 = 4;
+/// An order takes effect just before it is looked at, or just after; and the periodic resync comes in every long life.
+const TIMES: &str = "[recording]\nconfirm_within = \"300ms\"\n[subscribe]\nresync_every = \"2s\"\n";
+const TRAFFIC: [&str; 10] = [
+    "--calls",
+    "60",
+    "--pace",
+    "30",
+    "--seed",
+    "7",
+    "--latency",
+    "5ms..60ms",
+    "--apply-delay",
+    "20ms..600ms",
+];
 
 /// Whoever is marked is stopped, whatever the other rules say.
 const MARKED: &str =
@@ -33,6 +59,8 @@ struct Hits {
     open: (usize, usize),
     /// Kills with a request out whose answer nobody heard, and such requests.
     under_way: (usize, usize),
+    /// Kills with a decision open that had been tried in vain so often, and such decisions.
+    backing_off: (usize, usize),
     /// Lines that were torn, and cut off.
     torn: usize,
 }
@@ -41,6 +69,7 @@ impl Hits {
     fn of(records: &[Value]) -> Self {
         let mut hits = Self::default();
         let (mut open, mut under_way) = (BTreeSet::new(), BTreeSet::new());
+        let mut in_vain: BTreeMap<&str, u64> = BTreeMap::new();
         for record in records {
             let decision = record["decision"].as_str().unwrap_or_default();
             match record["kind"].as_str().unwrap_or_default() {
@@ -49,16 +78,26 @@ impl Hits {
                     hits.open.1 += open.len();
                     hits.under_way.0 += usize::from(!under_way.is_empty());
                     hits.under_way.1 += under_way.len();
+                    let backing_off = in_vain.values().filter(|times| **times >= OFTEN).count();
+                    hits.backing_off.0 += usize::from(backing_off > 0);
+                    hits.backing_off.1 += backing_off;
+                    in_vain.clear();
                     hits.torn += usize::from(record["cut"].is_object());
                     // The next process asks what became of them.
                     under_way.clear();
                 }
                 "decision" => drop(open.insert(decision)),
                 "attempt" => drop(under_way.insert(decision)),
-                "outcome" => drop(under_way.remove(decision)),
+                "outcome" => {
+                    under_way.remove(decision);
+                    if record["result"] == "retry" {
+                        *in_vain.entry(decision).or_default() += 1;
+                    }
+                }
                 "confirmed" | "superseded" | "abandoned" => {
                     open.remove(decision);
                     under_way.remove(decision);
+                    in_vain.remove(decision);
                 }
                 _ => {}
             }
@@ -179,6 +218,16 @@ fn said(daemon: &players::Process, words: &str) -> String {
     found.expect("it was said").1.to_owned()
 }
 
+/// A life that is long enough for the periodic resync, and for requests that fail again and again.
+fn live_long_and_die(site: &Site, proxy: &Proxy, chance: &mut Chance, meanwhile: Network) {
+    let mut daemon = site.daemon();
+    daemon.wait_for_message("is closed: ");
+    proxy.becomes(meanwhile);
+    std::thread::sleep(chance.span(Duration::from_secs(1), Duration::from_secs(8)));
+    daemon.kill();
+    proxy.becomes(Network::Open);
+}
+
 /// One life of a daemon, and its death: for how many calls facts of the lives before it were looked for.
 fn live_and_die(site: &Site, chance: &mut Chance, posted: &mut Posted) -> usize {
     let mut daemon = site.daemon();
@@ -215,13 +264,14 @@ fn tell(account: &Account, hits: &Hits, posted: &Posted, more: &str) {
     writeln!(
         std::io::stderr(),
         "{KILLS} kills (seed {SEED}): {} starts journaled, {} decisions, {} attempts, {} confirmed; (kills, how many) with \
-         decisions open {:?}, with requests under way {:?}; {} torn lines cut; of {} posts {} orders and {} facts answered; {more}",
+         decisions open {:?}, with requests under way {:?}, backing off {:?}; {} torn lines cut; of {} posts {} orders and {} facts answered; {more}",
         account.count("daemon.started"),
         account.decisions.len(),
         account.count("attempt"),
         account.count("confirmed"),
         hits.open,
         hits.under_way,
+        hits.backing_off,
         hits.torn,
         posted.sent,
         posted.orders.len(),
@@ -232,18 +282,24 @@ fn tell(account: &Account, hits: &Hits, posted: &Posted, more: &str) {
 
 #[test]
 fn two_hundred_kills_lose_nothing_double_nothing_and_leave_nothing_open() {
-    let mut simulator =
-        Simulator::start(&["--calls", "60", "--pace", "30", "--seed", "7", "--latency", "5ms..60ms"]);
+    let mut simulator = Simulator::start(&TRAFFIC);
+    let proxy = Proxy::to(&simulator.api_url);
     let more = format!(
         "[limits]\nrequests_per_minute = 60000\n[http]\nlisten = \"127.0.0.1:0\"\n[audit]\nrotate_size = \"128KiB\"\n\
-         [webhook]\nlisten = \"127.0.0.1:0\"\nsecret_file = \"webhook-secret\"\n{SAMPLE_POLICY}{MARKED}"
+         [webhook]\nlisten = \"127.0.0.1:0\"\nsecret_file = \"webhook-secret\"\n{TIMES}{SAMPLE_POLICY}{MARKED}"
     );
-    let site = Site::new(&simulator, &simulator.api_url, &more);
+    let site = Site::new(&simulator, &proxy.url(), &more);
     site.write("webhook-secret", SECRET);
     let mut chance = Chance::new(SEED);
     let (mut posted, mut looked) = (Posted::default(), 0);
-    for _ in 0..KILLS {
-        looked += live_and_die(&site, &mut chance, &mut posted);
+    for kill in 1..=KILLS {
+        if kill.is_multiple_of(LONG_EVERY) {
+            let odd = kill.is_multiple_of(2 * LONG_EVERY);
+            let meanwhile = if odd { Network::SocketsOnly } else { Network::Open };
+            live_long_and_die(&site, &proxy, &mut chance, meanwhile);
+        } else {
+            looked += live_and_die(&site, &mut chance, &mut posted);
+        }
     }
     let (sound, said) = site.verify();
     assert!(sound, "after {KILLS} kills: {said}");
@@ -268,29 +324,35 @@ fn two_hundred_kills_lose_nothing_double_nothing_and_leave_nothing_open() {
     assert_eq!(account.count("daemon.stopped"), 1);
     assert_eq!(summary["live"], 0, "{summary}");
     posted.stands_in(&records);
+    let (beyond, orders) = orders_beyond_the_log(&simulator.process.seen, &records);
+    assert_eq!(beyond, [""; 0], "orders that the log does not explain");
     // Calls that ended while no daemon ran could not be helped, and others were ordered; from then on all could.
     let touched: BTreeSet<String> = records
         .iter()
         .filter(|one| one["kind"] == "directive" || one["kind"] == "facts")
         .map(|one| one["conversation"].as_str().expect("an id").to_owned())
         .collect();
-    for one in summary["ended_wrong_longest"].as_array().expect("a list") {
-        let wrong_ms = one["wrong_ms"].as_f64().unwrap_or_default();
-        let is_touched = one["conversation"].as_str().is_some_and(|id| touched.contains(id));
-        assert!(is_touched || time(one) < settled || wrong_ms < 3_000.0, "ended in the wrong state: {one}");
-    }
+    let is_touched = |one: &&Value| one["conversation"].as_str().is_some_and(|id| touched.contains(id));
+    let wrong = ended_wrong(&summary, settled, 3_000.0);
+    let wrong: Vec<&Value> = wrong.into_iter().filter(|one| !is_touched(one)).collect();
+    assert_eq!(wrong, [&Value::Null; 0], "ended in the wrong state");
     let hits = Hits::of(&records);
     let chain = said.lines().next().unwrap_or_default();
     tell(
         &account,
         &hits,
         &posted,
-        &format!("{} calls; {chain}; facts looked at after a kill {looked} times", summary["calls"]),
+        &format!(
+            "{} calls, {orders} orders came; {chain}; facts looked at after a kill {looked} times",
+            summary["calls"]
+        ),
     );
     assert!(account.count("daemon.started") > KILLS / 4, "most were killed before they had begun");
     assert!(
         hits.open.0 >= OPEN_AT_LEAST && hits.under_way.0 >= UNDER_WAY_AT_LEAST,
         "the kills hit nothing: {hits:?}"
     );
+    assert!(hits.backing_off.0 >= BACKING_OFF_AT_LEAST, "none waited long for its next attempt: {hits:?}");
+    assert!(orders >= account.decisions.len() / 2, "{orders} orders came, the rest was not told");
     assert!(posted.orders.len() >= 30 && posted.facts().count() >= 30 && looked >= 10, "{looked} {posted:?}");
 }

@@ -12,9 +12,6 @@ use crate::sim::oracle::wrong_spans;
 use crate::sim::org::Org;
 use crate::sim::platform::TrueStory;
 
-/// Of the calls that ended wrong, so many are named: those that were wrong longest.
-const NAMED: usize = 50;
-
 /// One call whose last state was wrong, for so long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndedWrong {
@@ -67,11 +64,11 @@ impl Account {
         account
     }
 
-    /// As one JSON object.
+    /// As one JSON object. Each call that was wrong in the end is named, so that whoever looks for some of them misses none.
     pub fn to_json(&self) -> Value {
         let named = |list: &[EndedWrong]| -> Vec<Value> {
             let one = |one: &EndedWrong| json!({"conversation": one.conversation, "at": one.at, "wrong_ms": millis(one.lasted)});
-            list.iter().take(NAMED).map(one).collect()
+            list.iter().map(one).collect()
         };
         json!({
             "calls": self.calls,
@@ -201,6 +198,17 @@ mod tests {
         assert_eq!(named(&account.ended_wrong), [("ended".to_owned(), 2)]);
         assert_eq!(named(&account.live_wrong), [("live".to_owned(), 4)]);
         assert_eq!(account.to_json()["longest_wrong_ms"], 4_000.0);
+    }
+
+    #[test]
+    fn each_call_that_was_wrong_in_the_end_is_named() {
+        let points = [(0, true, "refused", Tape::Active), (2, false, "refused", Tape::None)];
+        let stories: Vec<TrueStory> = (0..300).map(|number| story(&number.to_string(), &points)).collect();
+        let account = Account::of(&stories, &Org::new(1), at(10), &[]).to_json();
+        assert_eq!(
+            (&account["ended_wrong"], account["ended_wrong_longest"].as_array().map(Vec::len)),
+            (&300.into(), Some(300))
+        );
     }
 
     #[test]

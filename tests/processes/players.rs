@@ -178,7 +178,7 @@ impl Simulator {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(PROGRAM);
         command.env_clear().args(["simulate", "--listen", "127.0.0.1:0", "--format", "json"]);
-        command.args(["--requests-per-minute", "60000", "--for", "10m"]).args(arguments);
+        command.args(["--requests-per-minute", "60000", "--for", "30m"]).args(arguments);
         command.stdout(Stdio::piped());
         let mut process = Process::start(command, |child| Box::new(child.stdout.take().expect("its output")));
         let told = process.wait_for("where it listens", |line| line["api_url"].is_string());
@@ -217,15 +217,23 @@ pub(crate) struct Site {
 impl Site {
     /// Everything for this simulator, reached at `api_url`; `more` is added to the configuration.
     pub(crate) fn new(simulator: &Simulator, api_url: &str, more: &str) -> Self {
+        Self::with(api_url, &simulator.client_id, &simulator.client_secret, more)
+    }
+
+    /// The same for a simulator that is no process.
+    pub(crate) fn with(api_url: &str, client_id: &str, client_secret: &str, more: &str) -> Self {
         let site = Self { folder: tempfile::tempdir().expect("a folder") };
-        site.write("client-secret", &simulator.client_secret);
-        site.configure(simulator, api_url, more);
+        site.write("client-secret", client_secret);
+        site.configure_with(api_url, client_id, more);
         site
     }
 
     /// Writes the configuration anew.
     pub(crate) fn configure(&self, simulator: &Simulator, api_url: &str, more: &str) {
-        let client_id = &simulator.client_id;
+        self.configure_with(api_url, &simulator.client_id, more);
+    }
+
+    fn configure_with(&self, api_url: &str, client_id: &str, more: &str) {
         let text = format!(
             "[genesys]\napi_url = \"{api_url}\"\nclient_id = \"{client_id}\"\nclient_secret_file = \"client-secret\"\n{more}"
         );
@@ -322,12 +330,14 @@ impl Account {
     pub(crate) fn of(records: &[Value]) -> Self {
         let mut account = Self::default();
         let mut open: BTreeMap<String, String> = BTreeMap::new();
-        let mut attempts = BTreeSet::new();
+        let (mut attempts, mut under_way) = (BTreeSet::new(), BTreeSet::new());
         for record in records {
             let text = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
             let (kind, id) = (text("kind"), text("decision"));
             *account.kinds.entry(kind.clone()).or_default() += 1;
             match kind.as_str() {
+                // What a dead process had under way may be on its way still.
+                "daemon.started" => under_way.clear(),
                 "decision" => {
                     let other = open.insert(text("conversation"), id.clone());
                     assert_eq!(other, None, "two decisions at once for one conversation: {record}");
@@ -339,7 +349,16 @@ impl Account {
                         attempts.insert((id.clone(), record["attempt"].as_u64())),
                         "one attempt twice: {record}"
                     );
+                    assert!(under_way.insert(text("conversation")), "two calls in flight at once: {record}");
                     account.decisions.get_mut(&id).expect("a decision before its attempt").1 += 1;
+                }
+                "outcome" => {
+                    under_way.remove(&text("conversation"));
+                    // What was not even looked at does not count as tried, and has its number once more.
+                    let unsent = text("message").starts_with("not sent: ");
+                    if text("result") == "limited" || unsent {
+                        attempts.remove(&(id, record["attempt"].as_u64()));
+                    }
                 }
                 "confirmed" | "superseded" | "abandoned" => {
                     open.remove(&text("conversation"));
@@ -360,6 +379,57 @@ impl Account {
     pub(crate) fn not_ended_once(&self) -> Vec<&String> {
         self.decisions.iter().filter(|(_, (_, _, ends))| ends.len() != 1).map(|(id, _)| id).collect()
     }
+}
+
+/// Conversations for which, by the simulator's lines, the platform received more orders than the log has attempts, and how many orders it received in
+/// all. An attempt may have come to nothing; there is no order without one.
+pub(crate) fn orders_beyond_the_log(happened: &[Value], records: &[Value]) -> (Vec<String>, usize) {
+    let mut attempts: BTreeMap<&str, usize> = BTreeMap::new();
+    for record in records.iter().filter(|record| record["kind"] == "attempt") {
+        *attempts.entry(record["conversation"].as_str().expect("an id")).or_default() += 1;
+    }
+    let mut orders: BTreeMap<&str, usize> = BTreeMap::new();
+    for id in happened.iter().filter_map(ordered) {
+        *orders.entry(id).or_default() += 1;
+    }
+    let beyond = orders.iter().filter_map(|(id, orders)| {
+        let logged = attempts.get(id).copied().unwrap_or_default();
+        (*orders > logged).then(|| format!("{id}: {orders} orders, {logged} attempts in the log"))
+    });
+    (beyond.collect(), orders.values().sum())
+}
+
+/// The conversation for which an order came, by a line of the simulator. What is accepted is "asked for"; what is
+/// refused for good stands there by its path.
+fn ordered(line: &Value) -> Option<&str> {
+    let of = |key: &str| line[key].as_str().unwrap_or_default();
+    let (subject, detail) = (of("subject"), of("detail"));
+    if of("kind") != "request" || detail.contains("asked for") {
+        return detail.contains("asked for").then_some(subject);
+    }
+    let refused = ["400 ", "403 ", "404 ", "405 ", "409 "].iter().any(|status| detail.starts_with(status));
+    let (method, path) = subject.split_once(' ')?;
+    let order =
+        path.ends_with("/recordingstate") || path.ends_with("/record") || path.ends_with("/recordings");
+    let id = path.strip_prefix("/api/v2/conversations/")?;
+    let id = id.strip_prefix("calls/").unwrap_or(id).split('/').next()?;
+    (refused && order && method != "GET").then_some(id)
+}
+
+/// What is wrong by the simulator's account of calls that ended after `from`: those that had been in a wrong state for so
+/// long when they did.
+pub(crate) fn ended_wrong(summary: &Value, from: jiff::Timestamp, for_ms: f64) -> Vec<&Value> {
+    let named = summary["ended_wrong_longest"].as_array().expect("a list");
+    assert_eq!(summary["ended_wrong"], named.len(), "not all are named");
+    let wrong_ms = |one: &Value| one["wrong_ms"].as_f64().expect("a number");
+    named.iter().filter(|one| time(one) >= from && wrong_ms(one) >= for_ms).collect()
+}
+
+/// No call that ended after `from` was in a wrong state for long, and none is.
+#[track_caller]
+pub(crate) fn all_right_after(summary: &Value, from: jiff::Timestamp) {
+    assert_eq!((&summary["live"], &summary["live_wrong"]), (&0.into(), &0.into()), "{summary}");
+    assert_eq!(ended_wrong(summary, from, 3_000.0), [&Value::Null; 0], "ended in the wrong state");
 }
 
 /// A small file system in memory at this place, for as long as the value lives; none where mounting is not
@@ -403,6 +473,8 @@ impl Drop for Tmpfs {
 pub(crate) enum Need {
     /// To be permitted to mount.
     Mount,
+    /// To be permitted to mount a file as a disk.
+    LoopDevice,
     /// `systemd-analyze`, which looks at units without a running systemd.
     SystemdAnalyze,
 }
@@ -412,6 +484,7 @@ impl Need {
     fn name(self) -> &'static str {
         match self {
             Self::Mount => "mount",
+            Self::LoopDevice => "loop-device",
             Self::SystemdAnalyze => "systemd-analyze",
         }
     }

@@ -35,6 +35,8 @@ pub(crate) enum Network {
     SocketsDark = 4,
     /// Orders pass, and nothing else: neither WebSockets nor other requests.
     OrdersOnly = 5,
+    /// What a WebSocket carries passes, and whoever asks for anything else is cut off before it arrives.
+    SocketsOnly = 6,
 }
 
 struct State {
@@ -245,6 +247,9 @@ fn connect(from: &Arc<TcpStream>, to: &Arc<TcpStream>, way: Way, line: &Arc<Line
             let forgotten = line.number <= state.forgotten.load(Ordering::SeqCst);
             if let (Way::Requests, Ok(read)) = (way, &read) {
                 line.note_request(&buffer[..*read], &state);
+            }
+            if state.is(Network::SocketsOnly) && way == Way::Requests && line.asked().what != What::Socket {
+                break;
             }
             let swallowed = forgotten || line.swallows(&state);
             match read {
