@@ -5,13 +5,16 @@
 #[path = "processes/players.rs"]
 mod players;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use players::{Account, Process, SAMPLE_POLICY, Simulator, Site, Tmpfs, get, health_address, message, time};
+use players::{
+    Account, HTTP, Need, Process, SAMPLE_POLICY, Simulator, Site, Tmpfs, all_right_after, get,
+    health_address, message, orders_beyond_the_log, skipped, time, until,
+};
 
 const TRAFFIC: [&str; 4] = ["--calls", "30", "--pace", "30"];
 
@@ -47,11 +50,39 @@ fn confirmed(daemon: &mut Process, times: usize) {
     }
 }
 
+/// The log is written again; whatever waited for that has had its time soon after.
+fn written_again(daemon: &mut Process) -> jiff::Timestamp {
+    let text = "the audit log is written again";
+    let line = daemon.wait_for(text, |line| message(line).contains(text));
+    time(&line) + Duration::from_secs(3)
+}
+
+/// The calls in progress at the start have been read, and what had to be done for them has had its time.
+fn settled(daemon: &mut Process) -> jiff::Timestamp {
+    let line = daemon.wait_for("that the gap is closed", |line| message(line).contains("is closed: "));
+    time(&line) + Duration::from_secs(3)
+}
+
+/// No call that ended after `from` was in a wrong state for long, every decision ended, and no order came that the log does
+/// not explain: nothing that waited was dropped, and nothing was sent that could not be written.
+fn ends_well(
+    simulator: &mut Simulator,
+    site: &Site,
+    (daemon, address): (&mut Process, &str),
+    from: jiff::Timestamp,
+) {
+    let summary = simulator.run_out(address);
+    all_right_after(&summary, from);
+    site.ends_well(daemon);
+    let (beyond, orders) = orders_beyond_the_log(&simulator.process.seen, &site.records());
+    assert!(orders > 5 && beyond.is_empty(), "{orders} orders came, not in the log: {beyond:?}");
+}
+
 #[test]
 fn a_full_disk_stops_every_order_until_there_is_room_again() {
     let mut simulator = Simulator::start(&TRAFFIC);
     let site = site(&simulator, "");
-    let Some(_disk) = Tmpfs::mount(&site.audit(), "256k") else { return };
+    let Some(_disk) = Tmpfs::mount(&site.audit(), "8m") else { return };
     let mut daemon = site.daemon();
     let address = health_address(&mut daemon);
     confirmed(&mut daemon, 3);
@@ -76,22 +107,53 @@ fn a_full_disk_stops_every_order_until_there_is_room_again() {
     assert!(metrics.contains("recwarden_ready 0"), "{metrics}");
 
     std::fs::remove_file(site.audit().join("filler")).expect("room is made");
-    daemon.wait_for_message("the audit log is written again");
+    let from = written_again(&mut daemon);
     confirmed(&mut daemon, 3);
-    assert_eq!(daemon.told_to_stop(), Some(0));
-    let (sound, said) = site.verify();
-    assert!(sound && said.contains("closed by a clean stop"), "{said}");
+    ends_well(&mut simulator, &site, (&mut daemon, &address), from);
     let records = site.records();
-    assert!(Account::of(&records).decisions.values().all(|(_, _, ends)| ends.len() <= 1), "{records:?}");
     let alerts: Vec<_> = records.iter().filter(|record| record["kind"] == "alert").collect();
     assert!(alerts.len() >= 2 && alerts[0]["about"] == "audit log", "{alerts:?}");
 }
 
+/// Calls in which nothing happens, so that nothing but the one decision about each can put it right.
+const QUIET: usize = 12;
+
+#[test]
+fn decisions_that_could_not_be_written_go_out_each_once_when_there_is_room() {
+    let number = QUIET.to_string();
+    let mut simulator = Simulator::start(&["--calls", &number, "--in-progress", &number, "--talk", "3h"]);
+    let with = |policy: &str| format!("[limits]\nrequests_per_minute = 60000\n{HTTP}{policy}");
+    let site = Site::new(&simulator, &simulator.api_url, &with(""));
+    let Some(_disk) = Tmpfs::mount(&site.audit(), "1m") else { return };
+    let mut daemon = site.daemon();
+    let address = health_address(&mut daemon);
+    daemon.wait_for_message(&format!("is closed: {QUIET} conversations were judged"));
+
+    fill(&site.audit());
+    let stop = "[[rule]]\nname = \"never\"\nwhen = 'true'\naction = \"stop\"\n";
+    site.configure(&simulator, &simulator.api_url, &with(stop));
+    daemon.signal(rustix::process::Signal::HUP);
+    daemon.wait_for_message("the audit log cannot be written, so nothing is sent");
+    std::fs::remove_file(site.audit().join("filler")).expect("room is made");
+    until(&address, "all are paused", |view| {
+        let calls = view["calls"].as_array().expect("a list");
+        calls.len() == QUIET && calls.iter().all(|call| call["observed"] == "paused") && view["worklist"] == 0
+    });
+    site.ends_well(&mut daemon);
+    simulator.summary();
+    let records = site.records();
+    let account = Account::of(&records);
+    assert!(account.decisions.values().all(|(action, ..)| action == "stop"), "{:?}", account.decisions);
+    assert_eq!((account.decisions.len(), account.count("confirmed")), (QUIET, QUIET));
+    let (beyond, orders) = orders_beyond_the_log(&simulator.process.seen, &records);
+    assert!(beyond.is_empty() && orders >= QUIET, "{orders} orders came, not in the log: {beyond:?}");
+}
+
 #[test]
 fn told_to_stop_on_a_full_disk_it_ends_in_time_and_says_what_is_lost() {
-    let simulator = Simulator::start(&TRAFFIC);
+    let mut simulator = Simulator::start(&TRAFFIC);
     let site = site(&simulator, "");
-    let Some(_disk) = Tmpfs::mount(&site.audit(), "256k") else { return };
+    let Some(_disk) = Tmpfs::mount(&site.audit(), "8m") else { return };
     let mut daemon = site.daemon();
     confirmed(&mut daemon, 2);
     fill(&site.audit());
@@ -102,23 +164,24 @@ fn told_to_stop_on_a_full_disk_it_ends_in_time_and_says_what_is_lost() {
 
     std::fs::remove_file(site.audit().join("filler")).expect("room is made");
     let mut next = site.daemon();
-    confirmed(&mut next, 2);
-    assert_eq!(next.told_to_stop(), Some(0));
-    let (sound, said) = site.verify();
-    assert!(sound, "{said}");
+    let address = health_address(&mut next);
+    let from = settled(&mut next);
+    ends_well(&mut simulator, &site, (&mut next, &address), from);
 }
 
+/// A mount cannot be made read-only while a file is open for writing through it; what is refused here is the next file.
 #[test]
 fn a_read_only_disk_is_borne_like_a_full_one() {
-    let simulator = Simulator::start(&TRAFFIC);
+    let mut simulator = Simulator::start(&TRAFFIC);
     // Files change so often that the next one is needed soon.
     let site = site(&simulator, "[audit]\nrotate_size = \"8KiB\"\n");
-    let Some(disk) = Tmpfs::mount(&site.audit(), "1m") else { return };
+    let Some(disk) = Tmpfs::mount(&site.audit(), "8m") else { return };
     let (audit, view) = (site.audit(), site.path().join("view"));
     std::fs::create_dir(&view).expect("a folder");
     run("mount", &["--bind", path(&audit), path(&view)]);
     run("mount", &["-o", "remount,bind,ro", path(&view)]);
     let mut daemon = site.daemon();
+    let address = health_address(&mut daemon);
     confirmed(&mut daemon, 2);
     // The same folder once more, read-only, on top: what is opened from now on is refused.
     run("mount", &["--bind", path(&view), path(&audit)]);
@@ -126,12 +189,71 @@ fn a_read_only_disk_is_borne_like_a_full_one() {
     let told = daemon.wait_for_message("the audit log cannot be written");
     assert!(told.contains("Read-only file system"), "{told}");
     run("umount", &[path(&audit)]);
-    daemon.wait_for_message("the audit log is written again");
-    confirmed(&mut daemon, 2);
-    assert_eq!(daemon.told_to_stop(), Some(0));
-    let (sound, said) = site.verify();
-    assert!(sound, "{said}");
+    let from = written_again(&mut daemon);
+    ends_well(&mut simulator, &site, (&mut daemon, &address), from);
     drop(disk);
+}
+
+/// A file system of its own in a file, mounted here; none where that is not permitted, and that is said.
+struct Ext4 {
+    image: PathBuf,
+    at: PathBuf,
+}
+
+impl Ext4 {
+    fn mount(image: PathBuf, at: PathBuf) -> Option<Self> {
+        std::fs::create_dir_all(&at).expect("a folder");
+        let file = std::fs::File::create(&image).expect("a file");
+        file.set_len(16 << 20).expect("of that size");
+        if !succeeds(Command::new("mkfs.ext4").args(["-q", "-F", path(&image)])) {
+            return skipped(Need::LoopDevice, "there is no mkfs.ext4 here");
+        }
+        if !succeeds(Command::new("mount").args(["-o", "loop", path(&image), path(&at)])) {
+            return skipped(Need::LoopDevice, "mounting a file is not permitted here");
+        }
+        Some(Self { image, at })
+    }
+
+    /// What it would be after an error of the disk: read-only for good, and for open files too.
+    fn fail(&self) {
+        run("mount", &["-o", "remount,abort", path(&self.at)]);
+    }
+
+    /// A copy takes its place in one step; whoever has a file open in the old one keeps that.
+    fn replace(&self) -> Self {
+        let image = self.image.with_extension("copy");
+        std::fs::copy(&self.image, &image).expect("copied");
+        run("mount", &["-o", "loop", path(&image), path(&self.at)]);
+        Self { image, at: self.at.clone() }
+    }
+}
+
+impl Drop for Ext4 {
+    fn drop(&mut self) {
+        // The one on top. A test that ends cannot do more.
+        Command::new("umount").arg("--lazy").arg(&self.at).output().ok();
+    }
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn a_file_system_that_turns_read_only_under_the_open_file_is_borne_until_it_is_replaced() {
+    let mut simulator = Simulator::start(&TRAFFIC);
+    let site = site(&simulator, "");
+    let Some(disk) = Ext4::mount(site.path().join("disk"), site.audit()) else { return };
+    let mut daemon = site.daemon();
+    let address = health_address(&mut daemon);
+    confirmed(&mut daemon, 2);
+    disk.fail();
+    let told = daemon.wait_for_message("the audit log cannot be written");
+    assert!(told.contains("Read-only file system"), "{told}");
+    let replaced = disk.replace();
+    let from = written_again(&mut daemon);
+    ends_well(&mut simulator, &site, (&mut daemon, &address), from);
+    drop((replaced, disk));
 }
 
 #[test]
