@@ -212,13 +212,15 @@ impl Warden {
     }
 
     /// Where a change came without its event, the subscription is deaf though its socket lives: it is replaced,
-    /// and what it may have missed is a gap.
+    /// and what it may have missed is a gap. It may be deaf since it brought an event for the last time, and was so when
+    /// that changed, which was after the look before.
     pub(super) fn replace_deaf_subscription(&mut self, now: Now) {
         let Some(changed) = self.survey.change_without_event(now.mono) else { return };
-        self.open_gap(now.wall - self.settings.resync_every, "a change came without its event", now);
         self.note(Level::Warn, "a conversation changed without an event: the channels are replaced");
         self.count("recwarden_deaf_subscriptions_total");
-        self.session.renew(changed, now);
+        let looked = changed - self.settings.resync_every;
+        let from = self.session.renew(changed, now).map_or(looked, |brought| brought.min(looked));
+        self.open_gap(now.wall - now.mono.since(from), "a change came without its event", now);
     }
 }
 
@@ -555,6 +557,25 @@ mod tests {
         bench.tell(1);
         bench.pass(SECOND * 330);
         assert_eq!(deaf(&bench), 0);
+    }
+
+    /// Found by the simulation: the gap began one interval before it was noticed.
+    #[test]
+    fn the_gap_of_a_deaf_subscription_begins_with_the_last_event_that_came() {
+        let mut bench = live(2);
+        bench.pass(SECOND * 100);
+        bench.tell(0);
+        let brought = bench.now.wall;
+        bench.pass(SECOND * 700);
+        assert_eq!(deaf(&bench), 0, "nothing has changed");
+        bench.set(1, "on");
+        bench.pass(SECOND * 330);
+        let from = bench
+            .records
+            .iter()
+            .rev()
+            .find_map(|record| if let Record::GapOpened(gap) = record { Some(gap.from) } else { None });
+        assert_eq!((deaf(&bench), from), (1, Some(brought)));
     }
 
     /// Found by the simulation: whoever took the call, nothing else had changed whenever it was read.

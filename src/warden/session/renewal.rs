@@ -86,12 +86,18 @@ impl Session {
     }
 
     /// What changed until `changed` was not told: no channel that heard then can be trusted. Each gets a successor, and
-    /// what they missed is made good after it, or at once where all have one already.
-    pub fn renew(&mut self, changed: Mono, now: Now) {
-        let heard = |slot: &&mut Slot| slot.state.live().is_some() && slot.since.mono <= changed;
-        self.slots.values_mut().filter(heard).for_each(|slot| slot.plan(Why::Doubted, now.mono));
+    /// what they missed is made good after it, or at once where all have one already. Answers when each of them had
+    /// brought an event for the last time.
+    pub fn renew(&mut self, changed: Mono, now: Now) -> Option<Mono> {
+        let mut brought = Vec::new();
+        for slot in self.slots.values_mut().filter(|slot| slot.since.mono <= changed) {
+            let Some((open, _)) = slot.state.live() else { continue };
+            brought.push(open.brought.mono);
+            slot.plan(Why::Doubted, now.mono);
+        }
         self.resync = Resync::Owed;
         self.settle_resync(now);
+        brought.into_iter().min()
     }
 
     /// There is a new access token. Whether it may use a channel that was made with the old one is said nowhere
