@@ -60,7 +60,7 @@ const FAULTS: [&str; 41] = [
 ];
 
 /// What must come about, and how often at least: half as often as it did when this was written.
-const COUNTED: [(&str, u64); 22] = [
+const COUNTED: [(&str, u64); 23] = [
     ("agents' own pauses left alone", 14),
     ("alert: blind", 200),
     ("alert: brake", 20),
@@ -77,6 +77,7 @@ const COUNTED: [(&str, u64); 22] = [
     ("dropped", 400),
     ("events shed: conversation without room", 65),
     ("events shed: text", 4_500),
+    ("missed events within a gap", 1_800),
     ("moments with every slot taken", 70),
     ("moments with the rate used up", 10),
     ("orders that waited for the rate", 14),

@@ -5,6 +5,7 @@
 //! alone. Around them others give orders, push facts, reload the policy and set clocks. What is promised is
 //! checked while it runs, against the platform's own truth.
 
+mod bounds;
 mod count;
 mod dark;
 mod deeds;
@@ -118,6 +119,7 @@ pub struct Stage {
     restraint: restraint::Restraint,
     deeds: deeds::Deeds,
     gaps: gaps::Gaps,
+    bounds: bounds::Bounds,
     turn: turn::Turn,
     looks: looks::Looks,
     sent: VecDeque<(Mono, promise::Trace)>,
@@ -184,6 +186,7 @@ impl Stage {
             restraint: restraint::Restraint::default(),
             deeds: deeds::Deeds::default(),
             gaps: gaps::Gaps::default(),
+            bounds: bounds::Bounds::default(),
             turn: turn::Turn::default(),
             looks: looks::Looks::default(),
             sent: VecDeque::new(),

@@ -119,6 +119,7 @@ impl Stage {
                 self.count("events of those that no list names any more");
             } else if self.now.mono.since(at) > ARRIVES_WITHIN {
                 self.count("queue events missed");
+                self.judge_missed(at, &topic);
                 let since = at.since_start();
                 self.report.missed.push(format!("after {since:?}: {topic}, event {number}"));
             }

@@ -243,6 +243,7 @@ impl Stage {
                 match link.follow(line) {
                     Err(broken) => return self.finding(format!("the chain is broken in {name}: {broken}")),
                     Ok(sealed) => {
+                        self.note_bounds(&sealed.record, sealed.time);
                         if let Some(finding) = history.take(sealed.time, &sealed.record) {
                             self.finding(format!("{name}: {finding}"));
                         }
