@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Heard, Stage};
+use super::{Heard, Stage, inlet};
 use crate::model::time::Mono;
 use crate::sim::org::Standing;
 
@@ -66,9 +66,7 @@ impl Stage {
         let Some((_, rest)) = text.rsplit_once(r#""CorrelationId":""#) else { return };
         let correlation = rest.split('"').next().unwrap_or_default();
         let Some(number) = self.awaited.copies.remove(correlation) else { return };
-        // Each begins so, and to read all of it takes long.
-        let about = text.split_once(r#""eventBody":{"id":""#).and_then(|(_, rest)| rest.split('"').next());
-        self.awaited.handed = Some((number, about.unwrap_or_default().to_owned()));
+        self.awaited.handed = Some((number, inlet::about(text).to_owned()));
         let Some((at, topic)) = self.awaited.events.remove(&number) else { return };
         self.count("queue events arrived");
         self.awaited.untaken.insert(number, (at, topic.clone()));

@@ -68,7 +68,7 @@ impl Stage {
             Input::SocketLost(socket, _) => self.note_silenced(*socket),
             // Of a gap that is not open nobody asks who was looked at.
             Input::SocketText(_, text, _) if !self.gaps.open.is_empty() => {
-                self.gaps.looks.insert(inlet::about(text), now);
+                self.gaps.looks.insert(inlet::about(text).to_owned(), now);
             }
             Input::Answer(id, RawAnswer::Answered { status: 200, .. }) => {
                 if let Some((conversation, sent)) = self.gaps.reads.remove(id) {
