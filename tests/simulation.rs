@@ -310,3 +310,12 @@ fn a_channel_is_not_doubted_for_what_another_did_not_hear() {
 fn what_was_sent_back_counts_for_the_rate_after_a_death_too() {
     assert_eq!(cast::run(Kind::Scarce.script(2_500_035)).findings, [""; 0]);
 }
+
+/// A socket had gone silent shortly before its channel was replaced, and what it had missed was in no gap; the gap of a
+/// deaf one began one interval of the resync before that was noticed.
+#[test]
+fn what_a_socket_missed_before_it_was_replaced_or_found_deaf_is_in_a_gap() {
+    for seed in [7226, 516] {
+        assert_eq!(cast::run(Kind::Lasting.script(seed)).findings, [""; 0], "lasting seed {seed}");
+    }
+}

@@ -10,7 +10,8 @@
 //!
 //! A channel that nears its end, that belongs to an old access token, or that may have gone deaf gets a
 //! successor: a channel of its own, subscribed and confirmed, before the old socket is closed, and that one is
-//! heard for [`LINGER`] longer, so that nothing on its way is lost. What both bring counts once.
+//! heard for [`LINGER`] longer, so that nothing on its way is lost. What both bring counts once. The old one answers a ping
+//! meanwhile: one that had gone silent before it was replaced vouches for nothing since it was last heard.
 //!
 //! A closing notice is answered the same way. The official reaction is a second socket on the same channel
 //! (trap 12), yet "the first WebSocket disconnects" then, and nowhere is it said that no event falls between
@@ -27,6 +28,7 @@
 mod hearing;
 mod overlap;
 mod renewal;
+mod retiring;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -72,8 +72,8 @@ impl Stage {
     }
 
     /// Whether it can be told exactly what must be in a gap. What is lost, or late, on a socket that lives nobody can know
-    /// of, nor what is sent for a queue or user that is not listed; and of a socket that is silent, or a channel that is deaf,
-    /// nobody knows since when where it is gone before that is noticed.
+    /// of, nor what is sent for a queue or user that is not listed; and of a channel that is deaf nobody knows since when
+    /// where it is gone before that is noticed.
     fn bounds_are_told(&self) -> bool {
         let (faults, plan) = (&self.script.plan.faults, &self.script.plan);
         let on_live_sockets = faults.lose_events > 0.0 || faults.reorder_events > 0.0;
@@ -86,7 +86,7 @@ impl Stage {
         let dies = self.script.mischief.crashes > 0.0;
         let silent = faults.half_open_every.is_some();
         let deaf = faults.evict_every.is_some();
-        let unnoticed = (silent && exchanged) || (deaf && (silent || exchanged || cut || dies));
+        let unnoticed = deaf && (silent || exchanged || cut || dies);
         self.clocks_are_steady() && !(on_live_sockets || turned || unnoticed)
     }
 }

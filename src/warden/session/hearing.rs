@@ -15,6 +15,9 @@ impl Session {
             open.came = came;
             open.probe = None;
         }
+        if let State::Retiring { silent, .. } = &mut slot.state {
+            *silent = silent.filter(|_| came.mono < slot.since.mono).map(|_| came);
+        }
         true
     }
 

@@ -2,8 +2,8 @@
 
 use super::state::{List, Open, Renewal, Service, State, Why};
 use super::{
-    Effect, LINGER, OPEN_WAIT, PING, PROBE_WAIT, ROTATE_AT_MOST_EVERY, Resync, SILENCE, Session, Slot,
-    SlotId, SocketId,
+    Effect, OPEN_WAIT, PING, PROBE_WAIT, ROTATE_AT_MOST_EVERY, Resync, SILENCE, Session, Slot, SlotId,
+    SocketId,
 };
 use crate::model::time::{Mono, Now, Wall};
 use crate::warden::dice::Dice;
@@ -129,7 +129,7 @@ impl Session {
         self.open_gap_unless_heard(id, brought, why, now);
     }
 
-    fn open_gap_unless_heard(&mut self, id: SlotId, since: Now, why: &str, now: Now) {
+    pub(super) fn open_gap_unless_heard(&mut self, id: SlotId, since: Now, why: &str, now: Now) {
         let Some(pack) = self.slots.get(&id).map(|slot| slot.pack) else { return };
         let hears = self.slots.iter().any(|(other, slot)| {
             *other != id
@@ -158,7 +158,8 @@ impl Session {
         let heard = slot.state.live().map(|(open, _)| open.came);
         let state = std::mem::replace(&mut slot.state, State::WantChannel { due });
         match state {
-            State::Retiring { .. } => {
+            State::Retiring { silent, .. } => {
+                self.retired(id, silent, now);
                 self.slots.remove(&id);
                 return;
             }
@@ -200,21 +201,6 @@ impl Session {
         slots.filter_map(|slot| slot.state.live()).filter_map(|(open, _)| revision(open)).max()
     }
 
-    /// Lets the one that was replaced retire; since when events were heard without a break, where they still were.
-    pub(super) fn hand_over(&mut self, replaced: Option<SlotId>, now: Now) -> Option<Mono> {
-        let id = replaced?;
-        let slot = self.slots.get_mut(&id)?;
-        let Some((open, unbroken)) = slot.state.live() else {
-            self.drop_slot(id);
-            return None;
-        };
-        // What was doubted vouches for nothing.
-        let unbroken = slot.is_trusted().then_some(unbroken);
-        slot.state = State::Retiring { socket: open.socket, until: now.mono + LINGER };
-        slot.since = now;
-        unbroken
-    }
-
     /// Probes what is silent, gives up what did not open, replaces what is to be replaced.
     pub fn tick(&mut self, dice: &mut Dice, now: Now) {
         let mut lost = Vec::new();
@@ -224,7 +210,7 @@ impl Session {
                 State::Opening { socket, deadline, .. } if *deadline <= now.mono => {
                     lost.push((*socket, "the socket did not open in time"));
                 }
-                State::Retiring { until, .. } if *until <= now.mono => over.push(*id),
+                State::Retiring { until, silent, .. } if *until <= now.mono => over.push((*id, *silent)),
                 State::Open(open) => match open.probe {
                     Some(deadline) if deadline <= now.mono => {
                         lost.push((open.socket, "no heartbeat, and no answer to a ping"));
@@ -246,7 +232,10 @@ impl Session {
                 slot.plan(Why::Expiring, now.mono);
             }
         }
-        over.into_iter().for_each(|id| self.drop_slot(id));
+        for (id, silent) in over {
+            self.retired(id, silent, now);
+            self.drop_slot(id);
+        }
         for (socket, why) in lost {
             self.effects.push_back(Effect::Close(socket));
             self.lost(socket, why, dice, now);

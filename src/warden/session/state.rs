@@ -20,8 +20,9 @@ pub(super) enum State {
     Opening { channel: Channel, socket: SocketId, deadline: Mono },
     /// The socket is open.
     Open(Open),
-    /// A successor has taken over; what is still on its way is heard out.
-    Retiring { socket: SocketId, until: Mono },
+    /// A successor has taken over; what is still on its way is heard out. `silent` is when it was heard last, where it
+    /// has not shown since that it heard until then.
+    Retiring { socket: SocketId, until: Mono, silent: Option<Now> },
 }
 
 /// An open socket and its channel.

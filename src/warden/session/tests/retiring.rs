@@ -170,6 +170,53 @@ fn a_doubted_subscription_is_made_good_once_it_is_replaced() {
     assert_eq!((rig.creations(), rig.states()), (1, vec!["retiring", "live"]));
 }
 
+/// Found by the simulation: what it had not heard before its time was over was in no gap, and nobody was read for it.
+#[test]
+fn a_socket_that_had_gone_silent_before_it_was_replaced_opens_a_gap() {
+    for (redundancy, gaps) in [(Redundancy::Single, 1), (Redundancy::Double, 0)] {
+        for goes in ["unheard", "lost", "heard"] {
+            let mut rig = Rig::live(1, redundancy);
+            rig.pass(SECOND * 10);
+            let (old, heard) = (rig.sockets()[0], rig.now.wall);
+            rig.wait(SECOND * 20);
+            rig.session.closing(old, rig.now);
+            rig.settle();
+            assert!(rig.has(|effect| matches!(effect, Effect::Send(_, PING))), "it is asked");
+            rig.wait(SECOND);
+            match goes {
+                "heard" => drop(rig.session.heard(old, rig.now, rig.now)),
+                "lost" => rig.lose(old),
+                _ => {}
+            }
+            rig.wait(LINGER);
+            rig.settle();
+            let gaps = if goes == "heard" { 0 } else { gaps };
+            assert_eq!(rig.gaps(), vec![heard; gaps], "{redundancy:?} {goes}");
+            assert_eq!(
+                rig.has(|effect| matches!(effect, Effect::AllLive)),
+                gaps > 0,
+                "{redundancy:?} {goes}"
+            );
+            assert!(rig.session.is_live());
+        }
+    }
+}
+
+#[test]
+fn what_had_come_before_it_was_replaced_does_not_show_that_a_socket_heard_until_then() {
+    let mut rig = Rig::live(1, Redundancy::Single);
+    let old = rig.sockets()[0];
+    rig.wait(SECOND * 5);
+    let came = rig.now;
+    rig.wait(SECOND * 5);
+    rig.session.closing(old, rig.now);
+    rig.settle();
+    rig.session.heard(old, came, rig.now);
+    rig.wait(LINGER);
+    rig.settle();
+    assert_eq!(rig.gaps(), vec![came.wall]);
+}
+
 /// Found by the simulation: the gap stayed open for a minute more.
 #[test]
 fn what_a_channel_missed_that_has_a_successor_already_is_made_good_at_once() {
