@@ -120,6 +120,7 @@ pub fn journal_settings(audit: &settings::Audit) -> journal::Settings {
 pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
     let fixed = start.settings.fixed();
     let clock = Clock::start();
+    let begun = clock.now();
     let (mut journal, recovered) = Journal::open(journal_settings(&start.settings.audit))?;
     let salt = salt::salt(&start.settings.state_directory)?;
     let redaction = Redaction::new(start.settings.audit.redact, salt);
@@ -136,7 +137,7 @@ pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
         api = api(&start.genesys, clock) => api.map(Some),
         () = told_to_stop(&mut start.signals) => Ok(None),
     };
-    // To read the log and to be let in takes a while.
+    // To read the log and to be let in takes a while, in which nothing is heard.
     let now = clock.now();
     let api = match api {
         Ok(Some(api)) => api,
@@ -155,7 +156,7 @@ pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
     if history.last().is_some() && history.stopped() == Stopped::No {
         warn!("the daemon did not stop cleanly last time; what was in force is taken up again");
     }
-    let mut warden = Warden::new(start.settings.warden, start.policy, seed(), now, history.last());
+    let mut warden = Warden::new(start.settings.warden, start.policy, seed(), begun, history.last());
     for open in history.open_decisions() {
         info!(decision = %open.decision.decision, "an open decision is taken up again");
     }

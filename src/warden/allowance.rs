@@ -9,8 +9,9 @@
 //! A daemon that was restarted does not begin with a full bucket. The attempts of the last minute stand in the
 //! log, each with its time. Reads do not, so as many are supposed, and the whole share of housekeeping for each
 //! process that ran in that minute, within the limit, until the platform's first word says how many there were, or a
-//! minute is over. The first request may always go, and alone, since its answer is that word. So that it is not one too
-//! many either, no process uses the last few of the limit: they are kept for the first requests of the next ones.
+//! minute is over. The first request may always go, and alone, since its answer is that word; where none comes, the next
+//! one takes its place. So that the first is not one too many either, no process uses the last few of the limit: they are
+//! kept for the first requests of the next ones.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -30,9 +31,11 @@ const ROUNDED: Duration = Duration::from_secs(1);
 /// So many of a limit are kept for the first requests of processes that come back within one minute, or a hundredth of it if
 /// that is more, and never more than a quarter.
 const KEPT: usize = 3;
-/// The first request of a process that came back goes alone for so long, or until it is answered: an answer takes a
-/// fraction of this, and stops are not to wait for one that is lost.
+/// A request of a process that came back, and was not told yet, goes alone for so long, or until it is answered: an answer
+/// takes a fraction of this, and stops are not to wait longer for one that is lost.
 const ALONE_FOR: Duration = Duration::from_secs(2);
+/// The next one goes so long after one that found no way out.
+const NO_WAY_FOR: Duration = Duration::from_secs(1);
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +85,7 @@ impl Token {
 enum Told {
     /// Nobody has asked yet.
     No,
-    /// The first request went, with this token.
+    /// The last request went with this token, and nothing has told yet.
     Asked(Token),
     /// It has, or will not, or there was no process before.
     Yes,
@@ -106,8 +109,8 @@ pub struct Allowance {
     others: Option<Others>,
     told: Told,
     ever_taken: u64,
-    /// The newest one whose answer was heeded.
-    heeded: u64,
+    /// The newest one whose answer was heeded, and when the platform's window of then ends.
+    heeded: (u64, Mono),
     in_flight: usize,
     silent_until: Mono,
 }
@@ -133,7 +136,7 @@ impl Allowance {
             others: None,
             told: Told::Yes,
             ever_taken: 0,
-            heeded: 0,
+            heeded: (0, Mono::default()),
             in_flight: 0,
             silent_until: Mono::default(),
         }
@@ -146,7 +149,7 @@ impl Allowance {
             |ago: &Duration| TOKEN_AWAY.checked_sub(*ago).map(|left| Token { number: 0, back: now + left });
         self.taken.extend(attempts.iter().filter_map(back));
         // With their attempts they sent no more than the limit either, and not the one that is kept for this process.
-        let most = self.limit().saturating_sub(self.taken.len() + 1);
+        let most = (self.limit() as usize).saturating_sub(self.taken.len() + 1);
         let count = (self.taken.len() + self.housekeeping_limit() * ran).min(most);
         self.others = Some(Others { count, until: now + TOKEN_AWAY });
         self.told = Told::No;
@@ -159,21 +162,22 @@ impl Allowance {
 
     /// Takes a token, or says when to ask again.
     pub fn take(&mut self, class: Class, now: Mono) -> Result<Token, Refusal> {
-        self.come_back(now);
+        self.expire(now);
         if now < self.silent_until {
             return Err(Refusal::Until(self.silent_until));
         }
-        if let Told::Asked(first) = self.told
+        if let Told::Asked(last) = self.told
             && self.in_flight > 0
-            && now < first.taken_at() + ALONE_FOR
+            && now < last.taken_at() + ALONE_FOR
         {
-            return Err(Refusal::Until(first.taken_at() + ALONE_FOR));
+            return Err(Refusal::Until(last.taken_at() + ALONE_FOR));
         }
         if self.in_flight >= self.slots(class) {
             return Err(Refusal::InFlight);
         }
         let others = self.others.map_or(0, |others| others.count);
-        let most = if self.told == Told::No { self.limit() } else { spendable(self.limit()) };
+        let limit = self.limit() as usize;
+        let most = if self.told == Told::No { limit } else { spendable(limit) };
         if self.taken.len() + others >= most {
             let back = self.taken.front().map(|token| token.back).into_iter();
             let back = back.chain(self.others.map(|others| others.until));
@@ -197,7 +201,7 @@ impl Allowance {
         let token = Token { number: self.ever_taken, back: now + TOKEN_AWAY };
         self.each_of(class, |taken| taken.push_back(token));
         self.in_flight += 1;
-        if self.told == Told::No {
+        if self.told != Told::Yes {
             self.told = Told::Asked(token);
         }
         Ok(token)
@@ -233,6 +237,17 @@ impl Allowance {
         self.answered();
     }
 
+    /// What was to be sent found no way to the platform, which has not counted it. So it has asked nothing, either.
+    pub fn found_no_way(&mut self, class: Class, token: Token, now: Mono) {
+        if self.told == Told::Asked(token) {
+            self.put_back(class, token);
+            // Otherwise all that waits would try in turn, at once.
+            self.silence(NO_WAY_FOR, now);
+        } else {
+            self.answered();
+        }
+    }
+
     /// A 429: nothing goes before `wait` is over.
     pub fn silence(&mut self, wait: Duration, now: Mono) {
         self.silent_until = self.silent_until.max(now + wait);
@@ -241,7 +256,7 @@ impl Allowance {
     /// Heeds the `inin-ratelimit-*` headers of the answer to a request with this token: another user of the same client
     /// counts too.
     pub fn heed(&mut self, rate: RateHeaders, token: Token, now: Mono) {
-        // One without these headers tells no more than the next one will.
+        // One without these headers tells nothing; likely no other will.
         self.told = Told::Yes;
         let small = |number: Option<u64>| number.and_then(|one| u32::try_from(one).ok());
         let Some(allowed) = small(rate.allowed).filter(|allowed| *allowed > 0) else { return };
@@ -252,40 +267,39 @@ impl Allowance {
         if count >= allowed {
             self.silence(reset.unwrap_or(Duration::from_secs(1)), now);
         }
-        // What an older request was told is known better by now.
-        if let Some(reset) = reset
-            && self.heeded <= token.number
-        {
-            self.heeded = token.number;
-            // Ours in the platform's window up to this one. It began a minute before its reset: perhaps a second sooner,
-            // since that is rounded, and told from some time after the sending. The first of these had its own way to go.
-            // One that was sent before it and is taken for one of these is away until that window ends, or nearly so.
-            let begun_back = token.taken_at() + reset - ROUNDED;
-            let counted = |one: &&Token| one.back >= begun_back && one.number <= token.number;
-            let ours = self.taken.iter().filter(counted).count();
-            let count = (count as usize).saturating_sub(ours);
-            self.others = (count > 0).then_some(Others { count, until: now + reset });
+        let Some(reset) = reset else { return };
+        // Ours in the platform's window up to this one. It began a minute before its reset: perhaps a second sooner,
+        // since that is rounded, and told from some time after the sending. The first of these had its own way to go.
+        // One that was sent before it and is taken for one of these is away until that window ends, or nearly so.
+        let begun_back = token.taken_at() + reset - ROUNDED;
+        let counted = |one: &&Token| one.back >= begun_back && one.number <= token.number;
+        let ours = self.taken.iter().filter(counted).count();
+        let (count, until) = ((count as usize).saturating_sub(ours), now + reset);
+        let (newest, window_ends) = self.heeded;
+        if newest <= token.number {
+            self.heeded = (token.number, until);
+            self.others = (count > 0).then_some(Others { count, until });
+        } else if until + ROUNDED * 2 >= window_ends {
+            // An older one may have come there later, and was told more then. It knows of no fewer.
+            let known = self.others.map_or(0, |others| others.count);
+            self.others = Some(Others { count: count.max(known), until: window_ends });
         }
     }
 
     /// Requests of the last minute, and the limit.
     pub fn used(&self, now: Mono) -> (u32, u32) {
         let recent = self.taken.iter().filter(|token| token.back > now).count();
-        (u32::try_from(recent).unwrap_or(u32::MAX), self.limit_told())
+        (u32::try_from(recent).unwrap_or(u32::MAX), self.limit())
     }
 
-    fn limit_told(&self) -> u32 {
+    fn limit(&self) -> u32 {
         self.platform_limit.map_or(self.settings.requests_per_minute, |allowed| {
             allowed.min(self.settings.requests_per_minute)
         })
     }
 
-    fn limit(&self) -> usize {
-        self.limit_told() as usize
-    }
-
     fn housekeeping_limit(&self) -> usize {
-        let share = (1.0 - self.settings.action_share.clamp(0.0, 1.0)) * f64::from(self.limit_told());
+        let share = (1.0 - self.settings.action_share.clamp(0.0, 1.0)) * f64::from(self.limit());
         // The cast saturates; a share such as 0.8 is not exact, and must not cost a request. At least one, or the
         // daemon could never subscribe.
         ((share + 1e-6) as usize).max(1)
@@ -299,7 +313,7 @@ impl Allowance {
         }
     }
 
-    fn come_back(&mut self, now: Mono) {
+    fn expire(&mut self, now: Mono) {
         for taken in [&mut self.taken, &mut self.housekeeping_taken, &mut self.resync_taken] {
             while taken.front().is_some_and(|token| token.back <= now) {
                 taken.pop_front();
@@ -489,6 +503,7 @@ mod tests {
         allowance.recall(&ago, 1, at(0));
         let first = allowance.take(Class::Control, at(0)).expect("it asks");
         // Of ten tokens three are away by the log, three reads are supposed, and two of housekeeping.
+        allowance.answered();
         assert_eq!(may_go(&mut allowance, at(2)), 1, "no answer has told more");
         allowance.heed(rate(Some(3), Some(13), Some(40)), first, at(2));
         assert_eq!(may_go(&mut allowance, at(2)), 5, "the platform counted ours alone");
@@ -554,7 +569,25 @@ mod tests {
             assert_eq!(may_go(&mut told, at(11)), left, "{answer:?}");
         }
         assert_eq!(allowance.take(Class::Control, at(11)), alone, "no answer");
-        assert!(allowance.take(Class::Control, at(12)).is_ok(), "a lost answer keeps nobody waiting");
+        assert!(allowance.take(Class::Control, at(12)).is_ok(), "the next one takes its place");
+        assert_eq!(allowance.take(Class::Control, at(12)), Err(Refusal::Until(at(14))));
+    }
+
+    #[test]
+    fn a_first_request_that_finds_no_way_has_used_none() {
+        let mut allowance = bucket();
+        allowance.recall(&[30, 30, 30, 30, 30, 30].map(Duration::from_secs), 1, at(0));
+        for second in 0..5 {
+            let token = allowance.take(Class::Control, at(second)).expect("it asks");
+            allowance.found_no_way(Class::Control, token, at(second));
+            assert_eq!(allowance.take(Class::Control, at(second)), Err(Refusal::Until(at(second + 1))));
+        }
+        let token = allowance.take(Class::Control, at(5)).expect("it asks");
+        allowance.answered();
+        allowance.heed(rate(Some(7), Some(13), Some(25)), token, at(6));
+        assert_eq!(may_go(&mut allowance, at(6)), 3, "it was told");
+        allowance.found_no_way(Class::Control, newest(&allowance, at(6)), at(7));
+        assert_eq!(allowance.used(at(7)).0, 10, "what finds no way later counts");
     }
 
     #[test]
@@ -590,7 +623,11 @@ mod tests {
         allowance.heed(rate(Some(8), Some(13), Some(60)), second, at(1));
         assert_eq!(may_go(&mut allowance.clone(), at(1)), 1, "six and three of ten");
         allowance.heed(rate(Some(1), Some(13), Some(60)), first, at(1));
-        assert_eq!(may_go(&mut allowance, at(1)), 1, "an older word changes nothing");
+        assert_eq!(may_go(&mut allowance.clone(), at(1)), 1, "an older word knows of fewer");
+        allowance.heed(rate(Some(9), Some(13), Some(1)), first, at(1));
+        assert_eq!(may_go(&mut allowance.clone(), at(1)), 1, "and that is of the window before");
+        allowance.heed(rate(Some(9), Some(13), Some(60)), first, at(1));
+        assert_eq!(may_go(&mut allowance, at(1)), 0, "the first was overtaken, and there were more by then");
     }
 
     #[test]
@@ -598,9 +635,8 @@ mod tests {
         for (ran, left) in [(1, 8), (3, 4), (9, 1)] {
             let mut allowance = bucket();
             allowance.recall(&[], ran, at(0));
-            assert!(allowance.take(Class::Control, at(0)).is_ok());
-            allowance.answered();
-            assert_eq!(1 + may_go(&mut allowance, at(2)), left, "{ran} ran");
+            let went = (0..20).filter(|two| allowance.take(Class::Control, at(two * 2)).is_ok()).count();
+            assert_eq!(went, left, "{ran} ran");
             assert!(allowance.take(Class::Control, at(61)).is_ok());
         }
     }

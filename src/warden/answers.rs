@@ -28,6 +28,9 @@ impl Warden {
         let Some(UnderWay { purpose, request, token }) = self.under_way.remove(&id) else { return };
         match answer {
             RawAnswer::Failed(Transport::Unsent(_)) => self.allowance.put_back(purpose.class(), token),
+            RawAnswer::Failed(Transport::Connect(_) | Transport::Token(_)) => {
+                self.allowance.found_no_way(purpose.class(), token, now.mono);
+            }
             RawAnswer::Failed(_) | RawAnswer::Answered { .. } => self.allowance.answered(),
         }
         if let RawAnswer::Answered { rate, .. } = answer {

@@ -204,7 +204,7 @@ impl Stage {
 
     /// Of these, what a process may use: the last ones are for the first requests of the next processes.
     pub(super) fn spendable(&self) -> usize {
-        self.limit() - (self.limit() / 100).max(3)
+        self.limit() - (self.limit() / 100).max(3).min(self.limit() / 4)
     }
 
     /// While something waited, its turn could not have come: so many requests went out in the minute before each moment.
