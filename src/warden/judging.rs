@@ -507,6 +507,34 @@ mod tests {
         assert_eq!(bench.state(0), RecorderState::Active);
     }
 
+    /// Found by the simulation: the next agent's answer began to record, which took the claim away, and a stop of before came
+    /// true.
+    #[test]
+    fn what_somebody_else_undid_is_ours_to_give_back_where_a_second_stop_comes_true_late() {
+        for (late, then) in [(6, RecorderState::Active), (60, RecorderState::Paused)] {
+            let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+            bench.feed(Input::Timeout);
+            bench.pass(Duration::from_secs(10));
+            bench.refuses = Box::new(|request| {
+                matches!(request, Request::SetRecordingState { .. }).then_some((200, "{}"))
+            });
+            bench.set(0, "on");
+            bench.tell(0);
+            while bench.kinds("outcome") < 2 {
+                bench.pass(Duration::from_secs(1));
+            }
+            press(&mut bench, RecorderState::Paused);
+            bench.refuses = Box::new(|_| None);
+            bench.set(0, "off");
+            press(&mut bench, RecorderState::Active);
+            bench.pass(Duration::from_secs(late));
+            assert_eq!((bench.kinds("confirmed"), bench.kinds("attempt")), (1, 2), "nothing is to be done");
+            press(&mut bench, RecorderState::Paused);
+            bench.pass(Duration::from_secs(60));
+            assert_eq!(bench.state(0), then, "after {late} s");
+        }
+    }
+
     #[test]
     fn an_order_that_is_taken_back_before_anything_is_seen_leaves_nothing_open() {
         let mut bench = Bench::new(settings(), PCI);

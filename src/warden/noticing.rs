@@ -71,9 +71,9 @@ impl Warden {
         if is_doubtful || in_doubt {
             return;
         }
-        if claimed
-            .is_some_and(|action| undid(action) || turned == Some(action) && !action.is_satisfied_by(old))
-        {
+        if let Some(action) = undone {
+            call.is_undone(action, new);
+        } else if claimed.is_some_and(|action| turned == Some(action) && !action.is_satisfied_by(old)) {
             call.claim = None;
         }
     }
@@ -101,9 +101,9 @@ impl Call {
     }
 
     /// What we did is in effect no more: it is not ours to give back, unless it is just that which has come true. The
-    /// confirmation ends the claim then.
+    /// confirmation ends the claim then. Where another order of ours may do the same yet, that is ours.
     fn is_undone(&mut self, action: Action, new: Observed) {
-        if !self.has_tried(new) {
+        if !self.has_tried(new) && !self.unseen.may_come_true_late(action) {
             self.claim.take_if(|claim| claim.action == action);
         }
     }

@@ -159,6 +159,11 @@ impl Unseen {
         self.late.iter().filter(|(_, one)| *one != action).map(|(until, _)| *until).max()
     }
 
+    /// Whether an order for `action` could come true though it does not count any more.
+    pub fn may_come_true_late(&self, action: Action) -> bool {
+        self.late.iter().any(|(_, one)| *one == action)
+    }
+
     fn iter(&self) -> impl Iterator<Item = &Sent> {
         self.answered.iter().chain(&self.in_flight)
     }
