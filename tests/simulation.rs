@@ -281,6 +281,15 @@ fn the_first_request_after_two_deaths_does_not_exceed_the_rate() {
     assert_eq!(cast::run(Kind::Narrow.script(658)).findings, [""; 0]);
 }
 
+/// A second stop came true late, and nobody owed its end: the next agent's answer had taken the claim away, or a look that
+/// found the first in effect yet stood for the second.
+#[test]
+fn what_a_second_stop_does_late_is_given_back() {
+    for seed in [4_301_141, 4_100_043] {
+        assert_eq!(cast::run(Kind::Lasting.script(seed)).findings, [""; 0], "lasting seed {seed}");
+    }
+}
+
 /// What the checks once blamed the warden for: an order that came before what outranks it was told, one that waited
 /// until it gave back, and calls that no process had had the requests left to read.
 #[test]

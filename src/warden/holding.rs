@@ -628,8 +628,38 @@ action = "stop"
             assert_eq!(bench.kinds("superseded"), 1, "the second stop was not sent");
             bench.api = Way::Open;
             bench.pass(SECOND * 30);
+            assert_eq!(bench.state(0), RecorderState::Active);
+            bench.pass(SECOND * 60);
             owes_nothing(bench);
         }
+    }
+
+    /// Found by the simulation: what the look found in effect yet was taken for the effect of the second stop, which was
+    /// under way, and came true after what gives back.
+    #[test]
+    fn what_lasts_is_no_proof_of_a_stop_that_an_older_event_made() {
+        let mut bench = bench(PCI);
+        bench.set(0, "on");
+        let on_tape = bench.event(0);
+        bench.tell_late(on_tape.clone());
+        bench.tell(0);
+        bench.pass(SECOND);
+        let orders = |request: &Request| matches!(request, Request::SetRecordingState { .. });
+        bench.refuses = Box::new(move |request| orders(request).then_some((200, "{}")));
+        bench.tell_late(on_tape);
+        bench.pass(SECOND);
+        assert_eq!(
+            (bench.kinds("attempt"), bench.kinds("confirmed"), bench.state(0)),
+            (2, 2, RecorderState::Paused)
+        );
+        bench.refuses = Box::new(|_| None);
+        tell(&mut bench, "off");
+        bench.tell(0);
+        assert_eq!(bench.state(0), RecorderState::Active);
+        bench.pass(SECOND * 2);
+        press(&mut bench, RecorderState::Paused);
+        bench.pass(SECOND * 100);
+        owes_nothing(bench);
     }
 
     /// An event of each topic, the second while the look that follows the first is under way.

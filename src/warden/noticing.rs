@@ -28,20 +28,22 @@ impl Warden {
         let subscribes = !self.settings.directory.is_nothing();
         let Some(call) = self.book.get_mut(id) else { return };
         let new = plan::observed(&means, &call.conversation);
-        let sight = if new == Observed::Suspended { Sight::Hint } else { Sight::Proof };
-        let shows = |action| plan::is_satisfied(&means, action, &call.conversation).then_some(sight);
         let old = call.observed.replace(new);
         let proves = |action: &Action, seen| seen != Observed::Suspended && action.is_satisfied_by(seen);
         let turned = |action: &Action| proves(action, new) && !old.is_some_and(|old| proves(action, old));
         let turned = [Action::Start, Action::Stop].into_iter().find(turned);
         let by = if call.was_told() { ConfirmedBy::Event } else { ConfirmedBy::Read };
-        let awaited = call.unseen.see(shows, turned, by, now);
         let back = new != Observed::Suspended && call.former_state.turn(Some(new), now) == Turn::Back;
         if by == ConfirmedBy::Read {
             self.survey.second_look_taken(id);
         }
         let doubt = call.doubt;
         let lasted = call.resolve_doubt(new, turned, by, now);
+        // What lasts is no proof of what was ordered meanwhile.
+        let sight =
+            if new == Observed::Suspended || lasted == Lasted::Yes { Sight::Hint } else { Sight::Proof };
+        let shows = |action| plan::is_satisfied(&means, action, &call.conversation).then_some(sight);
+        let awaited = call.unseen.see(shows, turned, by, now);
         if lasted == Lasted::Yes && !awaited {
             // Nobody undid it then.
             call.undone.pop_back_if(|at| doubt.is_some_and(|doubt| doubt.since == *at));
@@ -72,7 +74,7 @@ impl Warden {
             return;
         }
         if let Some(action) = undone {
-            call.is_undone(action, new);
+            call.is_undone(action, new, now);
         } else if claimed.is_some_and(|action| turned == Some(action) && !action.is_satisfied_by(old)) {
             call.claim = None;
         }
@@ -83,7 +85,8 @@ impl Warden {
         self.survey.second_look_taken(id);
         let Some(call) = self.book.get_mut(id) else { return };
         if let Some(Doubt { undone: Some(action), .. }) = call.doubt.take() {
-            call.is_undone(action, plan::observed(&self.settings.means, &call.conversation));
+            let observed = plan::observed(&self.settings.means, &call.conversation);
+            call.is_undone(action, observed, now.mono);
         }
         self.judge(id, ConfirmedBy::Event, now);
     }
@@ -102,8 +105,8 @@ impl Call {
 
     /// What we did is in effect no more: it is not ours to give back, unless it is just that which has come true. The
     /// confirmation ends the claim then. Where another order of ours may do the same yet, that is ours.
-    fn is_undone(&mut self, action: Action, new: Observed) {
-        if !self.has_tried(new) && !self.unseen.may_come_true_late(action) {
+    fn is_undone(&mut self, action: Action, new: Observed, now: Mono) {
+        if !self.has_tried(new) && !self.unseen.may_come_true_late(action, now) {
             self.claim.take_if(|claim| claim.action == action);
         }
     }
@@ -123,7 +126,7 @@ impl Call {
         }
         let Some(action) = action else { return Lasted::No };
         if read && !action.is_satisfied_by(new) {
-            self.is_undone(action, new);
+            self.is_undone(action, new, now);
             return Lasted::No;
         }
         if !read && turned != Some(action) {

@@ -126,10 +126,11 @@ impl Unseen {
             return late.is_some();
         };
         // One came true; of others that ask for the same nobody knows.
-        let same = self.answered.extract_if(.., |one| one.action == action).map(|one| one.at);
-        let waiting = self.in_flight.take_if(|one| one.action == action).map(|_| now);
+        let same = self.answered.extract_if(.., |one| one.action == action).map(|one| one.at + LATE_FOR);
+        let waiting =
+            self.in_flight.take_if(|one| one.action == action).map(|one| one.at + LATE_AFTER_SENDING);
         let others: Vec<Mono> = same.chain(waiting).skip(usize::from(sight == Sight::Proof)).collect();
-        others.into_iter().for_each(|at| self.expect_late(action, at + LATE_FOR));
+        others.into_iter().for_each(|until| self.expect_late(action, until));
         self.answered.retain(|one| now.since(one.at) < LATE_FOR);
         true
     }
@@ -160,8 +161,8 @@ impl Unseen {
     }
 
     /// Whether an order for `action` could come true though it does not count any more.
-    pub fn may_come_true_late(&self, action: Action) -> bool {
-        self.late.iter().any(|(_, one)| *one == action)
+    pub fn may_come_true_late(&self, action: Action, now: Mono) -> bool {
+        self.late.iter().any(|(until, one)| *one == action && now < *until)
     }
 
     fn iter(&self) -> impl Iterator<Item = &Sent> {
@@ -318,7 +319,8 @@ mod tests {
         let mut unseen = answered(&[(Action::Stop, set(RecorderState::Paused), Word::Unclear)]);
         unseen.send(Action::Stop, set(RecorderState::Paused), NOW);
         assert!(unseen.see(stopped, Some(Action::Stop), EVENT, NOW));
-        assert_eq!(unseen.late_against(Action::Start), Some(NOW + LATE_FOR), "one is under way yet");
+        let until = NOW + LATE_AFTER_SENDING;
+        assert_eq!(unseen.late_against(Action::Start), Some(until), "one is under way yet");
     }
 
     #[test]
