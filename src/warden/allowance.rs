@@ -98,6 +98,13 @@ struct Others {
     until: Mono,
 }
 
+/// How many requests the platform had counted at last in a window of its own, and when that ends.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    count: usize,
+    ends: Mono,
+}
+
 /// The bucket. Each deque holds the tokens that are away, oldest first.
 #[derive(Clone, Debug)]
 pub struct Allowance {
@@ -109,8 +116,7 @@ pub struct Allowance {
     others: Option<Others>,
     told: Told,
     ever_taken: u64,
-    /// The newest one whose answer was heeded, and when the platform's window of then ends.
-    heeded: (u64, Mono),
+    window: Window,
     in_flight: usize,
     silent_until: Mono,
 }
@@ -136,7 +142,7 @@ impl Allowance {
             others: None,
             told: Told::Yes,
             ever_taken: 0,
-            heeded: (0, Mono::default()),
+            window: Window::default(),
             in_flight: 0,
             silent_until: Mono::default(),
         }
@@ -253,8 +259,8 @@ impl Allowance {
         self.silent_until = self.silent_until.max(now + wait);
     }
 
-    /// Heeds the `inin-ratelimit-*` headers of the answer to a request with this token: another user of the same client
-    /// counts too.
+    /// Heeds the `inin-ratelimit-*` headers of the answer to a request with this token, which is under way no more: another
+    /// user of the same client counts too.
     pub fn heed(&mut self, rate: RateHeaders, token: Token, now: Mono) {
         // One without these headers tells nothing; likely no other will.
         self.told = Told::Yes;
@@ -268,22 +274,21 @@ impl Allowance {
             self.silence(reset.unwrap_or(Duration::from_secs(1)), now);
         }
         let Some(reset) = reset else { return };
-        // Ours in the platform's window up to this one. It began a minute before its reset: perhaps a second sooner,
-        // since that is rounded, and told from some time after the sending. The first of these had its own way to go.
-        // One that was sent before it and is taken for one of these is away until that window ends, or nearly so.
-        let begun_back = token.taken_at() + reset - ROUNDED;
-        let counted = |one: &&Token| one.back >= begun_back && one.number <= token.number;
-        let ours = self.taken.iter().filter(counted).count();
-        let (count, until) = ((count as usize).saturating_sub(ours), now + reset);
-        let (newest, window_ends) = self.heeded;
-        if newest <= token.number {
-            self.heeded = (token.number, until);
-            self.others = (count > 0).then_some(Others { count, until });
-        } else if until + ROUNDED * 2 >= window_ends {
-            // An older one may have come there later, and was told more then. It knows of no fewer.
-            let known = self.others.map_or(0, |others| others.count);
-            self.others = Some(Others { count: count.max(known), until: window_ends });
+        let ends = now + reset;
+        let (count, known) = (count as usize, self.window);
+        if ends + ROUNDED * 2 < known.ends {
+            return; // It is of the window before.
         }
+        // Within one it only rises: an answer that tells fewer was overtaken.
+        let count = if ends <= known.ends + ROUNDED * 2 { count.max(known.count) } else { count };
+        self.window = Window { count, ends };
+        // Ours in that window. It began a minute before its reset: perhaps a second sooner, since that is rounded, and told
+        // from some time after the sending. The first of these had its own way to go. One that was sent before it and is
+        // taken for one of these is away until that window ends, or nearly so. Those under way may not be counted yet.
+        let begun_back = token.taken_at() + reset - ROUNDED;
+        let ours = self.taken.iter().filter(|one| one.back >= begun_back).count();
+        let count = count.saturating_sub(ours.saturating_sub(self.in_flight));
+        self.others = (count > 0).then_some(Others { count, until: ends });
     }
 
     /// Requests of the last minute, and the limit.
@@ -515,6 +520,7 @@ mod tests {
         let mut allowance = bucket();
         assert!(allowance.take(Class::Control, at(0)).is_ok());
         let token = newest(&allowance, at(1));
+        allowance.answered();
         allowance.heed(rate(Some(8), Some(13), Some(30)), token, at(1));
         assert!(
             allowance.take(Class::Control, at(1)).is_ok() && allowance.take(Class::Control, at(1)).is_ok()
@@ -532,6 +538,7 @@ mod tests {
                 for moment in 0..5 {
                     assert!(allowance.take(Class::Control, ms(moment * 10)).is_ok());
                 }
+                (0..5).for_each(|_| allowance.answered());
                 let token = newest(&allowance, ms(40));
                 allowance.heed(rate(Some(counted), Some(13), Some(reset)), token, ms(answered));
                 let went = may_go(&mut allowance, ms(answered));
@@ -549,6 +556,7 @@ mod tests {
             allowance.take(Class::Control, ms(28_007)).is_ok(),
             "it arrives after 3 ms: 32.02 s are left"
         );
+        (0..2).for_each(|_| allowance.answered());
         let token = newest(&allowance, ms(28_007));
         allowance.heed(rate(Some(2), Some(13), Some(33)), token, ms(28_020));
         assert_eq!(may_go(&mut allowance, ms(28_020)), 8);
@@ -614,20 +622,24 @@ mod tests {
     }
 
     #[test]
-    fn what_went_since_is_not_taken_for_what_the_platform_counted() {
+    fn what_is_under_way_may_not_be_counted_yet() {
         let mut allowance = bucket();
-        // Somebody else sent six, and ours follow each other before an answer comes.
-        let first = allowance.take(Class::Control, at(0)).expect("a full bucket");
-        let second = allowance.take(Class::Control, at(0)).expect("a full bucket");
-        assert!(allowance.take(Class::Control, at(0)).is_ok());
-        allowance.heed(rate(Some(8), Some(13), Some(60)), second, at(1));
-        assert_eq!(may_go(&mut allowance.clone(), at(1)), 1, "six and three of ten");
-        allowance.heed(rate(Some(1), Some(13), Some(60)), first, at(1));
-        assert_eq!(may_go(&mut allowance.clone(), at(1)), 1, "an older word knows of fewer");
-        allowance.heed(rate(Some(9), Some(13), Some(1)), first, at(1));
-        assert_eq!(may_go(&mut allowance.clone(), at(1)), 1, "and that is of the window before");
-        allowance.heed(rate(Some(9), Some(13), Some(60)), first, at(1));
-        assert_eq!(may_go(&mut allowance, at(1)), 0, "the first was overtaken, and there were more by then");
+        // Somebody else sent four. Of ours the third comes there first, and the second last.
+        let [first, second, third] =
+            [(); 3].map(|()| allowance.take(Class::Control, at(0)).expect("a full bucket"));
+        let mut told = |count, token| {
+            allowance.answered();
+            allowance.heed(rate(Some(count), Some(13), Some(60)), token, at(1));
+            may_go(&mut allowance.clone(), at(1))
+        };
+        assert_eq!(told(5, third), 3, "five, and two that are under way");
+        assert_eq!(told(6, first), 3, "six, and one");
+        assert_eq!(told(7, second), 3, "four, and three of ours");
+        let mut overtaken = allowance.clone();
+        overtaken.heed(rate(Some(5), Some(13), Some(60)), second, at(1));
+        assert_eq!(may_go(&mut overtaken, at(1)), 3, "there are no fewer than were told");
+        allowance.heed(rate(Some(13), Some(14), Some(1)), second, at(1));
+        assert_eq!(may_go(&mut allowance, at(1)), 3, "that was the window before");
     }
 
     #[test]

@@ -7,8 +7,9 @@ use super::{BEGIN, Stage};
 use crate::audit::record::Record;
 use crate::model::time::{Mono, Wall};
 
-/// The last sign of life was on its way for so long: what was sent meanwhile may have been missed too.
-const ON_ITS_WAY: Duration = Duration::from_millis(20);
+/// The last sign of life was on its way for 20 ms: what was sent meanwhile may have been missed too. The log rounds to
+/// microseconds.
+const ON_ITS_WAY: Duration = Duration::from_millis(21);
 
 /// The gaps that the log tells of, oldest first.
 #[derive(Debug, Default)]
