@@ -124,6 +124,7 @@ impl Survey {
 
     /// Opens a gap that began at `from`; none where it joins the newest of very many.
     pub fn open_gap(&mut self, from: Wall, book: &Book, now: Now) -> Option<Gap> {
+        self.silence.explain(now.mono - now.wall.since(from));
         self.gaps.open(from, book, now)
     }
 

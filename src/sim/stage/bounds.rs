@@ -129,7 +129,7 @@ mod tests {
         // After a death numbers may come again.
         let told = [(5, opened(1, 0)), (9, closed(1, 0, 8)), (25, opened(1, 20)), (40, closed(1, 20, 30))];
         assert_eq!(noted(&mut stage, &told), [""; 0]);
-        let found = [4_000, 8_000, 8_001, 19_979, 19_980, 25_000, 30_000, 30_001];
+        let found = [4_000, 8_000, 8_001, 19_978, 19_979, 25_000, 30_000, 30_001];
         let found = found.map(|millis| missed(&mut stage, millis));
         assert_eq!(found, [0, 0, 1, 1, 0, 0, 0, 1]);
         assert_eq!(noted(&mut stage, &[(50, opened(2, 45))]), [""; 0]);

@@ -34,6 +34,11 @@ impl Silence {
         self.waits.remove(id);
     }
 
+    /// Nothing was heard since then, as is known: whose change was read since waits for no event.
+    pub(super) fn explain(&mut self, since: Mono) {
+        self.waits.retain(|_, until| *until < since + EVENT_WAIT);
+    }
+
     /// Where an event is overdue, when the latest change was read that none has told of. Told once.
     pub(super) fn take_overdue(&mut self, now: Mono) -> Option<Mono> {
         let is_overdue = self.waits.values().any(|until| *until <= now && now >= self.not_before);
@@ -66,5 +71,13 @@ mod tests {
         assert_eq!((silence.take_overdue(at(40)), silence.next_overdue()), (None, Some(at(70))));
         silence.end(&one);
         assert_eq!((silence.take_overdue(at(80)), silence.next_overdue()), (None, None));
+        silence.begin(&one, at(90));
+        silence.begin(&two, at(92));
+        silence.explain(at(91));
+        assert_eq!(
+            silence.take_overdue(at(130)),
+            Some(at(90)),
+            "what was lost since then explains the other alone"
+        );
     }
 }
