@@ -98,11 +98,13 @@ struct Others {
     until: Mono,
 }
 
-/// How many requests the platform had counted at last in a window of its own, and when that ends.
+/// How many requests the platform had counted at last in a window of its own, and when that ends: not before the one
+/// moment, and not after the other.
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
     count: usize,
-    ends: Mono,
+    earliest: Mono,
+    latest: Mono,
 }
 
 /// The bucket. Each deque holds the tokens that are away, oldest first.
@@ -274,21 +276,28 @@ impl Allowance {
             self.silence(reset.unwrap_or(Duration::from_secs(1)), now);
         }
         let Some(reset) = reset else { return };
-        let ends = now + reset;
-        let (count, known) = (count as usize, self.window);
-        if ends + ROUNDED * 2 < known.ends {
+        // The rest of its window is rounded up, and was told at some time between the sending and now.
+        let mut told = Window {
+            count: count as usize,
+            earliest: token.taken_at() + reset - ROUNDED,
+            latest: now + reset,
+        };
+        let known = self.window;
+        if told.latest + ROUNDED < known.earliest {
             return; // It is of the window before.
         }
-        // Within one it only rises: an answer that tells fewer was overtaken.
-        let count = if ends <= known.ends + ROUNDED * 2 { count.max(known.count) } else { count };
-        self.window = Window { count, ends };
-        // Ours in that window. It began a minute before its reset: perhaps a second sooner, since that is rounded, and told
-        // from some time after the sending. The first of these had its own way to go. One that was sent before it and is
-        // taken for one of these is away until that window ends, or nearly so. Those under way may not be counted yet.
-        let begun_back = token.taken_at() + reset - ROUNDED;
-        let ours = self.taken.iter().filter(|one| one.back >= begun_back).count();
-        let count = count.saturating_sub(ours.saturating_sub(self.in_flight));
-        self.others = (count > 0).then_some(Others { count, until: ends });
+        if told.earliest <= known.latest + ROUNDED {
+            // Within one it only rises: an answer that tells fewer was overtaken.
+            told.count = told.count.max(known.count);
+            told.earliest = told.earliest.max(known.earliest);
+            told.latest = told.latest.min(known.latest);
+        }
+        self.window = told;
+        // Ours in that window. The first of these had its own way to go. One that was sent before it and is taken for one of
+        // these is away until that window ends, or nearly so. Those under way may not be counted yet.
+        let ours = self.taken.iter().filter(|one| one.back >= told.earliest).count();
+        let count = told.count.saturating_sub(ours.saturating_sub(self.in_flight));
+        self.others = (count > 0).then_some(Others { count, until: told.latest });
     }
 
     /// Requests of the last minute, and the limit.
@@ -640,6 +649,24 @@ mod tests {
         assert_eq!(may_go(&mut overtaken, at(1)), 3, "there are no fewer than were told");
         allowance.heed(rate(Some(13), Some(14), Some(1)), second, at(1));
         assert_eq!(may_go(&mut allowance, at(1)), 3, "that was the window before");
+    }
+
+    #[test]
+    fn an_answer_that_was_long_on_its_way_is_of_the_window_in_which_it_was_told() {
+        let mut allowance = bucket();
+        let slow = allowance.take(Class::Control, at(5)).expect("a full bucket");
+        let quick = allowance.take(Class::Control, at(6)).expect("a full bucket");
+        let mut heed = |count, reset, token, now| {
+            allowance.answered();
+            allowance.heed(rate(Some(count), Some(13), Some(reset)), token, at(now));
+            may_go(&mut allowance.clone(), at(now))
+        };
+        assert_eq!(heed(7, 54, quick, 6), 2, "seven, and one that is under way");
+        assert_eq!(heed(1, 55, slow, 10), 3, "seven, though the slow one was counted first");
+        let next = allowance.take(Class::Control, at(10)).expect("three are left");
+        allowance.answered();
+        allowance.heed(rate(Some(9), Some(13), Some(50)), next, at(10));
+        assert_eq!(may_go(&mut allowance, at(10)), 1, "it tells of this window yet");
     }
 
     #[test]

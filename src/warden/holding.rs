@@ -662,6 +662,28 @@ action = "stop"
         owes_nothing(bench);
     }
 
+    /// Found by reading: the agent's own pause came right after somebody had resumed what a stop had done, and was resumed.
+    #[test]
+    fn an_agents_pause_is_not_resumed_once_no_stop_can_come_true_any_more() {
+        let mut bench = bench(PCI);
+        let orders = |request: &Request| matches!(request, Request::SetRecordingState { .. });
+        bench.refuses = Box::new(move |request| orders(request).then_some((200, "{}")));
+        tell(&mut bench, "on");
+        while bench.kinds("outcome") < 2 {
+            bench.pass(SECOND);
+        }
+        press(&mut bench, RecorderState::Paused);
+        bench.refuses = Box::new(|_| None);
+        // The first was accepted some 6 s ago, and may come true for 24 s more.
+        bench.pass(SECOND * 20);
+        bench.set(0, "off");
+        press(&mut bench, RecorderState::Active);
+        bench.pass(SECOND * 6);
+        press(&mut bench, RecorderState::Paused);
+        bench.pass(SECOND * 60);
+        assert_eq!((bench.kinds("attempt"), bench.state(0)), (2, RecorderState::Paused));
+    }
+
     /// An event of each topic, the second while the look that follows the first is under way.
     #[test]
     fn a_look_that_an_event_overtakes_is_followed_by_another() {

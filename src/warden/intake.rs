@@ -198,6 +198,8 @@ impl Warden {
 
     /// Takes up all that a log says was in force when it ended.
     pub fn recover(&mut self, history: &History, now: Now) {
+        // A clock that was set since the beginning is told by the end of the log, below.
+        self.clock = Some(now);
         if history.last().is_some() {
             let attempts: Vec<&Tried> = history.attempts().filter(|one| one.at <= now.wall).collect();
             let ago = |one: &&Tried| now.wall.since(one.at);

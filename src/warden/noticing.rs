@@ -69,13 +69,13 @@ impl Warden {
             call.undone.push_back(now);
         }
         // What is in doubt stays so, whatever else is told, until a read ends it.
-        let in_doubt = by == ConfirmedBy::Event && call.doubt.is_some_and(|doubt| doubt.undone.is_some());
-        if is_doubtful || in_doubt {
+        if by == ConfirmedBy::Event && call.doubt.is_some_and(|doubt| doubt.undone.is_some()) {
             return;
         }
         if let Some(action) = undone {
             call.is_undone(action, new, now);
         } else if claimed.is_some_and(|action| turned == Some(action) && !action.is_satisfied_by(old)) {
+            // What we did was undone, and somebody else has done it again: late or not, that is not ours.
             call.claim = None;
         }
     }
@@ -106,7 +106,8 @@ impl Call {
     /// What we did is in effect no more: it is not ours to give back, unless it is just that which has come true. The
     /// confirmation ends the claim then. Where another order of ours may do the same yet, that is ours.
     fn is_undone(&mut self, action: Action, new: Observed, now: Mono) {
-        if !self.has_tried(new) && !self.unseen.may_come_true_late(action, now) {
+        let may_come = self.unseen.includes(action) || self.unseen.may_come_true_late(action, now);
+        if !self.has_tried(new) && !may_come {
             self.claim.take_if(|claim| claim.action == action);
         }
     }
@@ -137,5 +138,49 @@ impl Call {
         }
         // Later than that it is somebody else's.
         if read || now.since(doubt.since) < LATE_AT_MOST { Lasted::Yes } else { Lasted::No }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::conversation::{Conversation, Media};
+    use crate::model::recording::RecorderState;
+    use crate::model::time::Wall;
+    use crate::policy::rule::OnRelease;
+    use crate::warden::book::{Book, Claim, LetGo};
+    use crate::warden::unseen::{Unseen, Word};
+    use crate::wire::request::Request;
+
+    const NOW: Now = Now { mono: Mono::new(Duration::ZERO), wall: Wall::from_micros(0) };
+
+    /// Found by reading: a second stop was under way when a look told that somebody had undone the first.
+    #[test]
+    fn what_was_undone_is_owed_as_long_as_another_order_may_do_it_again() {
+        let id = ConversationId::new("c");
+        let mut book = Book::within(1 << 20);
+        let _ = book.take(Conversation { id: id.clone(), ..Conversation::default() }, NOW);
+        let call = book.get_mut(&id).expect("it is there");
+        let stop =
+            Request::SetRecordingState { conversation: id, media: Media::Call, state: RecorderState::Paused };
+        let claim = Claim {
+            before: Observed::Active,
+            action: Action::Stop,
+            rule: "card".into(),
+            on_release: OnRelease::Restore,
+            ended: LetGo::default(),
+        };
+        for (word, owed) in [(Word::Accepted, true), (Word::Unclear, true), (Word::Refused, false)] {
+            call.claim = Some(claim.clone());
+            call.unseen.send(Action::Stop, stop.clone(), NOW.mono);
+            call.is_undone(Action::Stop, Observed::Active, NOW.mono);
+            assert!(call.claim.is_some(), "it is under way");
+            call.unseen.answer(&stop, word, NOW.mono);
+            call.is_undone(Action::Stop, Observed::Active, NOW.mono);
+            assert_eq!(call.claim.is_some(), owed, "{word:?}");
+            call.unseen = Unseen::default();
+        }
     }
 }
