@@ -154,8 +154,8 @@ impl Unseen {
         self.against(action, seen).map_or(Cow::Borrowed(seen), Cow::Owned)
     }
 
-    /// Until when an order against `action` could come true though it does not count any more; none where none could,
-    /// or a snapshot since then says how it ended.
+    /// Until when an order against `action` could come true though it does not count any more, which may be over; none
+    /// where none could, or a snapshot since then says how it ended.
     pub fn late_against(&self, action: Action) -> Option<Mono> {
         self.late.iter().filter(|(_, one)| *one != action).map(|(until, _)| *until).max()
     }

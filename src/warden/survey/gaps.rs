@@ -1,11 +1,10 @@
 //! The gaps: spans of time in which events may have been missed, and who is still owed a look because of them.
 //!
-//! A gap begins with the last sign of life before a loss, or with the last event of a channel that lives and is deaf, and
-//! is over once every topic is heard again. Whoever
-//! was live in it is owed a look: all that the book held when it was opened, and all that the first query
-//! after it finds. A look counts where it was asked for after the gap was over, or where it is an event that
-//! came then; the end of a conversation counts too. Once nobody is owed a look, the gap is closed. A
-//! conversation that cannot be read keeps its gap open for as long as it lives.
+//! A gap begins with the last sign of life before a loss, or with the last event of a channel that lives and is deaf,
+//! and is over once every topic is heard again. Whoever was live in it is owed a look: all that the book held when it
+//! was opened, and all that the first query after it finds. A look counts where it was asked for after the gap was
+//! over, or where it is an event that came then; the end of a conversation counts too. Once nobody is owed a look, the
+//! gap is closed. A conversation that cannot be read keeps its gap open for as long as it lives.
 //!
 //! A conversation is blind from the gap's begin (or its own) until it is judged again, and while polling
 //! stands in for events too, since a change between two polls goes unseen until the second. Where gaps
