@@ -13,14 +13,11 @@ impl Session {
             self.drop_slot(id);
             return None;
         };
-        // What was doubted vouches for nothing.
         let (socket, trusted) = (open.socket, slot.is_trusted());
-        let silent = trusted.then_some(open.came);
-        slot.state = State::Retiring { socket, until: now.mono + LINGER, silent };
+        slot.state = State::Retiring { socket, until: now.mono + LINGER, silent: Some(open.came) };
         slot.since = now;
-        if trusted {
-            self.effects.push_back(Effect::Send(socket, PING));
-        }
+        self.effects.push_back(Effect::Send(socket, PING));
+        // What was doubted vouches for nothing.
         trusted.then_some(unbroken)
     }
 

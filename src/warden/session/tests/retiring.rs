@@ -202,6 +202,21 @@ fn a_socket_that_had_gone_silent_before_it_was_replaced_opens_a_gap() {
     }
 }
 
+/// Found by reading: nobody asked a channel that was doubted whether it heard until its successor took over.
+#[test]
+fn a_doubted_socket_that_had_gone_silent_before_it_was_replaced_opens_a_gap_too() {
+    let mut rig = Rig::live(1, Redundancy::Single);
+    // A younger channel is not replaced for a doubt yet.
+    rig.pass(SECOND * 90);
+    let (old, heard) = (rig.sockets()[0], rig.now.wall);
+    rig.wait(SECOND * 20);
+    rig.session.distrust(old, rig.now);
+    rig.settle();
+    rig.wait(SECOND + LINGER);
+    rig.settle();
+    assert_eq!(rig.gaps(), vec![heard]);
+}
+
 #[test]
 fn what_had_come_before_it_was_replaced_does_not_show_that_a_socket_heard_until_then() {
     let mut rig = Rig::live(1, Redundancy::Single);
