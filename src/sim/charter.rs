@@ -10,6 +10,7 @@ use crate::policy::compile::Compiler;
 use crate::policy::decide::Policy;
 use crate::policy::rule::{Mode, OnRelease, Until};
 use crate::sim::call::{Truth, Way};
+use crate::sim::oracle::CARD_QUEUES;
 use crate::sim::org::Org;
 use crate::sim::random::Chance;
 
@@ -185,10 +186,7 @@ impl Charter {
         let most = Duration::from_secs(900);
         let refused = vec![Need::Attribute("consent", "refused")];
         let card = vec![
-            Need::Queue(
-                &["Payments", "Card *", "Collections"],
-                &["Payments", "Card Services", "Card Disputes", "Collections"],
-            ),
+            Need::Queue(&["Payments", "Card *", "Collections"], CARD_QUEUES),
             Need::Attribute("pci", "on"),
         ];
         let clauses = vec![

@@ -5,6 +5,9 @@ use crate::model::time::Wall;
 use crate::sim::call::{Tape, Truth};
 use crate::sim::org::Org;
 
+/// The queues in which cards are read out, as the sample policy means it.
+pub const CARD_QUEUES: &[&str] = &["Payments", "Card Services", "Card Disputes", "Collections"];
+
 /// The sample policy: two rules of the README's cookbook.
 pub const SAMPLE_POLICY: &str = r#"
 [[rule]]
@@ -66,9 +69,7 @@ impl Judge {
         let refused = self.consent == Consent::Refused;
         let queue = truth.queue.as_deref().and_then(|id| org.queue(id));
         let card = truth.attributes.get("pci").is_some_and(|value| value == "on")
-            && queue.is_some_and(|queue| {
-                ["Payments", "Card Services", "Card Disputes", "Collections"].contains(&&*queue.name)
-            });
+            && queue.is_some_and(|queue| CARD_QUEUES.contains(&&*queue.name));
         truth.live
             && match truth.tape {
                 Tape::Active => card || refused,

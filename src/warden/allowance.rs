@@ -175,10 +175,11 @@ impl Allowance {
             return Err(Refusal::Until(self.silent_until));
         }
         if let Told::Asked(last) = self.told
+            && let alone_until = last.taken_at() + ALONE_FOR
             && self.in_flight > 0
-            && now < last.taken_at() + ALONE_FOR
+            && now < alone_until
         {
-            return Err(Refusal::Until(last.taken_at() + ALONE_FOR));
+            return Err(Refusal::Until(alone_until));
         }
         if self.in_flight >= self.slots(class) {
             return Err(Refusal::InFlight);

@@ -157,12 +157,16 @@ impl Unseen {
     /// Until when an order against `action` could come true though it does not count any more, which may be over; none
     /// where none could, or a snapshot since then says how it ended.
     pub fn late_against(&self, action: Action) -> Option<Mono> {
-        self.late.iter().filter(|(_, one)| *one != action).map(|(until, _)| *until).max()
+        self.latest(|one| one != action)
     }
 
     /// Whether an order for `action` could come true though it does not count any more.
     pub fn may_come_true_late(&self, action: Action, now: Mono) -> bool {
-        self.late.iter().any(|(until, one)| *one == action && now < *until)
+        self.latest(|one| one == action).is_some_and(|until| now < until)
+    }
+
+    fn latest(&self, is_meant: impl Fn(Action) -> bool) -> Option<Mono> {
+        self.late.iter().filter(|(_, one)| is_meant(*one)).map(|(until, _)| *until).max()
     }
 
     fn iter(&self) -> impl Iterator<Item = &Sent> {

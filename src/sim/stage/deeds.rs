@@ -273,8 +273,8 @@ impl Seen<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::recording::Observed;
     use crate::sim::call::Way;
+    use crate::sim::stage::promise::tests::{attempt, decided};
 
     fn at(seconds: i64) -> Wall {
         Wall::from_micros(seconds * 1_000_000)
@@ -304,40 +304,19 @@ mod tests {
 
     #[test]
     fn an_order_that_waits_until_it_gives_back_is_told_as_that() {
-        let conversation = ConversationId::new("c");
-        let decision = |id: &str, action: Action| record::Decision {
-            decision: DecisionId::new(id),
-            conversation: conversation.clone(),
-            action,
-            rule: "card".into(),
-            reason: String::new(),
-            observed: Observed::Active,
-            topic: String::new(),
-            correlation: String::new(),
-            policy: String::new(),
-            epoch: 1,
-        };
-        let attempt = |id: &str| record::Attempt {
-            decision: DecisionId::new(id),
-            conversation: conversation.clone(),
-            attempt: 1,
-            method: "PUT".into(),
-            path: "/".into(),
-            observed: None,
-        };
         let ended = record::HoldEnded {
-            conversation: conversation.clone(),
+            conversation: ConversationId::new("c"),
             rule: "card".into(),
             why: record::HoldEnd::Expired,
             restore: Some(Action::Start),
         };
         let mut deeds = Deeds::default();
         for record in [
-            Record::Decision(decision("stop", Action::Stop)),
-            Record::Decision(decision("start", Action::Start)),
+            decided("stop", "c", Action::Stop),
+            decided("start", "c", Action::Start),
             Record::HoldEnded(ended),
-            Record::Attempt(attempt("stop")),
-            Record::Attempt(attempt("start")),
+            attempt("stop", "c"),
+            attempt("start", "c"),
         ] {
             deeds.note(&record, at(1));
         }

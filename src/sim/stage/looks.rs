@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::promise::Trace;
 use super::turn::{COUNTS_FOR, ELSE_AT_MOST, most_sent_before};
-use super::{BEGIN, Stage};
+use super::{BEGIN, Stage, inlet};
 use crate::model::time::{Mono, Wall};
 use crate::sim::platform::TrueStory;
 
@@ -33,10 +33,8 @@ impl Stage {
         if !self.few_may_go() {
             return;
         }
-        // Each begins so, and to read all of it takes long.
-        let Some((_, rest)) = text.split_once(r#""eventBody":{"id":""#) else { return };
-        let (about, now) = (rest.split('"').next().unwrap_or_default(), self.now.wall);
-        if !self.looks.told.contains_key(about) {
+        let (about, now) = (inlet::about(text), self.now.wall);
+        if !about.is_empty() && !self.looks.told.contains_key(about) {
             self.looks.told.insert(about.to_owned(), now);
         }
     }

@@ -358,10 +358,14 @@ pub(super) mod tests {
     }
 
     pub(in crate::sim::stage) fn decision(id: &str, conversation: &str) -> Record {
+        decided(id, conversation, Action::Stop)
+    }
+
+    pub(in crate::sim::stage) fn decided(id: &str, conversation: &str, action: Action) -> Record {
         Record::Decision(record::Decision {
             decision: DecisionId::new(id),
             conversation: ConversationId::new(conversation),
-            action: Action::Stop,
+            action,
             rule: "card".into(),
             reason: String::new(),
             observed: Observed::Active,

@@ -86,18 +86,18 @@ impl Session {
     }
 
     /// What changed until `changed` was not told: no channel that heard then can be trusted. Each gets a successor, and
-    /// what they missed is made good after it, or at once where all have one already. Answers when each of them had
-    /// brought an event for the last time.
+    /// what they missed is made good after it, or at once where all have one already. Answers since when one of them has
+    /// brought no event.
     pub fn renew(&mut self, changed: Mono, now: Now) -> Option<Mono> {
-        let mut brought = Vec::new();
+        let mut quiet_since = None;
         for slot in self.slots.values_mut().filter(|slot| slot.since.mono <= changed) {
             let Some((open, _)) = slot.state.live() else { continue };
-            brought.push(open.brought.mono);
+            quiet_since = quiet_since.into_iter().chain([open.brought.mono]).min();
             slot.plan(Why::Doubted, now.mono);
         }
         self.resync = Resync::Owed;
         self.settle_resync(now);
-        brought.into_iter().min()
+        quiet_since
     }
 
     /// There is a new access token. Whether it may use a channel that was made with the old one is said nowhere
