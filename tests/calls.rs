@@ -15,14 +15,14 @@ use players::{
 
 #[test]
 fn every_call_of_a_hundred_ends_as_the_policy_says() {
-    let mut simulator = Simulator::start(&["--calls", "100", "--pace", "20", "--seed", "11"]);
+    let mut simulator = Simulator::start(&["--calls", "100", "--pace", "10", "--seed", "11"]);
     let more =
         format!("[limits]\nrequests_per_minute = 60000\n[http]\nlisten = \"127.0.0.1:0\"\n{SAMPLE_POLICY}");
     let site = Site::new(&simulator, &simulator.api_url, &more);
     let mut daemon = site.daemon();
     let address = health_address(&mut daemon);
     let begun = daemon.wait_for("the start is over", |line| players::message(line).contains("is closed: "));
-    let until = time(&begun) + Duration::from_secs(15);
+    let until = time(&begun) + Duration::from_secs(20);
     simulator.process.wait_for("a while", |line| line["at"].is_string() && time(line) > until);
     let summary = simulator.run_out(&address);
     assert_eq!(daemon.told_to_stop(), Some(0));

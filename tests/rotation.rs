@@ -9,7 +9,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use players::{
-    HTTP, PATIENCE, Process, SAMPLE_POLICY, Site, get, health_address, orders_beyond_the_log, until,
+    HTTP, PATIENCE, Process, SAMPLE_POLICY, Site, health_address, metric, orders_beyond_the_log, until,
 };
 use recwarden::io::clock::Clock;
 use recwarden::sim::account::Account;
@@ -129,11 +129,7 @@ impl Stage {
             }
             std::thread::sleep(CHANGE_EVERY);
             self.drain();
-            assert!(
-                clock.now().mono.since_start() < 3 * PATIENCE,
-                "not in time: {what}: {:?}",
-                self.counts()
-            );
+            assert!(clock.now().mono.since_start() < PATIENCE, "not in time: {what}: {:?}", self.counts());
         }
     }
 
@@ -154,12 +150,6 @@ impl Stage {
     fn events(&self) -> usize {
         let recording = self.count("recording", "") - self.count("recording", "changes nothing");
         self.count("call", "") + recording
-    }
-
-    fn metric(&self, name: &str) -> usize {
-        let (_, text) = get(&self.address, "/metrics");
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} in {text}"))
     }
 
     /// Nothing changes any more: every call comes to be as the policy demands.
@@ -185,13 +175,13 @@ impl Stage {
         let clock = Clock::start();
         loop {
             self.drain();
-            let (told, taken) = (self.events(), self.metric("recwarden_events_total"));
+            let (told, taken) = (self.events(), metric::<usize>(&self.address, "recwarden_events_total"));
             if taken >= told {
                 return;
             }
             let counts = self.counts();
             assert!(
-                clock.now().mono.since_start() < seconds(20),
+                clock.now().mono.since_start() < seconds(100),
                 "{taken} of {told} events were taken: {counts:?}"
             );
             std::thread::sleep(CHANGE_EVERY);
@@ -244,7 +234,7 @@ fn with_two_channels_one_may_go_deaf_amid_closing_notices() {
     });
     stage.comes_to_rest();
     stage.nothing_was_missed();
-    assert!(stage.metric("recwarden_events_repeated_total") > 1_000, "both brought them");
+    assert!(metric::<usize>(&stage.address, "recwarden_events_repeated_total") > 1_000, "both brought them");
     let records = stage.ends_well("two channels");
     assert_eq!(count(&records, "gap.opened"), 1, "the one at the start");
 }

@@ -17,7 +17,7 @@ import PureCloudPlatformClientV2 as sdk  # noqa: E402
 from PureCloudPlatformClientV2.rest import ApiException  # noqa: E402
 
 API_URL, CLIENT_ID, CLIENT_SECRET, CONVERSATION = sys.argv[1:]
-PATIENCE = 60
+PATIENCE = 300
 
 
 class Channel(genesys_notifications.Channel):
