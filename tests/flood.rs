@@ -1,4 +1,4 @@
-//! More than there is room for: thousands of conversations that wait while each answer takes half a minute, ten
+//! More than there is room for: thousands of conversations that wait while each answer takes up to half a minute, ten
 //! times the events, and more callers than a simulator can play.
 
 #[allow(dead_code, reason = "each file of tests uses its own part")]
@@ -12,8 +12,11 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 
-use players::{Account, HTTP, Process, SAMPLE_POLICY, Simulator, Site, health_address, message, time, until};
-use proxy::{Network, Proxy};
+use players::{
+    Account, HTTP, Process, SAMPLE_POLICY, Simulator, Site, assert_ended_in_time, health_address, message,
+    time, until,
+};
+use proxy::{Network, Proxy, WITHIN};
 use recwarden::io::clock::Clock;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -26,6 +29,11 @@ const OPEN: usize = 5_000;
 const SILENT: usize = 24;
 /// The daemon's memory at its peak, in kB. Some 110,000 are used.
 const PEAK: u64 = 160_000;
+
+/// Who asks waits so long for an answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+/// Spans are measured so exactly.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// What is not recorded is to be started; of the first queue's calls the recording of a few is to be stopped, so that
 /// their orders and some starts fill the slots that there are.
@@ -98,12 +106,15 @@ impl Order {
     }
 }
 
-/// How many answers of the platform to orders came in time, after half a minute nearly, and how many never did.
+/// How many answers of the platform to orders came late and in time, and for how many nobody waited any more.
 fn answers(records: &[Value]) -> (usize, usize) {
+    let after =
+        |record: &Value, span: Duration| record["took_ms"].as_u64().map(Duration::from_millis) >= Some(span);
     let outcomes = records.iter().filter(|record| record["kind"] == "outcome");
-    let slow: Vec<&Value> = outcomes.filter(|record| record["took_ms"].as_u64() >= Some(27_000)).collect();
-    let none = slow.iter().filter(|record| record["result"] == "retry").count();
-    (slow.len() - none, none)
+    let (none, answered): (Vec<&Value>, Vec<&Value>) =
+        outcomes.partition(|record| record["result"] == "retry");
+    let late = answered.into_iter().filter(|record| after(record, WITHIN - SLACK)).count();
+    (late, none.into_iter().filter(|record| after(record, ANSWERED_WITHIN - SLACK)).count())
 }
 
 #[test]
@@ -125,7 +136,7 @@ fn with_answers_around_half_a_minute_and_five_thousand_decisions_open_stops_go_f
     reload(&simulator, &proxy, &site, &mut daemon, &with(BOTH));
     let later = daemon.wait_for("a stop", |line| message(line) == "decided: stop");
     // The next orders go out once the first are answered, or nobody waits for an answer any more.
-    let answered = time(&later) + Duration::from_secs(20);
+    let answered = time(&later) + WITHIN;
     simulator.process.wait_for("a start after them", |line| {
         line["detail"].as_str().is_some_and(|detail| detail.contains("Turning) asked for"))
             && time(line) > answered
@@ -148,7 +159,7 @@ fn with_answers_around_half_a_minute_and_five_thousand_decisions_open_stops_go_f
     let again = account.decisions.values().filter(|(_, attempts, _)| *attempts > 1).count();
     writeln!(
         std::io::stderr(),
-        "answers after 28 s, 32 s or never: {order:?}, {stops} stops decided, {late} answers late and {none} none, \
+        "answers after 20 s, 32 s or never: {order:?}, {stops} stops decided, {late} answers late and {none} none, \
          {again} orders given again, peak {waiting} kB while slow and {peak} kB in the end"
     )
     .expect("stderr");
@@ -217,11 +228,12 @@ fn in_a_burst_of_events_none_is_lost_and_the_last_one_decides() {
     // Only after the last change of each burst a stop is demanded.
     let rule = "[[rule]]\nname = \"ninth\"\nattribute = { burst = \"9 *\" }\naction = \"stop\"\n";
     let bursts = Bursts::over(&[&calls[..], &["--event-burst-every", "8s"]].concat(), rule);
-    let view = until(&bursts.address, "all are paused", |view| {
+    until(&bursts.address, "all events are taken, and all calls paused", |view| {
         let calls = view["calls"].as_array().expect("a list");
-        calls.len() == 60 && calls.iter().all(|call| call["observed"] == "paused") && view["worklist"] == 0
+        let events = view["counters"]["recwarden_events_total"].as_f64();
+        let paused = calls.iter().filter(|call| call["observed"] == "paused").count();
+        (calls.len(), paused) == (60, 60) && view["worklist"] == 0 && events >= Some(1_800.0)
     });
-    assert!(view["counters"]["recwarden_events_total"].as_f64() >= Some(1_800.0), "{view}");
     let account = bursts.end_well();
     assert_eq!(account.count("gap.opened"), 1, "right by events alone, after the start: {:?}", account.kinds);
 }
@@ -235,7 +247,6 @@ fn a_simulator_with_more_callers_than_it_can_play_ends_when_it_is_told() {
     }
     let clock = Clock::start();
     let summary = simulator.summary();
-    let took = clock.now().mono.since_start();
-    assert!(took < Duration::from_secs(10), "it took {took:?} to end");
+    assert_ended_in_time(clock.now().mono.since_start());
     assert!(summary["calls"].as_u64() > Some(100), "{summary}");
 }

@@ -12,10 +12,10 @@ use recwarden::io::clock::Clock;
 
 /// A pump looks at the state of the network so often while nothing comes.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long after its request an answer passes while the network is slow: just within the half minute after which it
-/// counts as none.
-const WITHIN: Duration = Duration::from_secs(28);
-/// The same, just beyond it: what was ordered is carried out, and who gave the order cannot know.
+/// How long after its request an answer passes while the network is slow: within the half minute after which it counts as
+/// none, with some room for whoever takes it late.
+pub(crate) const WITHIN: Duration = Duration::from_secs(20);
+/// The same, just beyond the half minute: what was ordered is carried out, and who gave the order cannot know.
 const BEYOND: Duration = Duration::from_secs(32);
 
 /// How the network is.
@@ -28,8 +28,8 @@ pub(crate) enum Network {
     BlackHole = 1,
     /// New connections are closed at once.
     Refusing = 2,
-    /// Answers come half a minute after their requests. Of orders, by turns, one is answered just before the client
-    /// gives up waiting, one just after it, and one never arrives. What a WebSocket carries comes at once.
+    /// Answers come long after their requests. Of orders, by turns, one is answered before the client gives up waiting,
+    /// one just after it, and one never arrives. What a WebSocket carries comes at once.
     Slow = 3,
     /// What a WebSocket carries is gone, and no other opens; requests pass.
     SocketsDark = 4,
