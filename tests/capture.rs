@@ -5,9 +5,11 @@
 mod players;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use players::{Simulator, Site, said};
-use serde_json::Value;
+use players::{Simulator, Site, said, until_seen};
+use recwarden::io::clock::Clock;
+use serde_json::{Value, json};
 
 const RULES: &str = "[http]\nlisten = \"\"\n[[rule]]\nname = \"card\"\nqueue = [\"Payments\", \"Card *\", \"Collections\"]\n\
     attribute = { pci = \"on\" }\naction = \"stop\"\n";
@@ -15,6 +17,18 @@ const RULES: &str = "[http]\nlisten = \"\"\n[[rule]]\nname = \"card\"\nqueue = [
 fn capture(site: &Site, arguments: &[&str]) -> (Option<i32>, String) {
     let output = site.run(&[&["capture", "--config", "recwarden.toml"], arguments].concat());
     (output.status.code(), said(&output))
+}
+
+/// A capture until so much is there, told to stop then; what it said.
+fn capture_until(site: &Site, arguments: &[&str], what: &str, is_there: impl Fn() -> bool) -> String {
+    let mut capturing = site.capture(arguments);
+    until_seen(what, || {
+        assert!(is_there() || capturing.is_running(), "it ended by itself: {:?}", capturing.seen);
+        is_there().then_some(())
+    });
+    assert_eq!(capturing.told_to_stop(), Some(0), "{:?}", capturing.seen);
+    let said: Vec<&str> = capturing.seen.iter().filter_map(Value::as_str).collect();
+    said.join("\n")
 }
 
 fn lines(site: &Site, name: &str) -> Vec<Value> {
@@ -35,9 +49,9 @@ fn files(site: &Site, first: &str) -> Vec<String> {
 fn events_are_captured_redacted_and_can_be_replayed_and_nothing_else_happens() {
     let mut simulator = Simulator::start(&["--calls", "20", "--pace", "20"]);
     let site = Site::new(&simulator, &simulator.api_url, RULES);
-    let (code, text) =
-        capture(&site, &["--output", "events.jsonl", "--for", "10s", "--rotate-size", "50KiB"]);
-    assert_eq!(code, Some(0), "{text}");
+    let arguments = ["--output", "events.jsonl", "--rotate-size", "50KiB"];
+    let enough = || files(&site, "events.jsonl").len() >= 4;
+    let text = capture_until(&site, &arguments, "several files", enough);
     assert!(text.contains(" events of ") && text.contains("events.jsonl to events.jsonl.00"), "{text}");
 
     let names = files(&site, "events.jsonl");
@@ -90,16 +104,20 @@ fn events_are_captured_redacted_and_can_be_replayed_and_nothing_else_happens() {
 
 #[test]
 fn a_file_that_is_there_is_refused_before_anything_is_asked_of_the_platform_or_written() {
-    let simulator = Simulator::start(&["--calls", "2", "--pace", "1"]);
+    let simulator = Simulator::start(&["--calls", "10", "--pace", "20"]);
     let site = Site::new(&simulator, &simulator.api_url, RULES);
     site.write("events.jsonl", "{\"queues\":{}}\n");
     let (code, text) = capture(&site, &["--output", "events.jsonl", "--for", "1s"]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("events.jsonl is there already") && text.contains("--append"), "{text}");
     assert_eq!(lines(&site, "events.jsonl").len(), 1);
-    let (code, text) = capture(&site, &["--output", "events.jsonl", "--for", "5s", "--append"]);
-    assert_eq!(code, Some(0), "{text}");
-    assert!(lines(&site, "events.jsonl").len() > 1, "the names of the queues follow");
+    let arguments = ["--output", "events.jsonl", "--append"];
+    let path = site.path().join("events.jsonl");
+    let more = || std::fs::read_to_string(&path).is_ok_and(|text| text.contains("\"frame\""));
+    capture_until(&site, &arguments, "an event", more);
+    let lines = lines(&site, "events.jsonl");
+    let names = lines[1]["queues"].as_object();
+    assert!(lines[0]["queues"] == json!({}) && names.is_some_and(|names| !names.is_empty()), "{lines:?}");
     let (code, text) = capture(&site, &["--output", "x.jsonl", "--rotate-size", "many"]);
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("256MiB"), "{text}");
@@ -109,23 +127,29 @@ fn a_file_that_is_there_is_refused_before_anything_is_asked_of_the_platform_or_w
 fn told_to_stop_it_completes_its_file() {
     let simulator = Simulator::start(&["--calls", "10", "--pace", "20"]);
     let site = Site::new(&simulator, &simulator.api_url, RULES);
-    let mut capturing = site.capture(&["--output", "events.jsonl.zst"]);
     let path = site.path().join("events.jsonl.zst");
-    while std::fs::metadata(&path).map_or(0, |file| file.len()) < 2000 {
-        assert!(capturing.is_running(), "it ended by itself: {:?}", capturing.seen);
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    assert_eq!(capturing.told_to_stop(), Some(0), "{:?}", capturing.seen);
+    let enough = || std::fs::metadata(&path).map_or(0, |file| file.len()) >= 2000;
+    capture_until(&site, &["--output", "events.jsonl.zst"], "some events", enough);
     let packed = std::fs::read(&path).expect("the file");
     let text = String::from_utf8(zstd::decode_all(&*packed).expect("it is whole")).expect("text");
     assert!(text.ends_with("}\n") && text.contains("\"topicName\""), "{}", text.len());
 }
 
 #[test]
+fn a_capture_ends_by_itself_when_its_time_is_over() {
+    let simulator = Simulator::start(&["--calls", "10", "--pace", "20"]);
+    let site = Site::new(&simulator, &simulator.api_url, RULES);
+    let clock = Clock::start();
+    let (code, text) = capture(&site, &["--output", "events.jsonl", "--for", "20s"]);
+    assert!(code == Some(0) && clock.now().mono.since_start() >= Duration::from_secs(20), "{code:?} {text}");
+    assert!(lines(&site, "events.jsonl").iter().any(|line| line["frame"].is_object()), "{text}");
+}
+
+#[test]
 fn a_capture_that_could_hear_nothing_fails() {
     let simulator = Simulator::start(&["--calls", "5", "--without-permission", "routing:queue:view"]);
     let site = Site::new(&simulator, &simulator.api_url, RULES);
-    let (code, text) = capture(&site, &["--output", "events.jsonl", "--for", "4s"]);
+    let (code, text) = capture(&site, &["--output", "events.jsonl", "--for", "20s"]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("nothing was captured") && text.contains("routing:queue:view"), "{text}");
     assert!(!site.path().join("events.jsonl").exists(), "an empty file would be in the way of the next try");

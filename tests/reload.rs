@@ -67,7 +67,7 @@ fn the_daemon_can_still_be_asked(site: &Site) {
     );
     asked(&["explain", NOBODY, "--config", "recwarden.toml"], 1, "the daemon does not know it");
     asked(&["status", NOBODY, "--config", "recwarden.toml"], 1, "there is no conversation");
-    asked(&["stop", NOBODY, "--config", "recwarden.toml"], 1, "(decision ");
+    asked(&["stop", NOBODY, "--wait", "300", "--config", "recwarden.toml"], 1, "(decision ");
 }
 
 #[test]
