@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use players::{Account, HTTP, Process, SAMPLE_POLICY, Simulator, Site, health_address, message, post, until};
-use recwarden::io::clock::Clock;
+use players::{
+    Account, HTTP, PATIENCE, Process, SAMPLE_POLICY, Simulator, Site, health_address, message, post, until,
+};
 use serde_json::{Value, json};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -88,8 +89,10 @@ fn clock_alerts(records: &[Value]) -> usize {
     records.iter().filter(|record| record["kind"] == "alert" && record["about"] == "clock").count()
 }
 
-/// How long the rule and the order of this test last.
-const LASTS: Duration = Duration::from_secs(12);
+/// How long the rule and the order of this test last: the first daemon is through with its work before that, and it is
+/// less than a test waits for anything.
+const LASTS: Duration = Duration::from_secs(40);
+const _: () = assert!(LASTS.as_secs() < PATIENCE.as_secs() && PATIENCE.as_secs() < HOUR as u64 / 2);
 
 /// Recordings of one queue are stopped for a while.
 fn for_a_while() -> String {
@@ -131,16 +134,14 @@ fn a_start_with_the_clock_an_hour_behind_the_log_lets_nothing_last_an_hour_longe
     let before = site.records().len();
 
     clock.is_off_by(-HOUR);
-    let started = Clock::start();
     let mut daemon = clock.daemon();
     let address = health_address(&mut daemon);
+    // What was left when the daemon was stopped, or all of it anew: the time between nobody knows. An hour more nobody
+    // waits for.
     until(&address, "all is given back", |view| {
         let calls = view["calls"].as_array().expect("a list");
         calls.len() == 6 && calls.iter().all(|call| call["observed"] == "active") && view["worklist"] == 0
     });
-    let lasted = started.now().mono.since_start();
-    // What was left when the daemon was stopped, or all of it anew: the time between nobody knows.
-    assert!(lasted < LASTS + Duration::from_secs(15), "it lasted {lasted:?} after the start");
     site.ends_well(&mut daemon);
     let records = site.records();
     let after = &records[before..];

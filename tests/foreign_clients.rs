@@ -14,12 +14,13 @@ fn has_python() -> bool {
     Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// A call in Payments that goes on until the clients are done, with a change every half a second.
+/// A call in Payments that goes on until the clients are done, and installed before that, with a change every half a
+/// second.
 fn long_call() -> Vec<(Duration, Beat)> {
     let answered = [Beat::CallIn, Beat::Enqueue(0), Beat::Ring, Beat::Answer]
         .map(|beat| (Duration::from_millis(50), beat))
         .to_vec();
-    let rounds = (0..1_200)
+    let rounds = (0..7_200)
         .map(|round| (Duration::from_millis(500), Beat::Set("round".to_owned(), format!("{round}"))));
     answered.into_iter().chain(rounds).collect()
 }
