@@ -115,18 +115,20 @@ impl Stage {
         self.seen.iter().filter(|one| one.kind == kind && one.detail.contains(detail)).count()
     }
 
+    /// An attribute of all calls changes.
+    fn sets(&self, key: &str, value: &str) {
+        for id in &self.calls {
+            self.runtime.block_on(self.simulator.play(id, Beat::Set(key.to_owned(), value.to_owned())));
+        }
+    }
+
     /// Lets all calls change until it is so.
     fn plays_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let clock = Clock::start();
         while !is_so(self) {
             self.changes += 1;
-            let card = if (self.changes / TURN_EVERY).is_multiple_of(2) { "off" } else { "on" };
-            let beats = [("change", self.changes.to_string()), ("pci", card.to_owned())];
-            for (id, (key, value)) in
-                self.calls.iter().flat_map(|id| beats.iter().map(move |beat| (id, beat)))
-            {
-                self.runtime.block_on(self.simulator.play(id, Beat::Set((*key).to_owned(), value.clone())));
-            }
+            self.sets("change", &self.changes.to_string());
+            self.sets("pci", if (self.changes / TURN_EVERY).is_multiple_of(2) { "off" } else { "on" });
             std::thread::sleep(CHANGE_EVERY);
             self.drain();
             assert!(clock.now().mono.since_start() < PATIENCE, "not in time: {what}: {:?}", self.counts());
@@ -152,8 +154,10 @@ impl Stage {
         self.count("call", "") + recording
     }
 
-    /// Nothing changes any more: every call comes to be as the policy demands.
+    /// Nothing changes any more: every call comes to be as the policy demands. That is a stop: what gives back a recording
+    /// waits for a minute for older orders, and channels would go on being used up.
     fn comes_to_rest(&mut self) {
+        self.sets("pci", "on");
         let clock = Clock::start();
         loop {
             let stories = self.runtime.block_on(self.simulator.truth());
