@@ -56,10 +56,14 @@ impl Warden {
         let undid = |action: Action| action.is_satisfied_by(old) && !action.is_satisfied_by(new);
         let claimed = call.claim.as_ref().map(|claim| claim.action);
         let undone = claimed.filter(|action| undid(*action));
-        // What we did may be in effect yet, and what gives it back may not be there.
-        let is_doubtful = back && by == ConfirmedBy::Event && subscribes && (!ours || undone.is_some());
-        if is_doubtful {
-            call.doubt = Some(Doubt { since: now, undone });
+        // What we did may be in effect yet, and what gives it back may not be there; nor may what we have ordered.
+        if back && by == ConfirmedBy::Event && subscribes {
+            let doubt = Doubt { since: now, undone };
+            if ours && undone.is_none() {
+                call.doubt.get_or_insert(doubt);
+            } else {
+                call.doubt = Some(doubt);
+            }
             self.survey.ask_for_second_look(id, now);
         }
         if ours {
@@ -150,6 +154,8 @@ mod tests {
     use crate::model::recording::RecorderState;
     use crate::model::time::Wall;
     use crate::policy::rule::OnRelease;
+    use crate::warden::Input;
+    use crate::warden::bench::{Bench, PCI, id, settings};
     use crate::warden::book::{Book, Claim, LetGo};
     use crate::warden::unseen::{Unseen, Word};
     use crate::wire::request::Request;
@@ -182,5 +188,38 @@ mod tests {
             assert_eq!(call.claim.is_some(), owed, "{word:?}");
             call.unseen = Unseen::default();
         }
+    }
+
+    /// Found by reading: an event of before was taken for the effect of a stop that had failed, which was not sent again.
+    #[test]
+    fn a_pause_of_before_that_is_told_late_is_not_taken_for_a_stop_that_failed() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        let press = |bench: &mut Bench, state| bench.calls.get_mut(&id(0)).expect("a call").state = state;
+        bench.set(0, "on");
+        press(&mut bench, RecorderState::Paused);
+        let late = bench.event(0);
+        bench.tell(0);
+        assert_eq!(bench.kinds("decision"), 0, "the agent has paused it");
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
+        press(&mut bench, RecorderState::Active);
+        bench.tell(0);
+        bench.pass(Duration::from_millis(1));
+        assert_eq!((bench.kinds("attempt"), bench.kinds("outcome")), (1, 1));
+        bench.refuses = Box::new(|_| None);
+        bench.tell_late(late);
+        bench.pass(Duration::from_secs(2));
+        assert_eq!(bench.state(0), RecorderState::Paused);
+        let looks = bench.looks;
+        bench.tell(0);
+        bench.pass(Duration::from_secs(60));
+        assert_eq!((bench.kinds("confirmed"), bench.kinds("decision")), (2, 2));
+        assert_eq!(
+            bench.looks,
+            looks + 1,
+            "the pause of ours looks like the agent's, and one look is enough"
+        );
     }
 }
