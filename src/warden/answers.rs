@@ -169,9 +169,7 @@ impl Warden {
                 now.mono + open.backoff.fail(&mut self.dice)
             }
             Some(Fault::Forbidden { permissions, message }) => {
-                open.asked.clear();
-                open.stage = Stage::Due;
-                open.in_line = now.mono;
+                open.is_forbidden(now.mono);
                 self.worklist.put(id, action, now.mono, now.mono + PROBE_EVERY);
                 let refusal = Refusal { action, permissions, message };
                 return self.forbid(id, request, &refusal, now.mono);
@@ -528,5 +526,22 @@ mod tests {
         }
         assert_eq!(results, [(1, OutcomeResult::Retry), (2, OutcomeResult::Accepted)]);
         assert_eq!((bench.kinds("attempt"), bench.kinds("confirmed")), (2, 1));
+    }
+
+    /// Found by reading: it was given up after 15 minutes, which took readiness up again, and tried no more for as long.
+    #[test]
+    fn who_is_not_permitted_is_tried_and_told_of_for_as_long_as_the_role_is_missing() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "on");
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((403, "{}")));
+        bench.feed(Input::Timeout);
+        for _ in 0..40 {
+            bench.pass(Duration::from_secs(60));
+            assert!(bench.warden.not_ready().is_some());
+        }
+        assert_eq!((bench.kinds("abandoned"), bench.kinds("decision")), (0, 1));
+        bench.refuses = Box::new(|_| None);
+        bench.pass(PROBE_EVERY + Duration::from_secs(1));
+        assert_eq!((bench.state(0), bench.warden.not_ready()), (RecorderState::Paused, None));
     }
 }

@@ -106,6 +106,14 @@ pub struct Pursuit {
 }
 
 impl Pursuit {
+    /// It is not permitted (403), which is told of and tried for as long as it lasts: nothing has failed.
+    pub fn is_forbidden(&mut self, now: Mono) {
+        (self.begun, self.silenced) = (Begun::Admitted, Duration::ZERO);
+        self.asked.clear();
+        self.stage = Stage::Due;
+        self.in_line = now;
+    }
+
     /// The attempt that was just made came to nothing by itself, and for so long none may go or none could: neither is
     /// counted.
     pub fn take_back(&mut self, silenced: Duration) {
