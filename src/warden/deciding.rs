@@ -449,4 +449,15 @@ mod tests {
         bench.pass(Duration::from_secs(10));
         assert_eq!((bench.kinds("abandoned"), bench.kinds("confirmed")), (0, 1));
     }
+
+    /// Found by reading: what an operator had mended stayed given up until something changed on the call.
+    #[test]
+    fn what_was_given_up_is_tried_again_once_the_configuration_is_reloaded() {
+        let mut bench = refusing(PCI, 1, (413, "{}"));
+        assert_eq!(bench.kinds("abandoned"), 1);
+        bench.refuses = Box::new(|_| None);
+        bench.feed(Input::Reload(Box::new((settings(), bench.warden.policy.clone()))));
+        bench.pass(Duration::from_secs(1));
+        assert_eq!((bench.kinds("decision"), bench.state(0)), (2, RecorderState::Paused));
+    }
 }

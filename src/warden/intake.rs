@@ -120,6 +120,8 @@ impl Warden {
     pub(super) fn take_policy(&mut self, policy: Policy, now: Now) {
         let changes = policy.changes_from(&self.policy);
         self.policy = policy;
+        // Whoever has changed it may have mended what was in the way.
+        self.book.iter_mut().for_each(|(_, call)| call.given_up = None);
         self.failures.retain(|rule, _| self.policy.named(rule).is_some());
         self.record(Record::PolicyLoaded(record::PolicyLoaded {
             policy: self.policy.sha256().to_owned(),
