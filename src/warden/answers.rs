@@ -164,6 +164,7 @@ impl Warden {
                 now.mono
             }
             Some(Fault::TokenStale | Fault::Transient { .. }) => {
+                open.fail(now.mono);
                 open.asked.clear();
                 open.stage = Stage::Due;
                 now.mono + open.backoff.fail(&mut self.dice)
@@ -175,12 +176,14 @@ impl Warden {
                 return self.forbid(id, request, &refusal, now.mono);
             }
             Some(Fault::Conflict { .. } | Fault::Invalid { .. }) => {
+                open.fail(now.mono);
                 open.asked.clear();
                 open.stage = Stage::ToRead;
                 now.mono
             }
             // The leg is gone, which says nothing of the conversation: perhaps another agent has it. It stays asked.
             Some(Fault::Gone { .. }) if matches!(request, Request::Snippet { .. }) => {
+                open.fail(now.mono);
                 open.stage = Stage::ToRead;
                 now.mono
             }
@@ -258,8 +261,8 @@ fn word_of(answer: &RawAnswer, fault: Option<&Fault>) -> Word {
 mod tests {
     use super::*;
     use crate::model::recording::RecorderState;
-    use crate::warden::bench::{Bench, PCI, id, settings};
-    use crate::warden::{Input, Settings};
+    use crate::warden::bench::{Bench, PCI, Way, id, settings};
+    use crate::warden::{Input, Settings, What};
 
     fn sent_orders(bench: &Bench) -> Vec<Mono> {
         let orders = |request: &Request| {
@@ -543,5 +546,29 @@ mod tests {
         bench.refuses = Box::new(|_| None);
         bench.pass(PROBE_EVERY + Duration::from_secs(1));
         assert_eq!((bench.state(0), bench.warden.not_ready()), (RecorderState::Paused, None));
+    }
+
+    /// Found by reading: an outage of the log counted as time in which it was tried.
+    #[test]
+    fn what_waited_for_long_after_a_try_that_failed_is_tried_again_before_it_is_given_up() {
+        let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
+        bench.feed(Input::Timeout);
+        bench.pass(Duration::from_secs(10));
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
+        bench.set(0, "on");
+        bench.tell(0);
+        // Nobody has seen this one, and it cannot be read.
+        bench.reads = Way::Shut;
+        bench.begin(1);
+        bench.order(1, 1, What::Set(Action::Stop, None));
+        bench.pass(Duration::from_millis(1));
+        assert_eq!((bench.kinds("attempt"), bench.kinds("outcome")), (1, 1));
+        bench.refuses = Box::new(|_| None);
+        bench.reads = Way::Open;
+        bench.now = bench.now + Duration::from_secs(1000);
+        bench.feed(Input::Resumed);
+        bench.pass(Duration::from_secs(40));
+        assert_eq!((bench.kinds("abandoned"), stopped(&bench)), (0, 2));
     }
 }

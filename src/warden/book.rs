@@ -26,7 +26,7 @@ use crate::warden::unseen::Unseen;
 pub use ended::ENDED_REMEMBERED;
 use ended::Endings;
 pub use former::{Doubt, Former, Turn};
-pub use pursuit::{Again, Begun, GivenUp, Pursuit, Stage};
+pub use pursuit::{Again, Begun, Failed, GivenUp, Pursuit, Stage};
 pub use weight::Push;
 
 /// An order from outside that stands until it is replaced, released, over, or the conversation ends.

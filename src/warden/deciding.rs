@@ -81,6 +81,7 @@ impl Warden {
             attempts: 0,
             reached: 0,
             begun: Begun::NotYet,
+            failed: None,
             silenced: Duration::ZERO,
             asked: std::collections::BTreeSet::new(),
             stage: if needs_look { Stage::ToRead } else { Stage::Due },

@@ -284,6 +284,7 @@ impl Warden {
             attempts,
             reached: attempts,
             begun: if attempts > 0 { Begun::At(now.mono) } else { Begun::NotYet },
+            failed: None,
             silenced: std::time::Duration::ZERO,
             asked: std::collections::BTreeSet::new(),
             stage: Stage::ToRead,

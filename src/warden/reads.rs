@@ -47,6 +47,8 @@ impl Warden {
         if let Some(call) = self.book.get_mut(id) {
             call.busy = Busy::Idle;
         }
+        // The platform wants to be asked later, or was not asked at all.
+        let asked = !matches!(fault, Some(Fault::Limited { .. } | Fault::Unsent { .. }));
         let failed = match fault {
             None => self.take_body_and_compare(id, version, answer, now).err(),
             Some(Fault::Gone { message }) if self.note_missing(id, now.mono) => {
@@ -77,6 +79,9 @@ impl Warden {
         // What is there already is not asked for again only because nobody could look.
         let there = !news && plan::is_as_wanted(&self.settings.means, open.action, call);
         let Some(open) = call.pursuit.as_mut() else { return };
+        if asked && (!news || open.attempts > 0) {
+            open.fail(now.mono);
+        }
         let waits = unread && (missing || !needs_no_look(open));
         open.stage = if waits || there { Stage::ToRead } else { Stage::Due };
         let wait = if overtaken || open.attempts == 0 && !unread {

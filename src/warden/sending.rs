@@ -145,16 +145,8 @@ impl Warden {
 
     /// What to send for a conversation that is due; nothing where it has to wait instead.
     fn prepare(&mut self, id: &ConversationId, now: Now) -> Option<(Purpose, Request)> {
-        let give_up_after = self.settings.give_up_after;
         let open = self.book.get(id)?.pursuit.as_ref()?;
-        // What waits unsent (for the brake, for the rate, behind other calls) has not failed.
-        let failing = match open.begun {
-            Begun::At(first) => now.mono.since(first).saturating_sub(open.silenced),
-            // After a restart the time counts from then: before that nobody tried.
-            Begun::NotYet if open.stage == Stage::ToRead => now.mono.since(open.opened.mono),
-            Begun::NotYet | Begun::Admitted => Duration::ZERO,
-        };
-        if failing >= give_up_after {
+        if open.failing() >= self.settings.give_up_after {
             self.give_up(id, now);
             return None;
         }

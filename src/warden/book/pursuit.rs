@@ -72,6 +72,13 @@ pub enum Begun {
     At(Mono),
 }
 
+/// Tries and looks that came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed {
+    first: Mono,
+    last: Mono,
+}
+
 /// An open decision.
 #[derive(Clone, Debug)]
 pub struct Pursuit {
@@ -95,7 +102,9 @@ pub struct Pursuit {
     pub reached: u32,
     /// Whether it has begun to be tried.
     pub begun: Begun,
-    /// For so long of the time since then the platform wanted nothing sent (429), or nothing could be recorded.
+    /// When a try or a look came to nothing.
+    pub failed: Option<Failed>,
+    /// For so long of the time in which it was tried the platform wanted nothing sent (429), or nothing could be recorded.
     pub silenced: Duration,
     /// Legs that were asked, where it takes one request a leg.
     pub asked: BTreeSet<ParticipantId>,
@@ -106,9 +115,28 @@ pub struct Pursuit {
 }
 
 impl Pursuit {
+    /// A try or a look came to nothing.
+    pub fn fail(&mut self, now: Mono) {
+        let first = self.failed.map_or(now, |failed| failed.first);
+        self.failed = Some(Failed { first, last: now });
+    }
+
+    /// For how long it has failed, up to the last try. What waits unsent since then, or was never sent (for the brake, for the
+    /// rate, behind other calls, for the log), has not: it gets its try.
+    pub fn failing(&self) -> Duration {
+        let Some(failed) = self.failed else { return Duration::ZERO };
+        let since = match self.begun {
+            Begun::At(first) => first,
+            // Nobody can look how it is.
+            Begun::NotYet if self.stage == Stage::ToRead => failed.first,
+            Begun::NotYet | Begun::Admitted => return Duration::ZERO,
+        };
+        failed.last.since(since).saturating_sub(self.silenced)
+    }
+
     /// It is not permitted (403), which is told of and tried for as long as it lasts: nothing has failed.
     pub fn is_forbidden(&mut self, now: Mono) {
-        (self.begun, self.silenced) = (Begun::Admitted, Duration::ZERO);
+        (self.begun, self.failed, self.silenced) = (Begun::Admitted, None, Duration::ZERO);
         self.asked.clear();
         self.stage = Stage::Due;
         self.in_line = now;
