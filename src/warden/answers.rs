@@ -147,9 +147,12 @@ impl Warden {
             None => {
                 open.backoff.reset();
                 let expected = call.unseen.expected(action, &call.conversation);
-                let more = plan::next_step(&means, action, &expected, &open.asked);
-                let more = !open.asked.is_empty() && matches!(more, Step::Send(..));
-                if more {
+                let next = plan::next_step(&means, action, &expected, &open.asked);
+                // The next recorder has its turn where an event has told of this one before the answer.
+                let stops_more = action == Action::Stop && !plan::is_satisfied(&means, action, &expected);
+                let follows = |next: &Request| stops_more && !call.unseen.holds(next);
+                let is_more = |next: &Request| *next != *request && (!open.asked.is_empty() || follows(next));
+                if matches!(&next, Step::Send(next, _) if is_more(next)) {
                     open.stage = Stage::Due;
                     now.mono
                 } else {
@@ -529,6 +532,44 @@ mod tests {
         }
         assert_eq!(results, [(1, OutcomeResult::Retry), (2, OutcomeResult::Accepted)]);
         assert_eq!((bench.kinds("attempt"), bench.kinds("confirmed")), (2, 1));
+    }
+
+    /// Found by reading: each recorder waited out `confirm_within` of the one before.
+    #[test]
+    fn with_all_to_be_stopped_the_next_recorder_follows_as_soon_as_it_is_told_of_the_one_before() {
+        let second = Duration::from_secs(1);
+        for (policy, answers_after) in [
+            (RecorderState::Active, Duration::ZERO),
+            (RecorderState::Active, second / 2),
+            (RecorderState::None, Duration::ZERO),
+            (RecorderState::None, second / 2),
+        ] {
+            let means = plan::Means { stop_scope: plan::StopScope::All, ..plan::Means::default() };
+            let mut bench = Bench::new(Settings { means, ..settings() }, PCI).with_calls(1, "off");
+            let there = bench.calls.get_mut(&id(0)).expect("a call");
+            there.policy = policy;
+            there.agents = ["a", "b"].map(|leg| (leg.to_owned(), RecorderState::Active)).into();
+            bench.feed(Input::Timeout);
+            bench.pass(second * 10);
+            bench.answers_after = answers_after;
+            bench.set(0, "on");
+            let mut told = String::new();
+            for _ in 0..20 {
+                // Each change is told of once.
+                if std::mem::replace(&mut told, bench.event(0)) != bench.event(0) {
+                    bench.tell(0);
+                }
+                bench.pass(second / 5);
+            }
+            let there = &bench.calls[&id(0)];
+            assert!(there.agents.values().all(|adhoc| *adhoc == RecorderState::None), "{:?}", there.agents);
+            let done = (bench.state(0), sent_orders(&bench).len(), bench.kinds("confirmed"));
+            assert_eq!(
+                done,
+                (RecorderState::Paused, 3, 1),
+                "each is sent once: {policy:?} {answers_after:?}"
+            );
+        }
     }
 
     /// Found by reading: it was given up after 15 minutes, which took readiness up again, and tried no more for as long.

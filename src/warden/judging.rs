@@ -282,6 +282,14 @@ impl Warden {
                 let step = plan::next_step(&self.settings.means, action, &expected, &open.asked);
                 matches!(step, Step::Send(..))
             }
+            // The next recorder has its turn. What was sent and not seen yet is not sent again.
+            Stage::AwaitWord if action == Action::Stop => {
+                let means = &self.settings.means;
+                let expected = call.unseen.expected(action, &call.conversation);
+                let step = plan::next_step(means, action, &expected, &open.asked);
+                let is_new = matches!(step, Step::Send(next, _) if !call.unseen.holds(&next));
+                is_new && !plan::is_satisfied(means, action, &expected)
+            }
             Stage::Due | Stage::InFlight | Stage::AwaitWord | Stage::ToRead | Stage::Reading => false,
         };
         if waits_no_longer {

@@ -140,6 +140,11 @@ impl Unseen {
         self.iter().any(|one| one.action == action)
     }
 
+    /// Whether just this was sent and waits to be seen.
+    pub fn holds(&self, request: &Request) -> bool {
+        self.iter().any(|one| one.request == *request)
+    }
+
     /// How the conversation is once the orders against `action` have come true; none where there are none.
     pub fn against(&self, action: Action, seen: &Conversation) -> Option<Conversation> {
         let mut contrary = self.iter().filter(|one| one.action != action).peekable();

@@ -25,6 +25,8 @@ pub(in crate::warden) struct There {
     pub(in crate::warden) begun: Option<Wall>,
     /// Its divisions.
     pub(in crate::warden) divisions: Vec<String>,
+    /// What records by policy on each agent's leg.
+    pub(in crate::warden) policy: RecorderState,
     /// Its agents by leg, with the ad-hoc recorder of each.
     pub(in crate::warden) agents: BTreeMap<String, RecorderState>,
     /// Legs that have left it.
@@ -35,7 +37,8 @@ impl There {
     pub(super) fn with(attributes: BTreeMap<String, String>, begun: Option<Wall>) -> Self {
         let agents = BTreeMap::from([("agent".to_owned(), RecorderState::None)]);
         let left = BTreeSet::new();
-        Self { state: RecorderState::Active, attributes, begun, divisions: Vec::new(), agents, left }
+        let (state, policy, divisions) = (RecorderState::Active, RecorderState::None, Vec::new());
+        Self { state, attributes, begun, divisions, policy, agents, left }
     }
 }
 
@@ -56,7 +59,8 @@ impl Bench {
         let agent = |(leg, adhoc): (&String, &RecorderState)| {
             let leg_state = if there.left.contains(leg) { "disconnected" } else { leg_state };
             serde_json::json!({"id": leg, "purpose": "agent", "queueId": "q1",
-                "calls": [{"id": "c", "state": leg_state, "recordersState": {"adhocState": adhoc.as_str()}}]})
+                "calls": [{"id": "c", "state": leg_state, "recordersState":
+                    {"adhocState": adhoc.as_str(), "customerExperienceState": there.policy.as_str()}}]})
         };
         let legs: Vec<serde_json::Value> =
             std::iter::once(customer).chain(there.agents.iter().map(agent)).collect();
