@@ -32,6 +32,8 @@ pub struct Open {
     pub at: Wall,
     /// Attempts so far.
     pub attempts: u32,
+    /// How many of these may have been carried out: they were not refused.
+    pub reached: u32,
 }
 
 /// Ended decisions that are remembered, to tell one that ends twice: a daemon writes for months, and so many
@@ -77,30 +79,17 @@ impl History {
         self.messages.take(at, record);
         match record {
             Record::Decision(one) => return self.open(one, at),
-            Record::Attempt(one) => match self.open.get_mut(&one.decision) {
-                Some(open) => {
-                    open.attempts = open.attempts.max(one.attempt);
-                    self.tried.retain(|tried| at.since(tried.at) < ATTEMPTS_REMEMBERED);
-                    self.tried.push_back(Tried { at, attempt: one.clone(), came: Came::Unknown });
-                    open.decision.observed = one.observed.unwrap_or(open.decision.observed);
-                }
-                None => {
-                    return Some(format!(
-                        "attempt {} of decision {} has no open decision before it",
-                        one.attempt, one.decision
-                    ));
-                }
-            },
+            Record::Attempt(one) => return self.attempt(at, one),
             Record::Outcome(one) if !self.is_known(&one.decision) => {
                 return Some(format!("an outcome of decision {}, which was never made", one.decision));
             }
+            Record::Outcome(one) => self.answer(one),
             Record::Confirmed(one) => {
                 if let Some(open) = self.open.get(&one.decision) {
                     let action = open.decision.action;
                     self.reclaim(&one.conversation, |was| claim::after_confirmed(was, action));
                 }
-                let own = self.tried.iter_mut().filter(|tried| tried.attempt.decision == one.decision);
-                own.for_each(|tried| tried.came = Came::True);
+                self.come_true(&one.decision);
                 return self.end(&one.decision);
             }
             Record::Superseded(one) => return self.end(&one.decision),
@@ -131,7 +120,6 @@ impl History {
             Record::Alert(_) => {}
             Record::DaemonStarted(one) => self.start(Started { at, record: one.clone() }),
             Record::PolicyLoaded(_)
-            | Record::Outcome(_)
             | Record::Would(_)
             | Record::Facts(_)
             | Record::Contested(_)
@@ -142,23 +130,6 @@ impl History {
             | Record::Checkpoint(_) => {}
         }
         None
-    }
-
-    fn start(&mut self, one: Started) {
-        self.started.retain(|other| one.at.since(other.at) < ATTEMPTS_REMEMBERED);
-        self.started.push(one);
-    }
-
-    /// How long ago the attempts and starts before it were, the clock no longer tells: they count as made now, which errs to
-    /// the safe side.
-    fn clock_was_set(&mut self, before: Option<Wall>, now: Wall) {
-        let recent = |at: Wall| before.is_some_and(|before| before.since(at) < ATTEMPTS_REMEMBERED);
-        self.tried.retain(|tried| recent(tried.at));
-        self.started.retain(|started| recent(started.at));
-        // Their times tell them apart in the next file.
-        let times = || (1..).map(|place| now - Duration::from_micros(place));
-        self.tried.iter_mut().rev().zip(times()).for_each(|(tried, at)| tried.at = at);
-        self.started.iter_mut().rev().zip(times()).for_each(|(started, at)| started.at = at);
     }
 
     fn hold(&mut self, one: &Hold) {
@@ -188,7 +159,7 @@ impl History {
         if self.is_known(&decision.decision) {
             return Some(format!("decision {} was made twice", decision.decision));
         }
-        let open = Open { decision: decision.clone(), at, attempts: 0 };
+        let open = Open { decision: decision.clone(), at, attempts: 0, reached: 0 };
         self.open.insert(decision.decision.clone(), open);
         None
     }
@@ -223,23 +194,19 @@ impl History {
 
     /// A record that was still in force when its file began. In the same log it is known already.
     fn carry(&mut self, at: Wall, carried: &Value) -> Option<String> {
-        let attempts = carried.get("attempts").and_then(Value::as_u64);
         let since = carried.get("at").and_then(Value::as_str).and_then(Wall::parse).unwrap_or(at);
         match serde_json::from_value::<Record>(carried.clone()) {
             Ok(Record::Decision(one)) => {
                 if !self.is_known(&one.decision) {
                     self.open(&one, since);
-                    let attempts = attempts.and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
                     if let Some(open) = self.open.get_mut(&one.decision) {
-                        open.attempts = attempts;
+                        (open.attempts, open.reached) = tried::counts(carried);
                     }
                 }
                 None
             }
             Ok(Record::Attempt(attempt)) => {
-                if !self.tried.iter().any(|tried| tried.at == since && tried.attempt == attempt) {
-                    self.tried.push_back(Tried { at: since, attempt, came: Came::Unknown });
-                }
+                self.carry_attempt(Tried::carried(since, attempt, carried));
                 None
             }
             Ok(Record::DaemonStarted(record)) => {
@@ -274,7 +241,7 @@ impl History {
         let started = self.started.iter().filter(|one| recent(one.at));
         let started = started.map(|one| carried(dated(&Record::DaemonStarted(one.record.clone()), one.at)));
         let tried = self.tried.iter().filter(|one| recent(one.at));
-        let tried = tried.map(|one| carried(dated(&Record::Attempt(one.attempt.clone()), one.at)));
+        let tried = tried.map(|one| carried(one.written()));
         let in_force = |id: &str| self.directives.values().any(|one| one.webhook_id.as_deref() == Some(id));
         let messages = self.messages.carried(self.last, in_force);
         self.in_force().into_iter().chain(started).chain(tried).chain(messages).collect()
@@ -285,7 +252,7 @@ impl History {
         let mut all = Vec::new();
         for open in self.open.values() {
             let mut value = dated(&Record::Decision(open.decision.clone()), open.at);
-            value["attempts"] = open.attempts.into();
+            open.count(&mut value);
             all.push(value);
         }
         all.extend(self.holds.values().map(|one| written(&Record::Hold(self.with_claim(one)))));
@@ -357,16 +324,6 @@ impl History {
         self.gaps.values()
     }
 
-    /// The attempts of the last two minutes, oldest first.
-    pub fn attempts(&self) -> impl Iterator<Item = &Tried> {
-        self.tried.iter()
-    }
-
-    /// When processes started in the last two minutes, oldest first.
-    pub fn starts(&self) -> impl Iterator<Item = Wall> {
-        self.started.iter().map(|one| one.at)
-    }
-
     /// When the last record was written.
     pub fn last(&self) -> Option<Wall> {
         self.last
@@ -420,6 +377,21 @@ mod tests {
         Record::HoldEnded(HoldEnded { conversation, rule, why, restore: None })
     }
 
+    fn made(decision: &DecisionId) -> Decision {
+        record::Decision {
+            decision: decision.clone(),
+            conversation: ConversationId::new("c"),
+            action: Action::Stop,
+            rule: "r".into(),
+            reason: String::new(),
+            observed: crate::model::recording::Observed::Active,
+            topic: String::new(),
+            correlation: String::new(),
+            policy: String::new(),
+            epoch: 1,
+        }
+    }
+
     #[test]
     fn an_expired_hold_is_in_force_until_it_has_stopped_matching() {
         let mut history = History::default();
@@ -450,19 +422,7 @@ mod tests {
     fn attempts_before_the_clock_was_set_count_as_made_then() {
         let decision = DecisionId::new("d");
         let mut history = History::default();
-        let made = record::Decision {
-            decision: decision.clone(),
-            conversation: ConversationId::new("c"),
-            action: Action::Stop,
-            rule: "r".into(),
-            reason: String::new(),
-            observed: crate::model::recording::Observed::Active,
-            topic: String::new(),
-            correlation: String::new(),
-            policy: String::new(),
-            epoch: 1,
-        };
-        history.take(at(0), &Record::Decision(made));
+        history.take(at(0), &Record::Decision(made(&decision)));
         let attempt = |number: u32| {
             Record::Attempt(record::Attempt {
                 decision: decision.clone(),
@@ -501,7 +461,8 @@ mod tests {
         let attempt = record::Attempt { decision, conversation, attempt: 1, method, path, observed: None };
         let mut history = History::default();
         [1, 2].into_iter().for_each(|seconds| {
-            history.tried.push_back(Tried { at: at(seconds), attempt: attempt.clone(), came: Came::Unknown });
+            let (at, attempt) = (at(seconds), attempt.clone());
+            history.tried.push_back(Tried { at, attempt, action: None, came: Came::Unknown });
         });
         history.last = Some(at(3));
         let times = |history: &History| history.attempts().map(|one| one.at).collect::<Vec<_>>();
@@ -512,6 +473,47 @@ mod tests {
         assert_eq!((times(&next), times(&history)), (vec![at(1), at(2)], vec![at(1), at(2)]));
         history.clock_was_set(Some(at(4)), at(4_000));
         assert_eq!(times(&history), [at(4_000) - MICRO * 2, at(4_000) - MICRO], "told apart yet");
+    }
+
+    /// Found by reading: what was refused counted as perhaps carried out.
+    #[test]
+    fn what_was_refused_does_not_come_and_the_next_file_says_so() {
+        use record::OutcomeResult::{Limited, Retry};
+        let (decision, conversation) = (DecisionId::new("d"), ConversationId::new("c"));
+        let mut history = History::default();
+        history.take(at(0), &Record::Decision(made(&decision)));
+        for (seconds, attempt, result, status) in
+            [(1, 1, Limited, 429), (3, 1, Retry, 401), (5, 2, Retry, 503), (7, 3, Limited, 429)]
+        {
+            let (method, path) = ("PUT".to_owned(), "/".to_owned());
+            let (decision, conversation) = (decision.clone(), conversation.clone());
+            let sent = record::Attempt { decision, conversation, attempt, method, path, observed: None };
+            let (decision, conversation) = (sent.decision.clone(), sent.conversation.clone());
+            let (status, took_ms, correlation, message) = (Some(status), 0, String::new(), None);
+            let answer = Record::Outcome(record::Outcome {
+                decision,
+                conversation,
+                attempt,
+                status,
+                result,
+                took_ms,
+                correlation,
+                message,
+            });
+            assert_eq!(history.take(at(seconds), &Record::Attempt(sent)), None);
+            assert_eq!(history.take(at(seconds + 1), &answer), None);
+        }
+        let mut next = History::default();
+        for record in history.carried() {
+            assert_eq!(next.take(at(9), &record), None);
+        }
+        for one in [&history, &next] {
+            let open = one.open_decisions().map(|open| (open.attempts, open.reached)).collect::<Vec<_>>();
+            assert_eq!(open, [(3, 1)]);
+            let (never, stop) = (Came::Never, Some(Action::Stop));
+            let came = one.attempts().map(|tried| (tried.came, tried.action)).collect::<Vec<_>>();
+            assert_eq!(came, [(never, stop), (never, stop), (Came::Unknown, stop), (never, stop)]);
+        }
     }
 
     #[test]

@@ -169,12 +169,12 @@ impl Warden {
     pub(super) fn recover_claims(&mut self, history: &History, now: Now) {
         let open: BTreeSet<&DecisionId> =
             history.open_decisions().map(|open| &open.decision.decision).collect();
-        let mut unfinished: BTreeMap<&ConversationId, Vec<Mono>> = BTreeMap::new();
+        let mut unfinished: BTreeMap<&ConversationId, Vec<(Mono, Option<Action>)>> = BTreeMap::new();
         for one in history.attempts().filter(|one| one.came == Came::Unknown) {
             if !open.contains(&one.attempt.decision)
                 && let Some(until) = late_until(one, now)
             {
-                unfinished.entry(&one.attempt.conversation).or_default().push(until);
+                unfinished.entry(&one.attempt.conversation).or_default().push((until, one.action));
             }
         }
         for (id, claimed) in history.claims() {
@@ -199,7 +199,9 @@ impl Warden {
             call.journaled = Some(claimed.clone());
             // What was sent last may come true yet, and nobody knows whether it did.
             let late = unfinished.remove(id).unwrap_or_default();
-            late.into_iter().for_each(|until| call.unseen.expect_late(claimed.action, until));
+            for (until, action) in late {
+                call.unseen.expect_late(action.unwrap_or(claimed.action), until);
+            }
         }
     }
 
@@ -911,5 +913,43 @@ action = "stop"
             (0, 0, 0)
         );
         assert_eq!(bench.recovered(), BTreeMap::new());
+    }
+
+    /// Found by reading: after a death the pause was taken for ours, and resumed once the rule let go.
+    #[test]
+    fn an_agents_pause_after_a_death_is_no_effect_of_a_stop_that_was_refused() {
+        for (status, is_ours) in [(403, false), (429, false), (409, false), (401, false), (503, true)] {
+            let mut bench = bench(PCI);
+            let set = |request: &Request| matches!(request, Request::SetRecordingState { .. });
+            bench.refuses = Box::new(move |request| set(request).then_some((status, "{}")));
+            tell(&mut bench, "on");
+            bench.pass(SECOND / 1000);
+            assert_eq!(bench.kinds("outcome"), 1, "{status}");
+            bench.refuses = Box::new(|_| None);
+            bench.calls.get_mut(&id(0)).expect("a call").state = RecorderState::Paused;
+            bench.die(same(&bench));
+            bench.pass(SECOND * 10);
+            tell(&mut bench, "off");
+            bench.pass(SECOND * 60);
+            assert_eq!(bench.state(0) == RecorderState::Active, is_ours, "after {status}");
+        }
+    }
+
+    /// Found by reading: it was taken for another stop, which could come true late.
+    #[test]
+    fn a_start_that_was_open_at_a_death_may_come_true_as_a_start() {
+        let mut bench = bench(PCI);
+        tell(&mut bench, "on");
+        bench.pass(SECOND * 10);
+        bench.answers_after = SECOND * 20;
+        for pci in ["off", "on"] {
+            tell(&mut bench, pci);
+        }
+        assert_eq!((bench.kinds("attempt"), bench.kinds("superseded")), (2, 1));
+        bench.die(same(&bench));
+        let unseen = &bench.warden.book.get(&id(0)).expect("it is owed").unseen;
+        let may =
+            [Action::Start, Action::Stop].map(|action| unseen.may_come_true_late(action, bench.now.mono));
+        assert_eq!(may, [true, false]);
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Enforcement, Level, Output, SocketOrder, Warden};
-use crate::audit::history::{History, Open, Tried};
+use crate::audit::history::{Came, History, Open, Tried};
 use crate::audit::record::{self, ConfirmedBy, Record};
 use crate::model::conversation::Conversation;
 use crate::model::ids::ConversationId;
@@ -227,7 +227,9 @@ impl Warden {
         }
         self.recover_claims(history, now);
         for open in history.open_decisions() {
-            let own = history.attempts().filter(|one| one.attempt.decision == open.decision.decision);
+            let own =
+                |one: &&Tried| one.attempt.decision == open.decision.decision && one.came == Came::Unknown;
+            let own = history.attempts().filter(own);
             let late: Vec<Mono> = own.filter_map(|one| late_until(one, now)).collect();
             self.recover_decision(open, late, now);
         }
@@ -282,7 +284,7 @@ impl Warden {
             opened: Now { mono: now.mono, wall: opened },
             in_line: now.mono,
             attempts,
-            reached: attempts,
+            reached: open.reached,
             begun: if attempts > 0 { Begun::At(now.mono) } else { Begun::NotYet },
             failed: None,
             silenced: std::time::Duration::ZERO,
