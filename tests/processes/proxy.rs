@@ -232,6 +232,11 @@ impl Proxy {
     }
 }
 
+/// Nothing came for a while, or who waited was stopped meanwhile.
+fn is_no_end(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
 /// Carries bytes one way in a thread of its own.
 fn connect(from: &Arc<TcpStream>, to: &Arc<TcpStream>, way: Way, line: &Arc<Line>, state: &Arc<State>) {
     let (from, to, line, state) = (Arc::clone(from), Arc::clone(to), Arc::clone(line), Arc::clone(state));
@@ -265,7 +270,7 @@ fn connect(from: &Arc<TcpStream>, to: &Arc<TcpStream>, way: Way, line: &Arc<Line
                         break;
                     }
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) if is_no_end(error.kind()) => {}
                 Err(_) => break,
             }
         }
