@@ -236,9 +236,14 @@ impl Stage {
         let mut disk = self.log.disk().clone();
         disk.trouble = Trouble::None;
         let (mut link, mut history, mut files) = (Link::default(), History::default(), 0);
-        for name in in_order(disk.names().unwrap_or_default()) {
+        let names = in_order(disk.names().unwrap_or_default());
+        let last = names.last().cloned();
+        for name in names {
             files += 1;
-            let bytes = disk.read(&name).unwrap_or_default();
+            let mut bytes = disk.read(&name).unwrap_or_default();
+            if last.as_ref() == Some(&name) {
+                bytes.truncate(bytes.len().saturating_sub(self.torn_yet()));
+            }
             for line in String::from_utf8_lossy(&bytes).lines() {
                 match link.follow(line) {
                     Err(broken) => return self.finding(format!("the chain is broken in {name}: {broken}")),
@@ -271,7 +276,7 @@ fn before_any_queue(story: &TrueStory, now: Wall) -> Option<(Wall, Wall)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::record::Record;
+    use crate::audit::record::{Cut, DaemonStarted, Record};
     use crate::model::time::Mono;
     use crate::sim::stage::promise::tests::{attempt, decision, stage};
     use crate::warden::Enforcement;
@@ -316,6 +321,30 @@ mod tests {
             stage.log.disk_mut().clone_from(&sound);
         }
         assert_eq!(found(&mut stage, Stage::judge_chain), [""; 0]);
+    }
+
+    #[test]
+    fn a_torn_last_line_is_found_unless_nobody_has_had_the_time_to_cut_it_off() {
+        let mut stage = after(4, 130);
+        let last = in_order(stage.log.disk_mut().names().expect("names")).pop().expect("a file");
+        let disk = stage.log.disk_mut();
+        let length = disk.read(&last).expect("a file").len() as u64;
+        disk.write(&last, length, b"{\"torn").expect("written");
+        let is_broken = |stage: &mut Stage| found(stage, Stage::judge_chain).len() == 1;
+        assert!(is_broken(&mut stage));
+        let begins = |bytes| {
+            Record::DaemonStarted(DaemonStarted {
+                version: String::new(),
+                epoch: 1,
+                pid: None,
+                dry_run: false,
+                cut: Some(Cut { bytes }),
+            })
+        };
+        for (bytes, broken) in [(6, false), (5, true)] {
+            stage.watch.written = vec![(stage.now, begins(bytes))];
+            assert_eq!(is_broken(&mut stage), broken, "{bytes} bytes are to be cut off");
+        }
     }
 
     #[test]

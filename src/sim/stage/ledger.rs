@@ -191,6 +191,17 @@ impl Stage {
         true
     }
 
+    /// How many bytes of a torn last line stand in the log: the process that cuts it off has not begun, or has not
+    /// written yet.
+    pub(super) fn torn_yet(&self) -> usize {
+        let found = match (&self.down, self.watch.written.first()) {
+            (Some(down), _) => down.cut,
+            (None, Some((_, Record::DaemonStarted(first)))) => first.cut,
+            (None, _) => None,
+        };
+        found.map_or(0, |cut| usize::try_from(cut.bytes).unwrap_or(usize::MAX))
+    }
+
     fn carry_out(&mut self, outputs: impl Iterator<Item = Output>) {
         for output in outputs {
             match output {
