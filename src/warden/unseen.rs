@@ -62,16 +62,25 @@ pub struct Unseen {
     in_flight: Option<Sent>,
     /// Those that do not count any more and may come true, each until when; the earliest first.
     late: Vec<(Mono, Action)>,
+    /// The one of them that is under way yet: its answer says more of it.
+    unanswered: Option<(Mono, Action)>,
 }
 
 impl Unseen {
     /// An order goes out.
     pub fn send(&mut self, action: Action, request: Request, at: Mono) {
         self.in_flight = Some(Sent { action, request, at });
+        self.unanswered = None;
     }
 
     /// The order that went out last was answered.
     pub fn answer(&mut self, request: &Request, word: Word, now: Mono) {
+        if let Some(one) = self.unanswered.take()
+            && self.forget_late(one)
+            && word != Word::Refused
+        {
+            self.expect_late(one.1, now + LATE_FOR);
+        }
         let sent = self.in_flight.take().map(|sent| Sent { at: now, ..sent });
         match word {
             Word::Accepted => self.overtake(|one| is_for_the_same_recorder(&one.request, request)),
@@ -101,6 +110,12 @@ impl Unseen {
         }
     }
 
+    /// Whether it was expected.
+    fn forget_late(&mut self, late: (Mono, Action)) -> bool {
+        let place = self.late.iter().position(|one| *one == late);
+        place.map(|place| self.late.remove(place)).is_some()
+    }
+
     /// A snapshot came in, which `shows` what is in effect; `turned` is what it proves for the first time. Whether that
     /// is the effect of an order that waited for it. An event tells what has just changed; of what a read finds changed
     /// nobody knows since when it is so.
@@ -120,16 +135,15 @@ impl Unseen {
         let Some((action, sight)) = shown else {
             self.answered.retain(|one| now.since(one.at) < LATE_FOR);
             // Which one came true nobody knows, and others may follow.
-            if let Some(place) = late.and_then(|late| self.late.iter().position(|one| *one == late)) {
-                self.late.remove(place);
-            }
-            return late.is_some();
+            return late.is_some_and(|late| self.forget_late(late));
         };
         // One came true; of others that ask for the same nobody knows.
         let same = self.answered.extract_if(.., |one| one.action == action).map(|one| one.at + LATE_FOR);
         let waiting =
             self.in_flight.take_if(|one| one.action == action).map(|one| one.at + LATE_AFTER_SENDING);
         let others: Vec<Mono> = same.chain(waiting).skip(usize::from(sight == Sight::Proof)).collect();
+        let unanswered = waiting.filter(|_| !others.is_empty()).map(|until| (until, action));
+        self.unanswered = unanswered.or(self.unanswered);
         others.into_iter().for_each(|until| self.expect_late(action, until));
         self.answered.retain(|one| now.since(one.at) < LATE_FOR);
         true
@@ -330,6 +344,30 @@ mod tests {
         assert!(unseen.see(stopped, Some(Action::Stop), EVENT, NOW));
         let until = NOW + LATE_AFTER_SENDING;
         assert_eq!(unseen.late_against(Action::Start), Some(until), "one is under way yet");
+    }
+
+    /// Found on a slow machine: what gives back was in doubt for as long as if the stop had never been answered.
+    #[test]
+    fn the_answer_says_until_when_what_was_taken_for_in_effect_may_come_true() {
+        let stop = set(RecorderState::Paused);
+        let hinted = |action| (action == Action::Stop).then_some(Sight::Hint);
+        let answered_at = NOW + Duration::from_secs(1);
+        for (word, until) in [
+            (Word::Accepted, Some(answered_at + LATE_FOR)),
+            (Word::Unclear, Some(answered_at + LATE_FOR)),
+            (Word::Refused, None),
+        ] {
+            let mut unseen = Unseen::default();
+            unseen.send(Action::Stop, stop.clone(), NOW);
+            assert!(unseen.see(hinted, None, EVENT, NOW));
+            assert_eq!(unseen.late_against(Action::Start), Some(NOW + LATE_AFTER_SENDING));
+            let mut came_true = unseen.clone();
+            unseen.answer(&stop, word, answered_at);
+            assert_eq!(unseen.late_against(Action::Start), until, "{word:?}");
+            assert!(came_true.see(|_| None, Some(Action::Stop), EVENT, NOW));
+            came_true.answer(&stop, word, answered_at);
+            assert_eq!(came_true.late_against(Action::Start), None, "it came true before its answer");
+        }
     }
 
     #[test]
