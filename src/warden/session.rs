@@ -23,7 +23,8 @@
 //! # Gaps
 //!
 //! A loss is a gap only where no other socket of the same pack has been heard without a break since the lost
-//! one was last heard itself.
+//! one was last heard itself. A channel that turns out to be deaf, or gone, may have brought nothing since its last event,
+//! however often its socket was opened again.
 
 mod hearing;
 mod overlap;
@@ -109,6 +110,8 @@ struct Slot {
     backoff: Backoff,
     replaces: Option<SlotId>,
     renewal: Option<Renewal>,
+    /// When the channel last brought an event before its socket was lost: it may be deaf since then, and is opened again.
+    brought: Option<Now>,
 }
 
 /// One slot, for people.
@@ -160,6 +163,7 @@ impl Session {
             backoff: Backoff::default(),
             replaces,
             renewal: None,
+            brought: None,
         };
         self.slots.insert(SlotId(self.next_slot), slot);
     }
@@ -249,6 +253,7 @@ impl Session {
         if let Some(slot) = self.slots.get_mut(&id) {
             let rotate_after = life.saturating_sub(ROTATE_BEFORE).max(life * 3 / 4);
             slot.rotate_at = now.mono + rotate_after.max(ROTATE_AT_MOST_EVERY);
+            slot.brought = None;
             self.open(id, channel, now);
         }
     }
@@ -315,7 +320,7 @@ impl Session {
             let unbroken = match open.service {
                 Service::Rising => {
                     slot.since = now;
-                    (open.proved, open.brought) = (now, now);
+                    (open.proved, open.brought) = (now, slot.brought.take().unwrap_or(now));
                     unbroken.unwrap_or(now.mono)
                 }
                 Service::Live { unbroken, .. } => unbroken,

@@ -74,7 +74,7 @@ impl Stage {
 
     /// Whether it can be told exactly what must be in a gap. What is lost, or late, on a socket that lives nobody can know
     /// of, nor what is sent for a queue or user that is not listed; and of a channel that is deaf nobody knows since when
-    /// where it is gone before that is noticed.
+    /// where another has taken its place before that is noticed.
     fn bounds_are_told(&self) -> bool {
         let (faults, plan) = (&self.script.plan.faults, &self.script.plan);
         let on_live_sockets = faults.lose_events > 0.0 || faults.reorder_events > 0.0;
@@ -83,11 +83,8 @@ impl Stage {
         let exchanged = faults.closing_every.is_some()
             || faults.revoke_tokens_every.is_some()
             || plan.token_lifetime.min(plan.channel_lifetime) < self.now.mono.since_start();
-        let cut = faults.drop_sockets_every.or(faults.cut_socket_every).or(faults.outage_every).is_some();
         let dies = self.script.mischief.crashes > 0.0;
-        let silent = faults.half_open_every.is_some();
-        let deaf = faults.evict_every.is_some();
-        let unnoticed = deaf && (silent || exchanged || cut || dies);
+        let unnoticed = faults.evict_every.is_some() && (exchanged || dies);
         self.clocks_are_steady() && !(on_live_sockets || turned || unnoticed)
     }
 }
@@ -168,11 +165,14 @@ mod tests {
     #[test]
     fn what_is_missed_on_sockets_that_are_cut_or_silent_or_on_deaf_channels_is_in_a_gap() {
         let every = Some(Duration::from_secs(50));
+        let evicted = Faults { evict_every: every, ..Faults::default() };
         for faults in [
             Faults { cut_socket_every: every, ..Faults::default() },
             Faults { half_open_every: every, ..Faults::default() },
-            Faults { evict_every: every, ..Faults::default() },
             Faults { outage_every: every, ..Faults::default() },
+            Faults { cut_socket_every: Some(Duration::from_secs(47)), ..evicted.clone() },
+            Faults { half_open_every: Some(Duration::from_secs(47)), ..evicted.clone() },
+            evicted,
         ] {
             let missed = missed_where(faults.clone());
             assert!(missed > 0, "{missed} with {faults:?}");

@@ -48,12 +48,17 @@ impl Session {
             return self.doubt(id, "the platform no longer knows the channel", now);
         }
         let due = now.mono + slot.backoff.fail(dice);
+        let brought = slot.brought.take();
         let state = std::mem::replace(&mut slot.state, State::WantChannel { due });
         if let Some(socket) = state.socket() {
             self.effects.push_back(Effect::Close(socket));
         }
         if let State::Checking { channel } | State::Open(Open { channel, .. }) = state {
             self.made.retain(|(made, _)| *made != channel.id);
+        }
+        if let Some(brought) = brought {
+            let why = "the platform no longer knows the channel, whose socket had been lost";
+            self.open_gap_unless_heard(id, brought, why, now);
         }
     }
 
@@ -155,7 +160,7 @@ impl Session {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let due = now.mono + slot.backoff.fail(dice);
         let renewal = slot.renewal.take();
-        let heard = slot.state.live().map(|(open, _)| open.came);
+        let heard = slot.state.live().map(|(open, _)| (open.came, open.brought));
         let state = std::mem::replace(&mut slot.state, State::WantChannel { due });
         match state {
             State::Retiring { silent, .. } => {
@@ -167,6 +172,7 @@ impl Session {
                 // A channel that was to be replaced for more than its socket's sake is not used again.
                 if renewal.is_none_or(|renewal| renewal.why == Why::Closing) {
                     slot.state = State::WantCheck { channel, due };
+                    slot.brought = slot.brought.or(heard.map(|(_, brought)| brought));
                 }
             }
             State::WantChannel { .. }
@@ -175,7 +181,7 @@ impl Session {
             | State::Checking { .. } => {}
         }
         slot.since = now;
-        if let Some(heard) = heard {
+        if let Some((heard, _)) = heard {
             self.open_gap_unless_heard(id, heard, why, now);
         }
         if let Some(successor) = self.successor_of(id) {

@@ -130,7 +130,11 @@ impl Gaps {
                 open.owed.insert(id.clone());
             }
             let before = blind_in(now.wall.since(from), call.conversation.start_time, now);
-            self.blind.entry(id.clone()).or_insert(Span { before, since: now.mono });
+            let span = self.blind.entry(id.clone()).or_insert(Span { before, since: now.mono });
+            // A gap that is told of later may have begun before.
+            if span.lasted(now.mono) < before {
+                *span = Span { before, since: now.mono };
+            }
         }
     }
 
@@ -256,6 +260,17 @@ mod tests {
             book.take(Conversation { id: id(name), ..Conversation::default() }, at(0));
         }
         book
+    }
+
+    #[test]
+    fn a_gap_that_began_before_one_that_is_open_counts_from_its_own_begin() {
+        let mut gaps = Gaps::default();
+        let book = book(&["one"]);
+        gaps.open(at(100).wall, &book, at(110));
+        assert_eq!(gaps.blind_for(at(112).mono), Duration::from_secs(12));
+        gaps.open(at(60).wall, &book, at(115));
+        gaps.open(at(110).wall, &book, at(116));
+        assert_eq!(gaps.blind_for(at(120).mono), Duration::from_secs(60));
     }
 
     #[test]

@@ -126,3 +126,45 @@ fn a_drain_closes_every_socket() {
     rig.take_effects();
     assert_eq!((rig.closed().len(), rig.session.view().len(), rig.session.next_wakeup()), (4, 0, None));
 }
+
+/// A socket is lost whose channel last brought an event a minute ago; when that was, and when it was heard last.
+fn lost_after_a_quiet_minute(redundancy: Redundancy) -> (Rig, Now, Now) {
+    let mut rig = Rig::live(1, redundancy);
+    rig.pass(SECOND * 10);
+    let (socket, brought) = (rig.sockets()[0], rig.now);
+    rig.session.event(socket, None, rig.now);
+    rig.pass(SECOND * 60);
+    let heard = rig.now;
+    rig.wait(SECOND);
+    rig.lose(socket);
+    (rig, brought, heard)
+}
+
+#[test]
+fn a_channel_that_is_deaf_is_so_since_its_last_event_though_its_socket_was_opened_again() {
+    let (mut rig, brought, heard) = lost_after_a_quiet_minute(Redundancy::Single);
+    assert_eq!(rig.gaps(), [heard.wall]);
+    rig.pass(SECOND * 20);
+    assert_eq!((rig.states(), rig.creations()), (vec!["live"], 0), "on the same channel");
+    assert_eq!(rig.session.renew(rig.now.mono, rig.now), Some(brought.mono));
+    let socket = rig.sockets()[0];
+    rig.session.event(socket, None, rig.now);
+    assert_eq!(rig.session.renew(rig.now.mono, rig.now), Some(rig.now.mono), "it hears");
+}
+
+#[test]
+fn a_channel_that_is_gone_when_its_lost_socket_is_to_be_opened_again_may_be_so_since_its_last_event() {
+    for (redundancy, is_gap) in [(Redundancy::Single, true), (Redundancy::Double, false)] {
+        let (mut rig, brought, heard) = lost_after_a_quiet_minute(redundancy);
+        let gaps = if is_gap { vec![heard.wall, brought.wall] } else { Vec::new() };
+        rig.wait(SECOND * 20);
+        let (slot, request) = rig.next().expect("it is checked");
+        assert!(matches!(request, Request::CheckChannel { .. }), "{request:?}");
+        rig.session.channel_gone(slot, &mut rig.dice, rig.now);
+        rig.take_effects();
+        assert_eq!(rig.gaps(), gaps, "{redundancy:?}");
+        rig.pass(SECOND * 20);
+        let since = rig.session.renew(rig.now.mono, rig.now).expect("it is live");
+        assert!(since > heard.mono || !is_gap, "the new channel is another");
+    }
+}
