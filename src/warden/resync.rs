@@ -8,13 +8,13 @@ use crate::audit::record::{self, HoldPhase, Record};
 use crate::model::conversation::{Conversation, Participant};
 use crate::model::ids::ConversationId;
 use crate::model::recording::Action;
-use crate::model::time::{Now, Wall};
+use crate::model::time::{Mono, Now, Wall};
 use crate::policy::rule::WHEN_BLIND;
 use crate::warden::book::{Busy, Call, Claim, Outlook};
 use crate::warden::plan;
 use crate::warden::sight::{Change, Subscription, WhenBlind};
-use crate::warden::survey::{Closed, Gap};
-use crate::wire::reply::RawAnswer;
+use crate::warden::survey::{Closed, Gap, Untold};
+use crate::wire::reply::{ANSWER_WAIT, RawAnswer};
 
 /// A conversation is told of within this after it began; the clocks of platform and host may differ by some of it.
 const FIRST_EVENT_WAIT: Duration = Duration::from_secs(20);
@@ -171,10 +171,13 @@ impl Warden {
         let late = seen.zip(self.session.accepted_heard_since()).is_some_and(unheard);
         let owed = late || self.sheds() || self.survey.owes_look(id) || self.is_in_doubt(id);
         let before = looks(self);
-        let unknown = seen.is_none();
         self.take_body(id, version, answer, now)?;
-        if unknown && !owed && self.is_subscribed(id) && self.should_have_been_told(id, now) {
-            self.survey.changed_in_silence(id, now.mono);
+        if seen.is_none()
+            && !owed
+            && self.is_subscribed(id)
+            && let Some(since) = self.begun_untold(id, now)
+        {
+            self.survey.changed_in_silence(id, Untold { since, found: now.mono });
         }
         let Some((version_now, told_now, particulars_now)) = looks(self) else { return Ok(()) };
         let read_before =
@@ -185,8 +188,14 @@ impl Warden {
         let news = particulars != particulars_now && read_before.is_some_and(|read| read != particulars_now);
         let expected = owed || !self.session.is_live();
         let changed = told_version == version && version_now != version && (told != told_now || news);
-        if changed && !expected && self.is_subscribed(id) {
-            self.survey.changed_in_silence(id, now.mono);
+        if changed
+            && !expected
+            && self.is_subscribed(id)
+            && let Some(seen) = seen
+        {
+            // That look told how it was when it was asked for.
+            let since = seen.mono - ANSWER_WAIT;
+            self.survey.changed_in_silence(id, Untold { since, found: now.mono });
         }
         Ok(())
     }
@@ -202,24 +211,22 @@ impl Warden {
         others || self.book.get(id).is_some_and(in_any)
     }
 
-    /// Whether a live conversation began while every topic was heard, and long enough ago for its first event.
-    fn should_have_been_told(&self, id: &ConversationId, now: Now) -> bool {
-        let Some(heard_since) = self.session.heard_since() else { return false };
-        self.book.get(id).filter(|call| call.conversation.is_live()).is_some_and(|call| {
-            let begun = call.conversation.start_time;
-            begun.is_some_and(|begun| begun >= heard_since.wall && begun + FIRST_EVENT_WAIT <= now.wall)
-        })
+    /// When a live conversation began, where every topic was heard then, and that is long enough ago for its first event.
+    fn begun_untold(&self, id: &ConversationId, now: Now) -> Option<Mono> {
+        let heard_since = self.session.heard_since()?;
+        let call = self.book.get(id).filter(|call| call.conversation.is_live())?;
+        let begun = call.conversation.start_time.filter(|begun| *begun >= heard_since.wall)?;
+        (begun + FIRST_EVENT_WAIT <= now.wall).then(|| now.mono - now.wall.since(begun))
     }
 
     /// Where a change came without its event, the subscription is deaf though its socket lives: it is replaced,
     /// and what it may have missed is a gap. It may be deaf since it brought an event for the last time, and was so when
     /// that changed, which was after the look before.
     pub(super) fn replace_deaf_subscription(&mut self, now: Now) {
-        let Some(changed) = self.survey.change_without_event(now.mono) else { return };
+        let Some(Untold { since, found }) = self.survey.change_without_event(now.mono) else { return };
         self.note(Level::Warn, "a conversation changed without an event: the channels are replaced");
         self.count("recwarden_deaf_subscriptions_total");
-        let looked = changed - self.settings.resync_every;
-        let from = self.session.renew(changed, now).map_or(looked, |brought| brought.min(looked));
+        let from = self.session.renew(found, now).map_or(since, |brought| brought.min(since));
         self.open_gap(now.wall - now.mono.since(from), "a change came without its event", now);
     }
 }
@@ -506,6 +513,11 @@ mod tests {
         bench.records.iter().filter(deaf).count()
     }
 
+    fn newest_gap(bench: &Bench) -> Option<Wall> {
+        let from = |record: &Record| if let Record::GapOpened(gap) = record { Some(gap.from) } else { None };
+        bench.records.iter().rev().find_map(from)
+    }
+
     #[test]
     fn a_call_that_began_while_its_queue_was_heard_and_that_no_event_told_shows_a_deaf_subscription() {
         let mut bench = live(1);
@@ -570,12 +582,24 @@ mod tests {
         assert_eq!(deaf(&bench), 0, "nothing has changed");
         bench.set(1, "on");
         bench.pass(SECOND * 330);
-        let from = bench
-            .records
-            .iter()
-            .rev()
-            .find_map(|record| if let Record::GapOpened(gap) = record { Some(gap.from) } else { None });
+        let from = newest_gap(&bench);
         assert_eq!((deaf(&bench), from), (1, Some(brought)));
+    }
+
+    #[test]
+    fn the_gap_of_a_deaf_subscription_begins_before_the_change_however_long_it_was_not_read() {
+        let mut bench = live(2);
+        bench.pass(SECOND * 100);
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::GetConversation { .. }).then_some((503, "{}")));
+        bench.set(1, "on");
+        let changed = bench.now.wall;
+        bench.pass(SECOND * 1_000);
+        bench.tell(0);
+        bench.refuses = Box::new(|_| None);
+        bench.pass(SECOND * 400);
+        assert_eq!(deaf(&bench), 1);
+        assert!(newest_gap(&bench).is_some_and(|from| from < changed), "{:?}", newest_gap(&bench));
     }
 
     /// Found by the simulation: whoever took the call, nothing else had changed whenever it was read.

@@ -32,6 +32,7 @@ use listing::Listing;
 use reading::Reading;
 use second::Second;
 use silence::Silence;
+pub use silence::Untold;
 
 /// While nothing is heard, rounds begin no faster: with few conversations they would otherwise only spend
 /// the budget.
@@ -324,13 +325,13 @@ impl Survey {
     }
 
     /// A read found a change that no event had told: one may still be on its way.
-    pub fn changed_in_silence(&mut self, id: &ConversationId, now: Mono) {
-        self.silence.begin(id, now);
+    pub fn changed_in_silence(&mut self, id: &ConversationId, untold: Untold) {
+        self.silence.begin(id, untold);
     }
 
     /// Where an event did not come at all, so that the subscription can't be trusted (GENESYS.md: an evicted
-    /// channel still answers and beats), when the latest such change was read. Told once.
-    pub fn change_without_event(&mut self, now: Mono) -> Option<Mono> {
+    /// channel still answers and beats), what is untold. Told once.
+    pub fn change_without_event(&mut self, now: Mono) -> Option<Untold> {
         self.silence.take_overdue(now)
     }
 
