@@ -68,7 +68,7 @@ impl Stage {
         }
     }
 
-    fn clocks_are_steady(&self) -> bool {
+    pub(super) fn clocks_are_steady(&self) -> bool {
         self.script.mischief.jump_by.is_zero()
     }
 

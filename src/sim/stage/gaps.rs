@@ -4,7 +4,8 @@
 //! - A gap is closed only once every call that was live in it has been looked at: a read of it was asked for after
 //!   the gap was over, or an event told of it since. It is not over before it was opened, nor before a socket is open.
 //! - What is open at the end is so for a reason: it began just now, or somebody cannot be looked at.
-//! - A call that the warden knows is blind while no socket is open, and at least so many seconds are counted.
+//! - A call that the warden knows is blind while no socket is open, and at least so many seconds are counted; and no
+//!   more than the open gaps last, from its begin, however many there are at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -28,6 +29,8 @@ const COUNTED_EXACTLY: Duration = Duration::from_secs(1);
 const CLOSED_WITHIN: Duration = Duration::from_secs(40);
 /// In the calm a socket is had again within this, as is known by then.
 const HEARD_AGAIN: Duration = Duration::from_secs(60);
+/// Who is over is known to be so within this.
+const KNOWN_AFTER_ITS_END: Duration = Duration::from_secs(600);
 /// The counter of what was blind.
 const BLIND: &str = "recwarden_blind_seconds_total";
 
@@ -41,6 +44,8 @@ pub(super) struct Gaps {
     /// When the newest look at a conversation was asked for that has told how it is.
     looks: BTreeMap<String, Mono>,
     open: BTreeMap<u64, Gap>,
+    /// Every gap of this process, as its records tell: from when, and when it was closed.
+    spans: Vec<(u64, Wall, Option<Wall>)>,
     /// For how long calls that it knew were unheard, together.
     unheard: Duration,
 }
@@ -121,8 +126,9 @@ impl Stage {
     pub(super) fn begin_gaps(&mut self) {
         let now = self.now.mono;
         let gap = || Gap { since: now, over: None, known: BTreeSet::new() };
-        let open = self.log.history().open_gaps().map(|one| (one.gap, gap()));
-        self.gaps = Gaps { open: open.collect(), ..Gaps::default() };
+        let open = self.log.history().open_gaps().map(|one| (one.gap, gap())).collect();
+        let spans = self.log.history().open_gaps().map(|one| (one.gap, one.from, None)).collect();
+        self.gaps = Gaps { open, spans, ..Gaps::default() };
     }
 
     /// Takes in a record that is made now, whether it becomes durable or not.
@@ -133,8 +139,13 @@ impl Stage {
             let since = self.now.mono;
             let over = (!self.gaps.hears.is_empty()).then_some(since);
             self.gaps.open.insert(one.gap, Gap { since, over, known });
+            self.gaps.spans.push((one.gap, one.from, None));
         }
         if let Record::GapClosed(one) = record {
+            let now = self.now.wall;
+            let ends =
+                self.gaps.spans.iter_mut().filter(|(gap, _, closed)| *gap == one.gap && closed.is_none());
+            ends.for_each(|(_, _, closed)| *closed = Some(now));
             self.judge_closed(one.gap);
         }
     }
@@ -177,7 +188,27 @@ impl Stage {
         began.is_some_and(|began| story.truths.iter().skip(began).all(queued))
     }
 
-    /// Checks that no less is counted as blind than what was unheard; at the end of a process.
+    /// For how long all calls together can have been blind in this process.
+    fn blind_at_most(&self) -> Duration {
+        let now = self.now.wall;
+        let mut spans: Vec<(Wall, Wall)> =
+            self.gaps.spans.iter().map(|(_, from, closed)| (*from, closed.unwrap_or(now))).collect();
+        spans.sort_unstable();
+        let of = |story: TrueStory| {
+            let begun = story.truths.first().map_or(now, |first| first.at);
+            let ended = story.truths.last().filter(|last| !last.live).map_or(now, |last| last.at);
+            let mut counted = begun;
+            let mut blind = Duration::ZERO;
+            for (from, closed) in spans.iter().filter(|(from, _)| *from <= ended + KNOWN_AFTER_ITS_END) {
+                blind += closed.since(counted.max(*from));
+                counted = counted.max(*closed);
+            }
+            blind
+        };
+        self.platform.truth().map(of).sum()
+    }
+
+    /// Checks that no less is counted as blind than what was unheard, and no more than could be; at the end of a process.
     pub(super) fn judge_blindness(&mut self) {
         let counted = self.warden.view(0, self.seen()).counters.get(BLIND).copied().unwrap_or_default();
         let unheard = self.gaps.unheard;
@@ -186,6 +217,10 @@ impl Stage {
         }
         if Duration::from_secs(counted) + COUNTED_EXACTLY < unheard {
             self.finding(format!("calls were unheard for {unheard:?}, and {counted} s are counted as blind"));
+        }
+        let most = self.blind_at_most();
+        if self.clocks_are_steady() && Duration::from_secs(counted) > most + COUNTED_EXACTLY {
+            self.finding(format!("calls could be blind for {most:?}, and {counted} s are counted"));
         }
     }
 
@@ -256,6 +291,24 @@ mod tests {
         assert_eq!(closed(&mut stage, 78), 1, "it is closed already");
         stage.gaps.open.values_mut().for_each(|gap| gap.over = None);
         assert_eq!(closed(&mut stage, 79), 1, "nothing has been heard since");
+    }
+
+    #[test]
+    fn blindness_that_is_counted_beyond_what_the_gaps_last_is_found() {
+        let mut script = stage(8).script;
+        script.plan.faults.cut_socket_every = Some(Duration::from_secs(20));
+        script.rough = Duration::from_secs(600);
+        let mut stage = Stage::new(script).expect("the policy compiles");
+        stage.run_until(after(300));
+        stage.judge_blindness();
+        assert_eq!(stage.report.findings, [""; 0]);
+        let end = stage.now.wall;
+        for (_, from, closed) in &mut stage.gaps.spans {
+            *closed = Some(*from + closed.unwrap_or(end).since(*from) / 2);
+        }
+        stage.judge_blindness();
+        let found = stage.report.findings.join("\n");
+        assert!(found.contains("calls could be blind for"), "{found}");
     }
 
     #[test]
