@@ -134,8 +134,10 @@ impl Unseen {
         let shown = awaited.filter_map(|action| shows(action).map(|sight| (action, sight))).next();
         let Some((action, sight)) = shown else {
             self.answered.retain(|one| now.since(one.at) < LATE_FOR);
-            // Which one came true nobody knows, and others may follow.
-            return late.is_some_and(|late| self.forget_late(late));
+            // Which one came true nobody knows, and others may follow. Its time may be over by now.
+            let Some(late) = late else { return false };
+            self.forget_late(late);
+            return true;
         };
         // One came true; of others that ask for the same nobody knows.
         let same = self.answered.extract_if(.., |one| one.action == action).map(|one| one.at + LATE_FOR);
