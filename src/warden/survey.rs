@@ -357,19 +357,6 @@ impl Survey {
         self.gaps.close()
     }
 
-    /// How far the round is that runs.
-    pub fn progress(&self) -> Option<Progress> {
-        match &self.stage {
-            Stage::Idle => None,
-            Stage::Query { listing, .. } | Stage::Querying { listing, .. } => {
-                Some(Progress { read: 0, total: listing.len() })
-            }
-            Stage::Reading(reading) => {
-                Some(Progress { read: reading.read(), total: reading.read() + reading.left() })
-            }
-        }
-    }
-
     /// Whether a gap owes this conversation a look.
     pub fn owes_look(&self, id: &ConversationId) -> bool {
         self.gaps.owes_look(id)

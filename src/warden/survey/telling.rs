@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Progress, Survey};
+use super::{Progress, Stage, Survey};
 use crate::model::time::{Mono, Now};
 
 /// A round that lasts longer than this tells how far it is, and again each time.
@@ -13,6 +13,19 @@ const OVERDUE_AFTER: Duration = Duration::from_secs(300);
 const NAMED: usize = 5;
 
 impl Survey {
+    /// How far the round is that runs.
+    pub fn progress(&self) -> Option<Progress> {
+        match &self.stage {
+            Stage::Idle => None,
+            Stage::Query { listing, .. } | Stage::Querying { listing, .. } => {
+                Some(Progress { read: 0, total: listing.len() })
+            }
+            Stage::Reading(reading) => {
+                Some(Progress { read: reading.read(), total: reading.read() + reading.left() })
+            }
+        }
+    }
+
     /// A line on how far a long round is, from time to time.
     pub fn tell_progress(&mut self, now: Mono) -> Option<String> {
         let Progress { read, total } = self.progress()?;
