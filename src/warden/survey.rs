@@ -321,7 +321,7 @@ impl Survey {
         if let Stage::Reading(reading) = &mut self.stage {
             reading.strike(id);
         }
-        self.gaps.judged(id, u64::MAX, begun, now);
+        self.gaps.ended(id, begun, now);
     }
 
     /// A read found a change that no event had told: one may still be on its way.

@@ -90,6 +90,8 @@ pub(super) struct Gaps {
     over: u64,
     blind: BTreeMap<ConversationId, Span>,
     blind_before: Duration,
+    /// Until when it was counted who has been blind: a gap that is told of later may have begun before that.
+    counted: BTreeMap<ConversationId, Mono>,
 }
 
 impl Gaps {
@@ -130,12 +132,18 @@ impl Gaps {
                 open.owed.insert(id.clone());
             }
             let before = blind_in(now.wall.since(from), call.conversation.start_time, now);
+            let before = self.uncounted(id, before, now);
             let span = self.blind.entry(id.clone()).or_insert(Span { before, since: now.mono });
             // A gap that is told of later may have begun before.
             if span.lasted(now.mono) < before {
                 *span = Span { before, since: now.mono };
             }
         }
+    }
+
+    /// So much of a span that ends now was not counted yet.
+    fn uncounted(&self, id: &ConversationId, span: Duration, now: Now) -> Duration {
+        self.counted.get(id).map_or(span, |until| span.min(now.mono.since(*until)))
     }
 
     /// Whoever is seen while a gap goes on is owed a look once it is over, and is blind from its begin until then.
@@ -146,7 +154,7 @@ impl Gaps {
             lasted = lasted.max(Some(open.lasts.lasted(now.mono)));
         }
         let Some(lasted) = lasted else { return };
-        let before = blind_in(lasted, begun, now);
+        let before = self.uncounted(id, blind_in(lasted, begun, now), now);
         self.blind.entry(id.clone()).or_insert(Span { before, since: now.mono });
     }
 
@@ -189,8 +197,15 @@ impl Gaps {
         }
         self.blind_before += match self.blind.remove(id) {
             Some(span) => span.lasted(now.mono),
-            None => blind_in(lasted, begun, now),
+            None => self.uncounted(id, blind_in(lasted, begun, now), now),
         };
+        self.counted.insert(id.clone(), now.mono);
+    }
+
+    /// A conversation is over.
+    pub(super) fn ended(&mut self, id: &ConversationId, begun: Option<Wall>, now: Now) {
+        self.judged(id, u64::MAX, begun, now);
+        self.counted.remove(id);
     }
 
     /// The gaps that are closed by now.
@@ -260,6 +275,20 @@ mod tests {
             book.take(Conversation { id: id(name), ..Conversation::default() }, at(0));
         }
         book
+    }
+
+    #[test]
+    fn what_was_counted_for_one_gap_is_not_counted_for_a_later_one_that_began_before() {
+        let mut gaps = Gaps::default();
+        let book = book(&["one"]);
+        gaps.open(at(100).wall, &book, at(110));
+        gaps.over(at(111).wall);
+        gaps.judged(&id("one"), gaps.cover(), None, at(112));
+        gaps.open(at(60).wall, &book, at(120));
+        assert_eq!(gaps.blind_for(at(125).mono), Duration::from_secs(12 + 13));
+        gaps.over(at(125).wall);
+        gaps.ended(&id("one"), None, at(126));
+        assert_eq!(gaps.blind_for(at(130).mono), Duration::from_secs(12 + 14));
     }
 
     #[test]
