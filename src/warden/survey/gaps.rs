@@ -75,10 +75,10 @@ impl Span {
 }
 
 /// For how long a conversation that began then has been blind in a gap that has lasted for so long. Where it seems to
-/// begin later than now, since a clock is wrong, that is the whole of it.
+/// begin later than now, since a clock is wrong, that is the whole of it; where nobody knows when it began, nothing yet.
 fn blind_in(lasted: Duration, begun: Option<Wall>, now: Now) -> Duration {
-    let begun = begun.filter(|begun| *begun <= now.wall);
-    begun.map_or(lasted, |begun| lasted.min(now.wall.since(begun)))
+    let within = |begun| if begun > now.wall { lasted } else { lasted.min(now.wall.since(begun)) };
+    begun.map_or(Duration::ZERO, within)
 }
 
 /// All open gaps.
@@ -92,6 +92,8 @@ pub(super) struct Gaps {
     blind_before: Duration,
     /// Until when it was counted who has been blind: a gap that is told of later may have begun before that.
     counted: BTreeMap<ConversationId, Mono>,
+    /// The same of those that have ended since a gap is open: a list may name them yet.
+    ended: BTreeMap<ConversationId, Mono>,
 }
 
 impl Gaps {
@@ -132,18 +134,23 @@ impl Gaps {
                 open.owed.insert(id.clone());
             }
             let before = blind_in(now.wall.since(from), call.conversation.start_time, now);
-            let before = self.uncounted(id, before, now);
-            let span = self.blind.entry(id.clone()).or_insert(Span { before, since: now.mono });
-            // A gap that is told of later may have begun before.
-            if span.lasted(now.mono) < before {
-                *span = Span { before, since: now.mono };
-            }
+            self.blind_for_at_least(id, before, now);
+        }
+    }
+
+    /// A conversation is blind now, and has been for so long. A gap that is told of later may have begun before.
+    fn blind_for_at_least(&mut self, id: &ConversationId, before: Duration, now: Now) {
+        let before = self.uncounted(id, before, now);
+        let span = self.blind.entry(id.clone()).or_insert(Span { before, since: now.mono });
+        if span.lasted(now.mono) < before {
+            *span = Span { before, since: now.mono };
         }
     }
 
     /// So much of a span that ends now was not counted yet.
     fn uncounted(&self, id: &ConversationId, span: Duration, now: Now) -> Duration {
-        self.counted.get(id).map_or(span, |until| span.min(now.mono.since(*until)))
+        let until = self.counted.get(id).or_else(|| self.ended.get(id));
+        until.map_or(span, |until| span.min(now.mono.since(*until)))
     }
 
     /// Whoever is seen while a gap goes on is owed a look once it is over, and is blind from its begin until then.
@@ -154,8 +161,7 @@ impl Gaps {
             lasted = lasted.max(Some(open.lasts.lasted(now.mono)));
         }
         let Some(lasted) = lasted else { return };
-        let before = self.uncounted(id, blind_in(lasted, begun, now), now);
-        self.blind.entry(id.clone()).or_insert(Span { before, since: now.mono });
+        self.blind_for_at_least(id, blind_in(lasted, begun, now), now);
     }
 
     /// Every topic is heard again: what is open is over.
@@ -195,9 +201,13 @@ impl Gaps {
         if self.open.iter().any(|open| open.owed.contains(id)) {
             return;
         }
+        let whole = self.uncounted(id, blind_in(lasted, begun, now), now);
         self.blind_before += match self.blind.remove(id) {
-            Some(span) => span.lasted(now.mono),
-            None => self.uncounted(id, blind_in(lasted, begun, now), now),
+            // When it began may not have been known before.
+            Some(span) => span.lasted(now.mono).max(whole),
+            // A list named it that was heard all the while.
+            None if self.counted.contains_key(id) => Duration::ZERO,
+            None => whole,
         };
         self.counted.insert(id.clone(), now.mono);
     }
@@ -206,6 +216,9 @@ impl Gaps {
     pub(super) fn ended(&mut self, id: &ConversationId, begun: Option<Wall>, now: Now) {
         self.judged(id, u64::MAX, begun, now);
         self.counted.remove(id);
+        if !self.open.is_empty() {
+            self.ended.insert(id.clone(), now.mono);
+        }
     }
 
     /// The gaps that are closed by now.
@@ -220,6 +233,9 @@ impl Gaps {
             }
             false
         });
+        if self.open.is_empty() {
+            self.ended.clear();
+        }
         closed
     }
 
