@@ -46,11 +46,11 @@ impl Warden {
             Purpose::Confirm { .. } | Purpose::Survey { .. } | Purpose::SecondLook { .. } | Purpose::Activity
         );
         match fault {
+            // Whoever is known is read without a list, and seen or not by that.
+            _ if matches!(purpose, Purpose::Activity) && !self.book.is_empty() => {}
             None | Some(Fault::Gone { .. }) if looks => self.sight.looked(now.mono),
             // The platform is there, and wants to be asked later, or was not asked at all.
             Some(Fault::Limited { .. } | Fault::Unsent { .. }) => {}
-            // Whoever is known is read without a list, and seen or not by that.
-            Some(_) if matches!(purpose, Purpose::Activity) && !self.book.is_empty() => {}
             Some(_) if looks => self.sight.failed(token.taken_at()),
             Some(_) | None => {}
         }

@@ -39,6 +39,8 @@ pub use silence::Untold;
 pub const POLL_EVERY: Duration = Duration::from_secs(5);
 /// Who could not be read in a round and keeps a gap open is tried again after this.
 const REREAD_EVERY: Duration = Duration::from_secs(60);
+/// Why a conversation is unreadable whose reads all failed for now until the next round.
+const NO_READ: &str = "no read of it was answered in the last round";
 /// Where the list could not be had and somebody is read without it, it is asked for again no sooner.
 const QUERY_AGAIN: Duration = Duration::from_secs(20);
 
@@ -160,8 +162,7 @@ impl Survey {
     /// Begins the round that is due, of everything or of those who are owed a look alone.
     pub fn begin(&mut self, queues: &[QueueId], book: &Book, now: Mono) {
         self.told_at = now;
-        let whole = self.again == Again::Yes || self.next_round.is_some_and(|at| at <= now);
-        if !whole {
+        if !self.next_is_due(now) {
             self.reread_at = None;
             self.stage = Stage::Reading(Reading::of(self.gaps.owed(), book));
             return;
@@ -176,9 +177,8 @@ impl Survey {
     /// Whether a round is due: somebody asked for one meanwhile, an interval is over, or somebody who could
     /// not be read is to be tried again.
     pub fn is_due(&self, now: Mono) -> bool {
-        let due = |at: Option<Mono>| at.is_some_and(|at| at <= now);
-        matches!(self.stage, Stage::Idle)
-            && (self.again == Again::Yes || due(self.next_round) || due(self.reread_at))
+        let reread = self.reread_at.is_some_and(|at| at <= now);
+        matches!(self.stage, Stage::Idle) && (self.next_is_due(now) || reread)
     }
 
     /// An event told of a conversation what may be older than what was known: it is read.
@@ -340,16 +340,23 @@ impl Survey {
         self.silence.next_overdue()
     }
 
-    /// Ends a round whose every read is done.
+    /// Ends a round whose every read is done, or failed for now and is done by the next round, which is due.
     pub fn finish(&mut self, now: Mono) {
-        if let Stage::Reading(reading) = &self.stage
-            && reading.left() == 0
-        {
-            self.stage = Stage::Idle;
-            self.reread_at = self.gaps.owes().then_some(now + REREAD_EVERY);
-            let owed = self.gaps.owed();
-            self.unreadable.retain(|id, _| owed.contains(id));
+        let Stage::Reading(reading) = &self.stage else { return };
+        let Some(failed) = reading.left_failed() else { return };
+        if reading.left() > 0 && !self.next_is_due(now) {
+            return;
         }
+        self.unreadable.extend(failed.map(|id| (id.clone(), NO_READ.to_owned())));
+        self.stage = Stage::Idle;
+        self.reread_at = self.gaps.owes().then_some(now + REREAD_EVERY);
+        let owed = self.gaps.owed();
+        self.unreadable.retain(|id, _| owed.contains(id));
+    }
+
+    /// Whether a round of everything is due as soon as none is running.
+    fn next_is_due(&self, now: Mono) -> bool {
+        self.again == Again::Yes || self.next_round.is_some_and(|at| at <= now)
     }
 
     /// The gaps that are closed by now.
@@ -378,9 +385,12 @@ impl Survey {
             Stage::Idle if self.again == Again::Yes => Some(Mono::default()),
             Stage::Idle => [self.next_round, self.reread_at].into_iter().flatten().min(),
             Stage::Query { due, .. } => Some(*due),
-            // Nothing is left to wait for: the round ends with the next look.
-            Stage::Reading(reading) if reading.left() == 0 => Some(Mono::default()),
-            Stage::Reading(reading) => reading.next_retry(),
+            Stage::Reading(reading) => match reading.left_failed() {
+                // Nothing is left to wait for: the round ends with the next look.
+                Some(_) if reading.left() == 0 || self.again == Again::Yes => Some(Mono::default()),
+                Some(_) => reading.next_retry().into_iter().chain(self.next_round).min(),
+                None => reading.next_retry(),
+            },
             Stage::Querying { .. } => None,
         };
         round.into_iter().chain(self.second.next_due()).min()

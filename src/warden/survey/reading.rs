@@ -104,6 +104,12 @@ impl Reading {
         self.waiting.len() + self.failed.len() + self.under_way.len()
     }
 
+    /// Who failed for now, where nobody else is left.
+    pub(super) fn left_failed(&self) -> Option<impl Iterator<Item = &ConversationId>> {
+        let alone = self.waiting.is_empty() && self.under_way.is_empty();
+        alone.then(|| self.failed.keys())
+    }
+
     /// How many were read.
     pub(super) fn read(&self) -> usize {
         self.read
