@@ -277,9 +277,8 @@ pub struct Warden {
 }
 
 impl Warden {
-    /// A warden that knows nothing yet. `last_heard` is when the log ends, where there is one: what
-    /// happened since then is the first gap.
-    pub fn new(settings: Settings, policy: Policy, seed: u64, now: Now, last_heard: Option<Wall>) -> Self {
+    /// A warden that knows nothing yet: what happened until it hears every topic is the first gap.
+    pub fn new(settings: Settings, policy: Policy, seed: u64, now: Now) -> Self {
         Self {
             allowance: Allowance::new(settings.allowance),
             directory: Directory::new(settings.directory.clone(), now.mono),
@@ -289,7 +288,7 @@ impl Warden {
             brake: Brake::new(settings.max_changes_per_minute),
             load: overload::Load::default(),
             complaint: overload::Complaint::default(),
-            unheard_since: Some(last_heard.unwrap_or(now.wall)),
+            unheard_since: Some(now.wall),
             settings,
             policy,
             dice: Dice::new(seed),

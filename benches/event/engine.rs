@@ -54,7 +54,7 @@ impl Engine {
             max_changes_per_minute: 0,
             enforcement: Enforcement::Enforce,
         };
-        let warden = Warden::new(settings, policy, 1, now, None);
+        let warden = Warden::new(settings, policy, 1, now);
         let mut engine = Self { warden, now, socket: None, outputs: 0, orders: 0 };
         engine.handle(Input::Timeout);
         assert!(engine.socket.is_some(), "the subscription stands");

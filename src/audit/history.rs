@@ -2,6 +2,7 @@
 //! whether it kept its promise of order (PRODUCT.md 6): a decision before its attempts, each decision ended
 //! exactly once.
 
+mod ends;
 mod messages;
 mod tried;
 
@@ -18,6 +19,7 @@ use crate::audit::record::{
 use crate::model::ids::{ConversationId, DecisionId};
 use crate::model::time::Wall;
 use crate::policy::rule::DIRECTIVE;
+pub use ends::{Heard, Stopped};
 use messages::Messages;
 pub use messages::{MESSAGES_REMEMBERED, MESSAGES_REMEMBERED_FOR, Message};
 use tried::Started;
@@ -59,16 +61,7 @@ pub struct History {
     messages: Messages,
     last: Option<Wall>,
     stopped: Stopped,
-}
-
-/// How the log ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Stopped {
-    /// In the middle: a crash, or a daemon that runs.
-    #[default]
-    No,
-    /// With `daemon.stopped`.
-    Cleanly,
+    heard: Heard,
 }
 
 impl History {
@@ -76,6 +69,7 @@ impl History {
     pub fn take(&mut self, at: Wall, record: &Record) -> Option<String> {
         let before = self.last.replace(at);
         self.stopped = Stopped::No;
+        self.heard = self.heard.then(before, record);
         self.messages.take(at, record);
         match record {
             Record::Decision(one) => return self.open(one, at),
@@ -332,6 +326,11 @@ impl History {
     /// How the log ends.
     pub fn stopped(&self) -> Stopped {
         self.stopped
+    }
+
+    /// Until when something may have been heard.
+    pub fn heard(&self) -> Heard {
+        self.heard
     }
 
     /// How many decisions ended.

@@ -5,9 +5,11 @@
 //! would cost the daemon's budget, and an order to a recorder is refused whatever asked for it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tracing::error;
 
 use super::wires::Wires;
@@ -82,9 +84,13 @@ impl Listening {
     /// The first one of the sink's.
     pub async fn run<E>(mut self, mut sink: impl FnMut(Heard<'_>) -> Result<(), E>) -> Result<(), E> {
         let now = self.clock.now();
-        let mut warden =
-            Warden::new(only_listens(self.settings.clone()), Policy::default(), seed(), now, None);
+        let mut warden = Warden::new(only_listens(self.settings.clone()), Policy::default(), seed(), now);
         let mut wires = Wires::new(warden.memory() / 4, self.clock);
+        // A token that ends may take its channel with it: the next one is fetched in time, and ends with this.
+        let tokens = Arc::clone(self.api.tokens());
+        let mut renewals = tokens.renewals();
+        let mut keeper = JoinSet::new();
+        keeper.spawn(async move { tokens.keep_fresh().await });
         let mut queues = BTreeMap::new();
         let mut tick_at = now.mono;
         warden.handle(Input::Timeout, now);
@@ -99,7 +105,7 @@ impl Listening {
                 tick_at = now.mono + TICK;
                 sink(Heard::Tick(Flow::of(&warden)))?;
             }
-            match self.next(&warden, &mut wires, tick_at, now).await {
+            match self.next(&warden, &mut wires, &mut renewals, tick_at, now).await {
                 Some(input) => {
                     let now = self.clock.now();
                     if let Input::SocketText(_, text, came) = &input {
@@ -119,7 +125,14 @@ impl Listening {
     }
 
     /// The next input; none where listening is over.
-    async fn next(&mut self, warden: &Warden, wires: &mut Wires, tick_at: Mono, now: Now) -> Option<Input> {
+    async fn next(
+        &mut self,
+        warden: &Warden,
+        wires: &mut Wires,
+        renewals: &mut watch::Receiver<u64>,
+        tick_at: Mono,
+        now: Now,
+    ) -> Option<Input> {
         let wakeup = warden.next_wakeup(now).map_or(tick_at, |(at, _)| at.min(tick_at));
         let deadline = self.until.map_or(wakeup, |until| until.min(wakeup)).max(now.mono);
         let signals_open = !self.signals.is_closed();
@@ -130,6 +143,7 @@ impl Listening {
                 Some(Signal::Reload) | None => Input::Timeout,
             },
             answer = wires.answers.recv() => answer.map_or(Input::Timeout, |(id, answer)| Input::Answer(id, answer)),
+            renewed = renewals.changed() => renewed.map_or(Input::Timeout, |()| Input::TokenRenewed),
             event = wires.socket_events.recv() => match event {
                 Some(SocketEvent::Opened(socket)) => Input::SocketOpened(socket),
                 Some(SocketEvent::Text(socket, text, _room, came)) => Input::SocketText(socket, text, came),

@@ -156,7 +156,7 @@ pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
     if history.last().is_some() && history.stopped() == Stopped::No {
         warn!("the daemon did not stop cleanly last time; what was in force is taken up again");
     }
-    let mut warden = Warden::new(start.settings.warden, start.policy, seed(), begun, history.last());
+    let mut warden = Warden::new(start.settings.warden, start.policy, seed(), begun);
     for open in history.open_decisions() {
         info!(decision = %open.decision.decision, "an open decision is taken up again");
     }

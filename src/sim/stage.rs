@@ -153,7 +153,7 @@ impl Stage {
         let (log, _) = opened.map_err(|error| error.to_string())?;
         let mut stage = Self {
             platform: Platform::new(script.plan.clone(), now),
-            warden: Warden::new(script.settings.clone(), policy, seed, now, None),
+            warden: Warden::new(script.settings.clone(), policy, seed, now),
             policies,
             charters: vec![(BEGIN, charter)],
             policy: 0,

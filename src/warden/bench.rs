@@ -83,7 +83,7 @@ impl Bench {
     pub(super) fn new(settings: Settings, rules: &str) -> Self {
         let now = Now { mono: Mono::default(), wall: Wall::from_micros(1_767_603_600_000_000) };
         Self {
-            warden: Warden::new(settings, policy(rules), 1, now, None),
+            warden: Warden::new(settings, policy(rules), 1, now),
             now,
             records: Vec::new(),
             times: Vec::new(),
@@ -255,7 +255,7 @@ impl Bench {
     pub(super) fn die(&mut self, policy: Policy) {
         let history = self.history();
         let settings = self.warden.settings.clone();
-        self.warden = Warden::new(settings, policy, 2, self.now, history.last());
+        self.warden = Warden::new(settings, policy, 2, self.now);
         self.warden.recover(&history, self.now);
         (self.socket, self.coming) = (None, VecDeque::new());
         self.feed(Input::Timeout);

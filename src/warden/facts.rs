@@ -102,7 +102,7 @@ mod tests {
         let rules = "[[rule]]\nname = \"fraud\"\naction = \"stop\"\nwhen = 'facts.fraud'\n";
         assert_eq!(compiler.add_file("rules.toml", rules), Vec::new());
         let settings = nobody_around(Means::default(), 1000);
-        let mut warden = Warden::new(settings, compiler.finish(), 1, NOW, None);
+        let mut warden = Warden::new(settings, compiler.finish(), 1, NOW);
         outputs(&mut warden);
         warden
     }

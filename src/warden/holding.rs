@@ -53,7 +53,7 @@ impl Warden {
 
     /// What the next process would take up under the same policy and settings, were this all that the log says.
     pub fn standing_by(&self, history: &History, now: Now) -> BTreeMap<ConversationId, Standing> {
-        let mut next = Self::new(self.settings.clone(), self.policy.clone(), 0, now, None);
+        let mut next = Self::new(self.settings.clone(), self.policy.clone(), 0, now);
         next.recover(history, now);
         next.standing()
     }

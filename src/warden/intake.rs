@@ -2,13 +2,14 @@
 //! was still in force when the daemon last stopped.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{Enforcement, Level, Output, SocketOrder, Warden};
-use crate::audit::history::{Came, History, Open, Tried};
+use crate::audit::history::{Came, Heard, History, Open, Tried};
 use crate::audit::record::{self, ConfirmedBy, Record};
 use crate::model::conversation::Conversation;
 use crate::model::ids::ConversationId;
-use crate::model::time::{Mono, Now};
+use crate::model::time::{Mono, Now, Wall};
 use crate::policy::decide::Policy;
 use crate::policy::rule::WHEN_BLIND;
 use crate::warden::Settings;
@@ -25,6 +26,18 @@ use crate::wire::frame::{self, Frame};
 pub(super) fn late_until(tried: &Tried, now: Now) -> Option<Mono> {
     let left = LATE_AFTER_SENDING.checked_sub(now.wall.since(tried.at))?;
     Some(now.mono + left)
+}
+
+/// So long before the end of a log nothing may have been heard any more: a socket can be silent until it is probed in
+/// vain, and one that is closed by a daemon that stops is so up to some seconds before the last record.
+const UNHEARD_AT_MOST: Duration = Duration::from_secs(60);
+
+/// Since when the processes of this log may have heard nothing.
+pub(super) fn unheard_since(history: &History, last: Wall) -> Wall {
+    match history.heard() {
+        Heard::Until(then) => then - UNHEARD_AT_MOST,
+        Heard::UntilTheEnd => (last - UNHEARD_AT_MOST).max(history.starts().max().unwrap_or_default()),
+    }
 }
 
 impl Warden {
@@ -69,6 +82,10 @@ impl Warden {
             Ok(Frame::System { topic }) if frame::tells_of_the_list(&topic) => {
                 self.note(Level::Info, format!("the platform sent {topic}; the list of topics is read back"));
                 self.session.list_changed(socket, now);
+            }
+            Ok(Frame::System { topic }) if frame::tells_of_no_topics(&topic) => {
+                self.note(Level::Warn, format!("the platform sent {topic}; the channel is replaced"));
+                self.session.unsubscribed(socket, came, now);
             }
             Ok(Frame::System { topic }) => {
                 self.note(Level::Warn, format!("the platform sent {topic}; the channel is replaced"));
@@ -202,7 +219,8 @@ impl Warden {
     pub fn recover(&mut self, history: &History, now: Now) {
         // A clock that was set since the beginning is told by the end of the log, below.
         self.clock = Some(now);
-        if history.last().is_some() {
+        if let Some(last) = history.last() {
+            self.unheard_since = Some(unheard_since(history, last));
             let attempts: Vec<&Tried> = history.attempts().filter(|one| one.at <= now.wall).collect();
             let ago = |one: &&Tried| now.wall.since(one.at);
             // One that ran before the oldest of these, and each that started since then.
@@ -287,7 +305,7 @@ impl Warden {
             reached: open.reached,
             begun: if attempts > 0 { Begun::At(now.mono) } else { Begun::NotYet },
             failed: None,
-            silenced: std::time::Duration::ZERO,
+            silenced: Duration::ZERO,
             asked: std::collections::BTreeSet::new(),
             stage: Stage::ToRead,
             backoff: crate::warden::backoff::Backoff::default(),

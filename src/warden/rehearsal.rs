@@ -136,7 +136,7 @@ impl Rehearsal {
     /// rules.
     pub fn new(means: Means, directive_priority: i64, policy: Policy, begin: Wall) -> Self {
         let now = Now { mono: Mono::default(), wall: begin };
-        let mut warden = Warden::new(nobody_around(means, directive_priority), policy, 0, now, None);
+        let mut warden = Warden::new(nobody_around(means, directive_priority), policy, 0, now);
         warden.outputs.clear();
         Self { warden, parts: BTreeMap::new(), now, happened: VecDeque::new() }
     }

@@ -200,15 +200,15 @@ impl Warden {
         Ok(())
     }
 
-    /// Whether events tell of this conversation: one that is in no queue yet is in the book by an order or a read alone.
+    /// Whether events tell of this conversation: of one in a queue whose topic is refused, or in none yet, no event need
+    /// tell.
     fn is_subscribed(&self, id: &ConversationId) -> bool {
-        let queues = self.directory.subscribed_queues();
-        let in_queue = |one: &Participant| queues.contains(&one.queue.id);
-        let in_any = |call: &Call| call.conversation.participants.iter().any(in_queue);
-        let wanted = &self.settings.directory;
-        // What those topics tell of is not known here.
-        let others = !wanted.users.is_empty() || !wanted.topics.is_empty();
-        others || self.book.get(id).is_some_and(in_any)
+        let Some(call) = self.book.get(id) else { return false };
+        let named = |one: &Participant| {
+            let ids = [one.queue.id.as_str(), one.user.as_str()];
+            ids.into_iter().any(|id| !id.is_empty() && self.session.names(id))
+        };
+        call.conversation.participants.iter().any(named)
     }
 
     /// When a live conversation began, where every topic was heard then, and that is long enough ago for its first event.
@@ -251,6 +251,7 @@ mod tests {
     use super::*;
     use crate::model::recording::RecorderState;
     use crate::warden::bench::{Bench, PCI, Way, id, settings};
+    use crate::warden::intake::unheard_since;
     use crate::warden::sight;
     use crate::wire::request::Request;
 
@@ -600,6 +601,106 @@ mod tests {
         bench.pass(SECOND * 400);
         assert_eq!(deaf(&bench), 1);
         assert!(newest_gap(&bench).is_some_and(|from| from < changed), "{:?}", newest_gap(&bench));
+    }
+
+    /// Found by reading: the channels were replaced over and over, and gaps told of where nothing was missed.
+    #[test]
+    fn a_call_in_a_queue_whose_topic_is_refused_shows_no_deaf_subscription() {
+        let mut bench = live(2);
+        let topic = crate::wire::topic::Topic::new("v2.routing.queues.q1.conversations");
+        let reason = "no permission".to_owned();
+        bench.warden.session.newly_rejected(vec![crate::wire::reply::Rejected { topic, reason }]);
+        bench.set(0, "on");
+        bench.pass(SECOND * 500);
+        assert_eq!((deaf(&bench), bench.kinds("confirmed")), (0, 1), "reads tell of it");
+    }
+
+    /// A call each read of which fails for now, which no round gets to the end of.
+    fn one_that_cannot_be_read(settings: crate::warden::Settings) -> Bench {
+        let mut bench = Bench::new(settings, PCI).with_calls(3, "off");
+        bench.feed(super::super::Input::Timeout);
+        bench.pass(SECOND * 10);
+        bench.refuses = Box::new(|request| {
+            let fails =
+                matches!(request, Request::GetConversation { conversation } if *conversation == id(0));
+            fails.then_some((503, "{}"))
+        });
+        bench
+    }
+
+    /// Found by reading: the round went on for ever, and nobody else was read again.
+    #[test]
+    fn one_whose_reads_all_fail_for_now_keeps_no_round_from_its_end() {
+        let mut bench = one_that_cannot_be_read(settings());
+        bench.pass(SECOND * 400);
+        bench.set(1, "on");
+        bench.pass(SECOND * 700);
+        assert_eq!(bench.state(1), RecorderState::Paused, "a round has found it");
+        bench.lose_socket();
+        bench.pass(SECOND * 700);
+        assert!(bench.kinds("gap.closed") < bench.kinds("gap.opened"), "somebody is owed a look");
+        bench.refuses = Box::new(|_| None);
+        bench.pass(SECOND * 400);
+        assert_eq!(bench.kinds("gap.closed"), bench.kinds("gap.opened"));
+    }
+
+    /// Found by reading: each read that was still tried failed, so that nothing was taken to be seen.
+    #[test]
+    fn one_whose_reads_all_fail_for_now_stops_nobody_else_while_others_can_be_read() {
+        let sight = sight::Settings { when_blind: WhenBlind::Stop, ..sight::Settings::default() };
+        let mut bench = one_that_cannot_be_read(crate::warden::Settings { sight, ..settings() });
+        bench.sockets = Way::Shut;
+        bench.lose_socket();
+        bench.pass(SECOND * 600);
+        assert_eq!([0, 1, 2].map(|number| bench.state(number)), [RecorderState::Active; 3]);
+        bench.refuses =
+            Box::new(|request| matches!(request, Request::GetConversation { .. }).then_some((503, "{}")));
+        bench.pass(SECOND * 100);
+        assert_eq!(
+            [0, 1, 2].map(|number| bench.state(number)),
+            [RecorderState::Paused; 3],
+            "that calls can be listed shows of none how it is"
+        );
+    }
+
+    /// Found by reading: what came after a socket had gone silent, and before the last record, was in no gap.
+    #[test]
+    fn the_gap_of_a_death_begins_before_the_last_record() {
+        let mut bench = live(1);
+        bench.pass(SECOND * 300);
+        bench.set(0, "on");
+        bench.tell(0);
+        bench.pass(SECOND * 20);
+        let last = bench.history().last().expect("a record");
+        bench.die(bench.warden.policy.clone());
+        assert_eq!(newest_gap(&bench), Some(last - SECOND * 60));
+    }
+
+    #[test]
+    fn what_has_started_and_told_no_gap_has_heard_nothing() {
+        let at = |seconds| Wall::from_micros(0) + SECOND * seconds;
+        let started = Record::DaemonStarted(record::DaemonStarted {
+            version: String::new(),
+            epoch: 1,
+            pid: None,
+            dry_run: false,
+            cut: None,
+        });
+        let gap = |seconds| {
+            let (topics, why) = (String::new(), String::new());
+            Record::GapOpened(record::GapOpened { gap: 1, topics, from: at(seconds), why })
+        };
+        let mut history = crate::audit::history::History::default();
+        let mut since = |seconds, record: &Record| {
+            assert_eq!(history.take(at(seconds), record), None);
+            unheard_since(&history, at(seconds))
+        };
+        assert_eq!(since(100, &started), at(100), "nobody was there before");
+        assert_eq!(since(101, &gap(100)), at(100));
+        assert_eq!(since(190, &gap(185)), at(130));
+        assert_eq!(since(500, &started), at(130));
+        assert_eq!(since(600, &started), at(130), "the one before has told of none");
+        assert_eq!(since(601, &gap(130)), at(600));
     }
 
     /// Found by the simulation: whoever took the call, nothing else had changed whenever it was read.

@@ -245,12 +245,29 @@ impl Session {
         self.slots.values().any(|slot| slot.state.request_due().is_some_and(|due| due <= now))
     }
 
-    /// A channel was made.
+    /// Whether a slot waits for the answer to this request: what it waited for before may be answered late.
+    pub fn awaits(&self, id: SlotId, request: &Request) -> bool {
+        match (self.slots.get(&id).map(|slot| &slot.state), request) {
+            (Some(State::Creating), Request::CreateChannel) => true,
+            (Some(State::Checking { channel }), Request::CheckChannel { channel: asked }) => {
+                channel.id == *asked
+            }
+            (Some(State::Open(open)), Request::Subscribe { channel, .. }) => {
+                open.channel.id == *channel && matches!(open.list, List::Sending(_))
+            }
+            (Some(State::Open(open)), Request::ReadSubscriptions { channel }) => {
+                open.channel.id == *channel && matches!(open.list, List::Reading(_))
+            }
+            _ => false,
+        }
+    }
+
+    /// A channel was made, which counts against the platform's limit whoever waits for it.
     pub fn channel_made(&mut self, id: SlotId, channel: Channel, now: Now) {
         let life = channel.expires.since(now.wall).min(LONGEST_LIFE);
         self.made.retain(|(_, until)| *until > now.mono);
         self.made.push((channel.id.clone(), now.mono + life));
-        if let Some(slot) = self.slots.get_mut(&id) {
+        if let Some(slot) = self.slots.get_mut(&id).filter(|slot| matches!(slot.state, State::Creating)) {
             let rotate_after = life.saturating_sub(ROTATE_BEFORE).max(life * 3 / 4);
             slot.rotate_at = now.mono + rotate_after.max(ROTATE_AT_MOST_EVERY);
             slot.brought = None;
@@ -312,9 +329,9 @@ impl Session {
         let State::Open(Open { list: List::Reading(revision), .. }) = slot.state else { return };
         slot.backoff.reset();
         let (pack, replaces) = (slot.pack, slot.replaces.take());
+        let known = self.heard_revision(pack);
         let unbroken = self.hand_over(replaces, now);
         let current = self.packs.get(pack).map(|pack| (pack.revision, pack.grown));
-        let known = self.heard_revision(pack);
         let Some(slot) = self.slots.get_mut(&id) else { return };
         if let State::Open(open) = &mut slot.state {
             let unbroken = match open.service {
@@ -332,11 +349,18 @@ impl Session {
             };
         }
         let grown = current.is_some_and(|(_, grown)| known < Some(grown) && grown <= revision);
-        if grown && self.resync == Resync::Done {
+        if grown {
+            self.heard_anew(now);
+        }
+        self.settle_resync(now);
+    }
+
+    /// Topics are heard that were not before: calls may be in progress there.
+    fn heard_anew(&mut self, now: Now) {
+        if self.resync == Resync::Done {
             self.heard_since = Some(now);
             self.effects.push_back(Effect::Grown);
         }
-        self.settle_resync(now);
     }
 
     /// Since when every topic was heard as far as anybody knows; none while one is not, or is refused.

@@ -22,6 +22,9 @@ impl Warden {
         fault: Option<Fault>,
         now: Now,
     ) {
+        if !self.session.awaits(slot, request) {
+            return self.note_late_channel(slot, request, answer, now);
+        }
         let body = match (answer, fault) {
             (RawAnswer::Answered { body, .. }, None) => body,
             (_, Some(Fault::Gone { .. })) => return self.session.channel_gone(slot, &mut self.dice, now),
@@ -43,26 +46,43 @@ impl Warden {
             self.session.channel_there(slot, now);
         } else if matches!(request, Request::Subscribe { .. }) {
             // Here the platform says why a topic is refused; the list that is read back only lacks it.
-            self.report_rejected(slot, body);
+            self.report_rejected(slot, body, now);
             self.session.subscribed(slot, now);
         } else {
-            self.report_rejected(slot, body);
+            let refused = self.report_rejected(slot, body, now);
+            if refused > 0 {
+                self.session.lost_topics(slot, now);
+            }
             self.session.read_back(slot, now);
         }
     }
 
-    fn report_rejected(&mut self, slot: SlotId, body: &str) {
-        let Some(asked) = self.session.asked(slot) else { return };
+    /// The slot waits for something else by now: of what it waited for before, a channel was made all the same.
+    fn note_late_channel(&mut self, slot: SlotId, request: &Request, answer: &RawAnswer, now: Now) {
+        if let (RawAnswer::Answered { body, .. }, Request::CreateChannel) = (answer, request)
+            && let Ok(channel) = reply::channel(body)
+        {
+            self.session.channel_made(slot, channel, now);
+        }
+    }
+
+    /// How many topics are refused that were not known to be.
+    fn report_rejected(&mut self, slot: SlotId, body: &str, now: Now) -> usize {
+        let Some(asked) = self.session.asked(slot) else { return 0 };
         match reply::subscriptions(body, &asked) {
             Ok(answer) => {
-                for rejected in self.session.newly_rejected(&answer.accepted, answer.rejected) {
+                self.session.accepted(&answer.accepted, now);
+                let news = self.session.newly_rejected(answer.rejected);
+                for rejected in &news {
                     let message = format!("topic {} is refused: {}", rejected.topic, rejected.reason);
                     self.note(Level::Error, message);
                     self.count("recwarden_topics_rejected_total");
                 }
+                news.len()
             }
             Err(error) => {
-                self.note(Level::Error, format!("the subscription list was not understood: {error}"))
+                self.note(Level::Error, format!("the subscription list was not understood: {error}"));
+                0
             }
         }
     }

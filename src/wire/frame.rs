@@ -147,6 +147,11 @@ pub fn tells_of_the_list(topic: &str) -> bool {
     topic.to_ascii_lowercase().starts_with("v2.system.subscription_changed")
 }
 
+/// Whether a system topic tells that the channel lost its topics (GENESYS.md 4.3).
+pub fn tells_of_no_topics(topic: &str) -> bool {
+    topic.to_ascii_lowercase().starts_with("v2.system.no_longer_subscribed")
+}
+
 /// An event that is later than this behind one that tells the same, or what came after it, does not come any more. The
 /// platform promises no order (GENESYS.md 4.3), and says nothing of how late one may be.
 pub const LATE_AT_MOST: Duration = Duration::from_secs(10);

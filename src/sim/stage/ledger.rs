@@ -287,7 +287,7 @@ impl Stage {
         });
         self.log.append(now.wall, &started);
         self.watch.written.push((self.now, started));
-        self.warden = Warden::new(settings, policy, seed, now, history.last());
+        self.warden = Warden::new(settings, policy, seed, now);
         self.warden.recover(&history, now);
         for (id, facts) in &self.facts {
             self.warden.recover_facts(id, facts.clone());

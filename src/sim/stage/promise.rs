@@ -335,7 +335,7 @@ pub(super) mod tests {
         while stage.watch.goes == Goes::On && woken < 10_000 {
             woken += 1;
             // What it did it forgets: it begins anew each time, and waits for no answer.
-            stage.warden = Warden::new(settings(), stage.policies[0].clone(), 1, stage.seen(), None);
+            stage.warden = Warden::new(settings(), stage.policies[0].clone(), 1, stage.seen());
             (stage.requests, stage.on_their_way) = Default::default();
             pass(&mut stage, Duration::from_micros(200));
         }

@@ -24,7 +24,10 @@ impl Session {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let due = now.mono + slot.backoff.fail(dice);
         match &mut slot.state {
-            State::Creating => slot.state = State::WantChannel { due },
+            State::Creating => {
+                slot.renewal = None;
+                slot.state = State::WantChannel { due };
+            }
             State::Checking { channel } => {
                 slot.state = State::WantCheck { channel: channel.clone(), due };
             }
@@ -72,6 +75,18 @@ impl Session {
         self.plan_renewal(socket, Why::Doubted, now);
     }
 
+    /// The platform says that the channel lost its topics: nothing is heard on it from then on.
+    pub fn unsubscribed(&mut self, socket: SocketId, came: Now, now: Now) {
+        self.plan_renewal(socket, Why::Doubted, now);
+        let found = self
+            .slots
+            .iter()
+            .find(|(_, slot)| slot.state.live().is_some_and(|(open, _)| open.socket == socket));
+        if let Some(id) = found.map(|(id, _)| *id) {
+            self.open_gap_unless_heard(id, came, "the platform ended the subscriptions of a channel", now);
+        }
+    }
+
     fn plan_renewal(&mut self, socket: SocketId, why: Why, now: Now) {
         if let Some(slot) = self.slot_of(socket)
             && slot.state.live().is_some()
@@ -112,7 +127,9 @@ impl Session {
         for slot in self.slots.values_mut() {
             match &slot.state {
                 State::Open(Open { service: Service::Live { .. }, .. }) => slot.plan(Why::Token, now.mono),
-                State::WantChannel { .. } | State::Creating | State::Retiring { .. } => {}
+                State::WantChannel { .. } | State::Retiring { .. } => {}
+                // It may be made with the old one.
+                State::Creating => slot.plan(Why::Token, now.mono),
                 State::WantCheck { .. }
                 | State::Checking { .. }
                 | State::Opening { .. }

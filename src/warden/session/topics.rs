@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::state::{List, State};
+use super::state::{List, Open, Service, State};
 use super::{Redundancy, Session, Shortfall, Slot, SlotId};
 use crate::model::time::Now;
 use crate::wire::reply::Rejected;
@@ -29,11 +29,15 @@ impl Session {
         for (place, pack) in packs.iter().enumerate() {
             self.settle_replicas(*pack, if place < twins { 2 } else { 1 }, now);
         }
+        // What was refused may be permitted by now.
+        let is_refused = |topic: &Topic| self.rejected.contains_key(topic);
+        let refused = self.packs.iter().filter(|(_, pack)| pack.topics.iter().any(is_refused));
+        let refused: BTreeSet<PackId> = refused.map(|(id, _)| id).collect();
         for slot in self.slots.values_mut() {
             let revision = self.packs.get(slot.pack).map(|pack| pack.revision);
             if let State::Open(open) = &mut slot.state
                 && let List::Held(held) = open.list
-                && Some(held) != revision
+                && (Some(held) != revision || refused.contains(&slot.pack))
             {
                 open.list = List::Due(now.mono);
             }
@@ -77,13 +81,40 @@ impl Session {
         Some(pack.topics.iter().cloned().collect())
     }
 
+    /// Topics that the platform takes. Of one that it refused before, calls may be in progress.
+    pub fn accepted(&mut self, topics: &[Topic], now: Now) {
+        let taken = topics.iter().filter(|topic| self.rejected.remove(topic).is_some()).count();
+        if taken > 0 {
+            self.heard_anew(now);
+        }
+    }
+
     /// Of the topics that the platform refuses, those that were not known to be refused: each is told once.
-    pub fn newly_rejected(&mut self, accepted: &[Topic], rejected: Vec<Rejected>) -> Vec<Rejected> {
-        accepted.iter().for_each(|topic| drop(self.rejected.remove(topic)));
+    pub fn newly_rejected(&mut self, rejected: Vec<Rejected>) -> Vec<Rejected> {
         let known = &mut self.rejected;
         rejected
             .into_iter()
             .filter(|one| known.insert(one.topic.clone(), one.reason.clone()).is_none())
             .collect()
+    }
+
+    /// The list that was read back lacks topics. Where it is the one that was heard until now, they were taken from it, and
+    /// nobody knows since when.
+    pub fn lost_topics(&mut self, id: SlotId, now: Now) {
+        if let Some(slot) = self.slots.get(&id)
+            && let State::Open(Open { list: List::Reading(read), service, .. }) = &slot.state
+            && matches!(service, Service::Live { revision, .. } if revision == read)
+        {
+            self.doubt(id, "the platform took topics from a channel", now);
+        }
+    }
+
+    /// Whether events tell of whom or what has this id: a topic that names it is wanted, and not refused.
+    pub fn names(&self, id: &str) -> bool {
+        let is_named = |topic: &Topic| {
+            let mut parts = topic.as_str().split('.');
+            parts.any(|part| part.eq_ignore_ascii_case(id)) && !self.rejected.contains_key(topic)
+        };
+        self.packs.iter().any(|(_, pack)| pack.topics.iter().any(is_named))
     }
 }

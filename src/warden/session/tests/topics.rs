@@ -69,10 +69,45 @@ fn a_refused_topic_is_told_once_and_again_only_after_it_was_accepted() {
     let mut rig = Rig::live(2, Redundancy::Single);
     let topic = Topic::new("v2.t00001");
     let refused = || vec![Rejected { topic: topic.clone(), reason: "no permission".into() }];
-    assert_eq!(rig.session.newly_rejected(&[], refused()).len(), 1);
-    assert_eq!(rig.session.newly_rejected(&[], refused()).len(), 0);
-    assert_eq!(rig.session.newly_rejected(std::slice::from_ref(&topic), Vec::new()).len(), 0);
-    assert_eq!(rig.session.newly_rejected(&[], refused()).len(), 1);
+    assert_eq!(rig.session.newly_rejected(refused()).len(), 1);
+    assert_eq!(rig.session.newly_rejected(refused()).len(), 0);
+    rig.session.accepted(std::slice::from_ref(&topic), rig.now);
+    assert_eq!(rig.session.newly_rejected(refused()).len(), 1);
+}
+
+#[test]
+fn a_refused_topic_is_asked_for_again_with_each_look_for_topics_and_calls_there_are_read_once_it_is_taken() {
+    let mut rig = Rig::live(2, Redundancy::Single);
+    let topic = Topic::new("v2.t00001");
+    rig.session.newly_rejected(vec![Rejected { topic: topic.clone(), reason: "no permission".into() }]);
+    assert!(rig.session.names("t00000") && !rig.session.names("t00001"));
+    for grown in [false, true] {
+        rig.session.subscribe(&topics(2), Redundancy::Single, rig.now);
+        rig.settle();
+        let asked = rig.count(|one| matches!(one, Request::Subscribe { .. }));
+        assert_eq!((asked, rig.has(|effect| matches!(effect, Effect::Grown))), (1, grown));
+        rig.session.accepted(std::slice::from_ref(&topic), rig.now);
+    }
+    assert!(rig.session.names("t00001") && rig.closed().is_empty());
+}
+
+#[test]
+fn topics_that_the_platform_took_from_a_channel_are_a_gap_since_its_last_event() {
+    for (redundancy, is_gap) in [(Redundancy::Single, true), (Redundancy::Double, false)] {
+        let mut rig = Rig::live(2, redundancy);
+        rig.pass(SECOND * 10);
+        let (socket, brought) = (rig.sockets()[0], rig.now);
+        rig.session.event(socket, None, rig.now);
+        rig.pass(SECOND * 60);
+        rig.session.list_changed(socket, rig.now);
+        let (slot, request) = rig.next().expect("it is read back");
+        assert!(matches!(request, Request::ReadSubscriptions { .. }), "{request:?}");
+        rig.session.lost_topics(slot, rig.now);
+        rig.answer(slot, &request);
+        rig.settle();
+        assert_eq!(rig.gaps(), if is_gap { vec![brought.wall] } else { Vec::new() });
+        assert_eq!(rig.creations(), 1, "a successor has them again, or shows that they are refused");
+    }
 }
 
 #[test]
