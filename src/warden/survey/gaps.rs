@@ -288,9 +288,25 @@ mod tests {
     fn book(names: &[&str]) -> Book {
         let mut book = Book::within(1 << 20);
         for name in names {
-            book.take(Conversation { id: id(name), ..Conversation::default() }, at(0));
+            let start_time = Some(at(0).wall);
+            book.take(Conversation { id: id(name), start_time, ..Conversation::default() }, at(0));
         }
         book
+    }
+
+    #[test]
+    fn whose_begin_nobody_knows_is_blind_from_when_it_is_known_of_and_a_call_that_was_heard_counts_no_more() {
+        let mut gaps = Gaps::default();
+        gaps.open(at(100).wall, &book(&["heard"]), at(110));
+        gaps.seen(&id("late"), None, at(112));
+        gaps.over(at(115).wall);
+        gaps.judged(&id("heard"), gaps.cover(), None, at(116));
+        gaps.judged(&id("late"), gaps.cover(), Some(at(105).wall), at(116));
+        assert_eq!(gaps.blind_for(at(120).mono), Duration::from_secs(16 + 11));
+        gaps.listed(&["heard", "gone"].map(id).into(), gaps.cover(), &book(&["heard"]));
+        gaps.judged(&id("heard"), gaps.cover(), Some(at(0).wall), at(140));
+        gaps.judged(&id("gone"), gaps.cover(), None, at(140));
+        assert_eq!(gaps.blind_for(at(140).mono), Duration::from_secs(16 + 11));
     }
 
     #[test]
@@ -381,7 +397,7 @@ mod tests {
             assert_eq!(gaps.blind_for(set.mono), Duration::from_secs(20), "the clock says {wall} s");
             gaps.over(at(0).wall);
             gaps.listed(&BTreeSet::from([id("b")]), gaps.cover(), &book(&["a"]));
-            gaps.judged(&id("b"), gaps.cover(), None, set);
+            gaps.judged(&id("b"), gaps.cover(), Some(at(8).wall), set);
             assert_eq!(gaps.blind_for(set.mono), Duration::from_secs(40));
         }
     }
