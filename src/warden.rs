@@ -58,6 +58,7 @@ pub use counters::COUNTERS;
 pub use explaining::Explained;
 pub use facts::{Keeping, LARGEST_FACTS, Untaken};
 pub use holding::Standing;
+pub use intake::unheard_since;
 pub use orders::{Order, What};
 pub use output::{Level, Note, Output, Reply, SocketOrder};
 pub use view::{CallView, DecisionView, Ended, LatestDecision, View};

@@ -69,7 +69,7 @@ impl History {
     pub fn take(&mut self, at: Wall, record: &Record) -> Option<String> {
         let before = self.last.replace(at);
         self.stopped = Stopped::No;
-        self.heard = self.heard.then(before, record);
+        self.heard = self.heard.then(record);
         self.messages.take(at, record);
         match record {
             Record::Decision(one) => return self.open(one, at),
@@ -523,6 +523,7 @@ mod tests {
             pid: None,
             dry_run: false,
             cut: None,
+            unheard_since: None,
         });
         let mut history = History::default();
         [0, 400, 500].into_iter().for_each(|seconds| drop(history.take(at(seconds), &started)));

@@ -22,7 +22,7 @@ use crate::io::token::{TokenError, Tokens};
 use crate::model::time::Now;
 use crate::policy::decide::Policy;
 use crate::settings::{self, Genesys, Settings, Source};
-use crate::warden::{Enforcement, Warden};
+use crate::warden::{Enforcement, Warden, unheard_since};
 
 /// Why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +132,7 @@ pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
         pid: Some(std::process::id()),
         dry_run: start.settings.warden.enforcement == Enforcement::DryRun,
         cut: recovered.cut,
+        unheard_since: unheard_since(&history),
     });
     let api = tokio::select! {
         api = api(&start.genesys, clock) => api.map(Some),

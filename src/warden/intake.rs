@@ -32,12 +32,13 @@ pub(super) fn late_until(tried: &Tried, now: Now) -> Option<Mono> {
 /// vain, and one that is closed by a daemon that stops is so up to some seconds before the last record.
 const UNHEARD_AT_MOST: Duration = Duration::from_secs(60);
 
-/// Since when the processes of this log may have heard nothing.
-pub(super) fn unheard_since(history: &History, last: Wall) -> Wall {
-    match history.heard() {
-        Heard::Until(then) => then - UNHEARD_AT_MOST,
+/// Since when the processes of this log may have heard nothing; none where there is no record of any.
+pub fn unheard_since(history: &History) -> Option<Wall> {
+    let last = history.last()?;
+    Some(match history.heard() {
+        Heard::Until(then) => then,
         Heard::UntilTheEnd => (last - UNHEARD_AT_MOST).max(history.starts().max().unwrap_or_default()),
-    }
+    })
 }
 
 impl Warden {
@@ -219,8 +220,8 @@ impl Warden {
     pub fn recover(&mut self, history: &History, now: Now) {
         // A clock that was set since the beginning is told by the end of the log, below.
         self.clock = Some(now);
-        if let Some(last) = history.last() {
-            self.unheard_since = Some(unheard_since(history, last));
+        if let Some(since) = unheard_since(history) {
+            self.unheard_since = Some(since);
             let attempts: Vec<&Tried> = history.attempts().filter(|one| one.at <= now.wall).collect();
             let ago = |one: &&Tried| now.wall.since(one.at);
             // One that ran before the oldest of these, and each that started since then.

@@ -67,6 +67,11 @@ impl Warden {
         let (unread, missing) = (call.seen.is_none(), call.missing_since.is_some());
         let overtaken = call.version > version + 1;
         let Some(open) = call.pursuit.as_mut().filter(|open| open.stage == Stage::Reading) else {
+            // What is in doubt stays so where the answer is older than what is known.
+            let is_old = call.version == version;
+            if let Some(open) = call.pursuit.as_mut().filter(|open| is_old && open.stage == Stage::Doubted) {
+                open.fail(now.mono);
+            }
             // A decision made meanwhile waited for this answer.
             if let Some(open) = &call.pursuit
                 && open.stage != Stage::InFlight
@@ -174,6 +179,10 @@ impl Warden {
                 Ok(()) => {
                     let begun = self.book.get(id).and_then(|call| call.conversation.start_time);
                     self.survey.read(id, begun, now);
+                    if self.book.get(id).is_none() {
+                        // It is known to have ended.
+                        self.survey.ended(id, begun, now);
+                    }
                     self.judge(id, ConfirmedBy::Read, now);
                 }
                 Err(message) => {

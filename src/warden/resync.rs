@@ -679,28 +679,32 @@ mod tests {
     #[test]
     fn what_has_started_and_told_no_gap_has_heard_nothing() {
         let at = |seconds| Wall::from_micros(0) + SECOND * seconds;
-        let started = Record::DaemonStarted(record::DaemonStarted {
-            version: String::new(),
-            epoch: 1,
-            pid: None,
-            dry_run: false,
-            cut: None,
-        });
+        let started = |unheard_since| {
+            Record::DaemonStarted(record::DaemonStarted {
+                version: String::new(),
+                epoch: 1,
+                pid: None,
+                dry_run: false,
+                cut: None,
+                unheard_since,
+            })
+        };
         let gap = |seconds| {
             let (topics, why) = (String::new(), String::new());
             Record::GapOpened(record::GapOpened { gap: 1, topics, from: at(seconds), why })
         };
         let mut history = crate::audit::history::History::default();
+        assert_eq!(unheard_since(&history), None);
         let mut since = |seconds, record: &Record| {
             assert_eq!(history.take(at(seconds), record), None);
-            unheard_since(&history, at(seconds))
+            unheard_since(&history)
         };
-        assert_eq!(since(100, &started), at(100), "nobody was there before");
-        assert_eq!(since(101, &gap(100)), at(100));
-        assert_eq!(since(190, &gap(185)), at(130));
-        assert_eq!(since(500, &started), at(130));
-        assert_eq!(since(600, &started), at(130), "the one before has told of none");
-        assert_eq!(since(601, &gap(130)), at(600));
+        assert_eq!(since(100, &started(None)), Some(at(100)), "nobody was there before");
+        assert_eq!(since(101, &gap(100)), Some(at(100)));
+        assert_eq!(since(190, &gap(185)), Some(at(130)));
+        assert_eq!(since(500, &started(Some(at(130)))), Some(at(130)));
+        assert_eq!(since(600, &started(Some(at(130)))), Some(at(130)), "the one before has told of none");
+        assert_eq!(since(601, &gap(130)), Some(at(600)));
     }
 
     /// Found by the simulation: whoever took the call, nothing else had changed whenever it was read.

@@ -27,6 +27,7 @@
 //! however often its socket was opened again.
 
 mod hearing;
+mod notices;
 mod overlap;
 mod renewal;
 mod retiring;
@@ -35,7 +36,7 @@ mod state;
 mod tests;
 mod topics;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::model::ids::ChannelId;
@@ -308,6 +309,7 @@ impl Session {
                 came: now,
                 brought: now,
                 list,
+                lacking: BTreeSet::new(),
                 service,
             });
         }

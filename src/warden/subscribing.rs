@@ -9,7 +9,7 @@ use crate::warden::directory::Progress;
 use crate::warden::permission::PROBE_EVERY;
 use crate::warden::reads::{unanswered, wait_after};
 use crate::warden::session::{Shortfall, SlotId};
-use crate::wire::reply::{self, Fault, RawAnswer};
+use crate::wire::reply::{self, Fault, RawAnswer, Rejected, Subscriptions};
 use crate::wire::request::Request;
 use crate::wire::topic::{CHANNELS_PER_CLIENT, TOPICS_PER_CHANNEL};
 
@@ -46,12 +46,16 @@ impl Warden {
             self.session.channel_there(slot, now);
         } else if matches!(request, Request::Subscribe { .. }) {
             // Here the platform says why a topic is refused; the list that is read back only lacks it.
-            self.report_rejected(slot, body, now);
+            if let Some(answer) = self.understood(slot, body) {
+                self.report_rejected(answer.rejected);
+            }
             self.session.subscribed(slot, now);
         } else {
-            let refused = self.report_rejected(slot, body, now);
-            if refused > 0 {
-                self.session.lost_topics(slot, now);
+            if let Some(answer) = self.understood(slot, body) {
+                let lacking = answer.rejected.iter().map(|one| one.topic.clone()).collect();
+                self.session.lacks(slot, lacking, now);
+                self.session.accepted(&answer.accepted, now);
+                self.report_rejected(answer.rejected);
             }
             self.session.read_back(slot, now);
         }
@@ -66,24 +70,23 @@ impl Warden {
         }
     }
 
-    /// How many topics are refused that were not known to be.
-    fn report_rejected(&mut self, slot: SlotId, body: &str, now: Now) -> usize {
-        let Some(asked) = self.session.asked(slot) else { return 0 };
+    /// What the platform says of the topics that a slot asked for.
+    fn understood(&mut self, slot: SlotId, body: &str) -> Option<Subscriptions> {
+        let asked = self.session.asked(slot)?;
         match reply::subscriptions(body, &asked) {
-            Ok(answer) => {
-                self.session.accepted(&answer.accepted, now);
-                let news = self.session.newly_rejected(answer.rejected);
-                for rejected in &news {
-                    let message = format!("topic {} is refused: {}", rejected.topic, rejected.reason);
-                    self.note(Level::Error, message);
-                    self.count("recwarden_topics_rejected_total");
-                }
-                news.len()
-            }
+            Ok(answer) => Some(answer),
             Err(error) => {
                 self.note(Level::Error, format!("the subscription list was not understood: {error}"));
-                0
+                None
             }
+        }
+    }
+
+    fn report_rejected(&mut self, rejected: Vec<Rejected>) {
+        for rejected in self.session.newly_rejected(rejected) {
+            let message = format!("topic {} is refused: {}", rejected.topic, rejected.reason);
+            self.note(Level::Error, message);
+            self.count("recwarden_topics_rejected_total");
         }
     }
 

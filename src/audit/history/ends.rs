@@ -19,15 +19,15 @@ pub enum Heard {
     /// Until the end of the log, from the last start on.
     #[default]
     UntilTheEnd,
-    /// Until then at most: whatever has started since has not told the gap that begins there.
+    /// Until then: whatever has started since has not told the gap that begins there.
     Until(Wall),
 }
 
 impl Heard {
-    /// With this record, the last before which was written at `before`.
-    pub(super) fn then(self, before: Option<Wall>, record: &Record) -> Self {
+    /// With this record.
+    pub(super) fn then(self, record: &Record) -> Self {
         match (self, record) {
-            (Self::UntilTheEnd, Record::DaemonStarted(_)) => before.map_or(self, Self::Until),
+            (Self::UntilTheEnd, Record::DaemonStarted(one)) => one.unheard_since.map_or(self, Self::Until),
             (Self::Until(_), Record::GapOpened(_)) => Self::UntilTheEnd,
             (heard, _) => heard,
         }

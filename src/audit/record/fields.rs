@@ -22,6 +22,9 @@ pub struct DaemonStarted {
     /// What was cut off a torn last line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<Cut>,
+    /// Since when the processes before may have heard nothing, where there is a log of them: the first gap begins there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unheard_since: Option<Wall>,
 }
 
 /// `daemon.stopped`: the daemon stopped.

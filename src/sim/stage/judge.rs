@@ -339,6 +339,7 @@ mod tests {
                 pid: None,
                 dry_run: false,
                 cut: Some(Cut { bytes }),
+                unheard_since: None,
             })
         };
         for (bytes, broken) in [(6, false), (5, true)] {

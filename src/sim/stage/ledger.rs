@@ -8,7 +8,7 @@ use crate::audit::log::Log;
 use crate::audit::record::{self, Record};
 use crate::model::time::Mono;
 use crate::sim::disk::{Death, Trouble};
-use crate::warden::{Input, Keeping, Output, RequestId, Warden};
+use crate::warden::{Input, Keeping, Output, RequestId, Warden, unheard_since};
 use crate::wire::reply::{RawAnswer, Transport};
 
 /// While the log cannot be written it is tried again so often.
@@ -284,6 +284,7 @@ impl Stage {
             pid: None,
             dry_run: false,
             cut,
+            unheard_since: unheard_since(&history),
         });
         self.log.append(now.wall, &started);
         self.watch.written.push((self.now, started));

@@ -65,46 +65,6 @@ impl Session {
         }
     }
 
-    /// A closing notice: a successor is brought up while the socket still lives.
-    pub fn closing(&mut self, socket: SocketId, now: Now) {
-        self.plan_renewal(socket, Why::Closing, now);
-    }
-
-    /// The platform says something of the channel that makes it doubtful.
-    pub fn distrust(&mut self, socket: SocketId, now: Now) {
-        self.plan_renewal(socket, Why::Doubted, now);
-    }
-
-    /// The platform says that the channel lost its topics: nothing is heard on it from then on.
-    pub fn unsubscribed(&mut self, socket: SocketId, came: Now, now: Now) {
-        self.plan_renewal(socket, Why::Doubted, now);
-        let found = self
-            .slots
-            .iter()
-            .find(|(_, slot)| slot.state.live().is_some_and(|(open, _)| open.socket == socket));
-        if let Some(id) = found.map(|(id, _)| *id) {
-            self.open_gap_unless_heard(id, came, "the platform ended the subscriptions of a channel", now);
-        }
-    }
-
-    fn plan_renewal(&mut self, socket: SocketId, why: Why, now: Now) {
-        if let Some(slot) = self.slot_of(socket)
-            && slot.state.live().is_some()
-        {
-            slot.plan(why, now.mono);
-        }
-    }
-
-    /// The platform's list may have changed: it is read back.
-    pub fn list_changed(&mut self, socket: SocketId, now: Now) {
-        if let Some(slot) = self.slot_of(socket)
-            && let State::Open(open) = &mut slot.state
-            && let List::Held(revision) = open.list
-        {
-            open.list = List::ReadDue(revision, now.mono);
-        }
-    }
-
     /// What changed until `changed` was not told: no channel that heard then can be trusted. Each gets a successor, and
     /// what they missed is made good after it, or at once where all have one already. Answers since when one of them has
     /// brought no event.
@@ -147,8 +107,17 @@ impl Session {
         let Some(slot) = self.slots.get_mut(&id) else { return };
         let Some((open, _)) = slot.state.live() else { return };
         let brought = open.brought;
+        self.doubt_since(id, brought, why, now);
+    }
+
+    /// The same of one that may not have heard everything since then. Its gap is told once.
+    pub(super) fn doubt_since(&mut self, id: SlotId, since: Now, why: &str, now: Now) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let is_told = slot.renewal.is_some_and(|renewal| renewal.why == Why::Doubted);
         slot.plan(Why::Doubted, now.mono);
-        self.open_gap_unless_heard(id, brought, why, now);
+        if !is_told {
+            self.open_gap_unless_heard(id, since, why, now);
+        }
     }
 
     pub(super) fn open_gap_unless_heard(&mut self, id: SlotId, since: Now, why: &str, now: Now) {
@@ -374,10 +343,10 @@ impl Session {
 
 impl Slot {
     /// Plans a successor. What doubts a channel or threatens its socket outranks what merely ages it.
-    fn plan(&mut self, why: Why, now: Mono) {
+    pub(super) fn plan(&mut self, why: Why, now: Mono) {
         let due = match why {
             Why::Closing | Why::Token => now,
-            Why::Expiring | Why::Doubted => now.max(self.since.mono + ROTATE_AT_MOST_EVERY),
+            Why::Expiring | Why::Suspected | Why::Doubted => now.max(self.since.mono + ROTATE_AT_MOST_EVERY),
         };
         self.renewal = Some(self.renewal.map_or(Renewal { why, due }, |planned| Renewal {
             why: planned.why.max(why),
@@ -387,7 +356,7 @@ impl Slot {
 
     /// Whether nothing speaks against its hearing everything.
     pub(super) fn is_trusted(&self) -> bool {
-        self.renewal.is_none_or(|renewal| renewal.why != Why::Doubted)
+        self.renewal.is_none_or(|renewal| renewal.why < Why::Suspected)
     }
 
     /// What waits for its next try goes at once.

@@ -1,9 +1,11 @@
 //! Where a slot stands and what it waits for, and what it wants done.
 
+use std::collections::BTreeSet;
+
 use super::{SlotId, SocketId};
 use crate::model::time::{Mono, Now, Wall};
 use crate::wire::reply::Channel;
-use crate::wire::topic::Revision;
+use crate::wire::topic::{Revision, Topic};
 
 /// What a slot is waiting for.
 #[derive(Clone, Debug)]
@@ -41,6 +43,8 @@ pub(super) struct Open {
     /// When the text that was taken last had come.
     pub(super) came: Now,
     pub(super) list: List,
+    /// The topics that the platform's list lacked when it was read back last.
+    pub(super) lacking: BTreeSet<Topic>,
     pub(super) service: Service,
 }
 
@@ -77,7 +81,9 @@ pub(super) enum Why {
     Expiring,
     /// There is a new access token, and the channel may end with the old one.
     Token,
-    /// It may not hear what it should.
+    /// It may come not to hear what it should.
+    Suspected,
+    /// It may not have heard what it should: there is a gap for that.
     Doubted,
 }
 

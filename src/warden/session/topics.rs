@@ -81,7 +81,7 @@ impl Session {
         Some(pack.topics.iter().cloned().collect())
     }
 
-    /// Topics that the platform takes. Of one that it refused before, calls may be in progress.
+    /// The platform's list of a slot has these topics, which it may have refused before: calls may be in progress there.
     pub fn accepted(&mut self, topics: &[Topic], now: Now) {
         let taken = topics.iter().filter(|topic| self.rejected.remove(topic).is_some()).count();
         if taken > 0 {
@@ -98,14 +98,17 @@ impl Session {
             .collect()
     }
 
-    /// The list that was read back lacks topics. Where it is the one that was heard until now, they were taken from it, and
-    /// nobody knows since when.
-    pub fn lost_topics(&mut self, id: SlotId, now: Now) {
-        if let Some(slot) = self.slots.get(&id)
-            && let State::Open(Open { list: List::Reading(read), service, .. }) = &slot.state
-            && matches!(service, Service::Live { revision, .. } if revision == read)
+    /// The list that was read back lacks these topics. Those that it had until now were taken from it, and nobody knows
+    /// since when.
+    pub fn lacks(&mut self, id: SlotId, topics: BTreeSet<Topic>, now: Now) {
+        if let Some(slot) = self.slots.get_mut(&id)
+            && let State::Open(Open { list: List::Reading(read), service, lacking, .. }) = &mut slot.state
         {
-            self.doubt(id, "the platform took topics from a channel", now);
+            let is_same = matches!(service, Service::Live { revision, .. } if revision == read);
+            let had = std::mem::replace(lacking, topics);
+            if is_same && !lacking.is_subset(&had) {
+                self.doubt(id, "the platform took topics from a channel", now);
+            }
         }
     }
 

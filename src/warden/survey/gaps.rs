@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::model::ids::ConversationId;
 use crate::model::time::{Mono, Now, Wall};
-use crate::warden::book::Book;
+use crate::warden::book::{Book, ENDED_REMEMBERED};
 
 /// Gaps that are told apart. Beyond it a loss is counted to the newest, which stays open for longer: nothing
 /// is lost by that but the bounds of each, and only sockets that fail for hours come so far.
@@ -218,6 +218,9 @@ impl Gaps {
         self.counted.remove(id);
         if !self.open.is_empty() {
             self.ended.insert(id.clone(), now.mono);
+        }
+        if self.ended.len() > ENDED_REMEMBERED {
+            self.ended.pop_first();
         }
     }
 

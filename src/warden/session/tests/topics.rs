@@ -102,7 +102,14 @@ fn topics_that_the_platform_took_from_a_channel_are_a_gap_since_its_last_event()
         rig.session.list_changed(socket, rig.now);
         let (slot, request) = rig.next().expect("it is read back");
         assert!(matches!(request, Request::ReadSubscriptions { .. }), "{request:?}");
-        rig.session.lost_topics(slot, rig.now);
+        let lacking = BTreeSet::from([Topic::new("v2.t00001")]);
+        rig.session.lacks(slot, lacking.clone(), rig.now);
+        rig.answer(slot, &request);
+        rig.take_effects();
+        assert_eq!(rig.gaps().len(), usize::from(is_gap));
+        rig.session.list_changed(socket, rig.now);
+        let (slot, request) = rig.next().expect("it is read back");
+        rig.session.lacks(slot, lacking, rig.now);
         rig.answer(slot, &request);
         rig.settle();
         assert_eq!(rig.gaps(), if is_gap { vec![brought.wall] } else { Vec::new() });
