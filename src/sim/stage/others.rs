@@ -162,7 +162,12 @@ impl Stage {
                 self.count("fault: clock set");
                 let by = self.chance.span(Duration::ZERO, self.script.mischief.jump_by);
                 let by = i64::try_from(by.as_micros()).unwrap_or_default();
-                self.skew = if self.chance.strikes(0.5) { by } else { -by };
+                let before =
+                    std::mem::replace(&mut self.skew, if self.chance.strikes(0.5) { by } else { -by });
+                if self.down.is_some() && self.skew > before {
+                    // Nothing tells the next process that what the log has is not as old as it seems.
+                    self.sent.clear();
+                }
                 self.tell(|| format!("# the clock is set by {by} us either way"));
             }
             Visit::Disk => {
