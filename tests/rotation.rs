@@ -155,7 +155,7 @@ impl Stage {
     }
 
     /// Nothing changes any more: every call comes to be as the policy demands. That is a stop: what gives back a recording
-    /// waits for a minute for older orders, and channels would go on being used up.
+    /// waits for half a minute for older orders, and channels would go on being used up.
     fn comes_to_rest(&mut self) {
         self.sets("pci", "on");
         let clock = Clock::start();

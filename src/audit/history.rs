@@ -34,7 +34,7 @@ pub struct Open {
     pub at: Wall,
     /// Attempts so far.
     pub attempts: u32,
-    /// How many of these may have been carried out: they were not refused.
+    /// How many of these may have been carried out: no outcome says that they were refused.
     pub reached: u32,
 }
 
@@ -69,7 +69,7 @@ impl History {
     pub fn take(&mut self, at: Wall, record: &Record) -> Option<String> {
         let before = self.last.replace(at);
         self.stopped = Stopped::No;
-        self.heard = self.heard.then(record);
+        self.heard = self.heard.then(at, record);
         self.messages.take(at, record);
         match record {
             Record::Decision(one) => return self.open(one, at),

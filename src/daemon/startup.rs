@@ -132,7 +132,7 @@ pub async fn build(mut start: Start) -> Result<Option<Parts>, StartError> {
         pid: Some(std::process::id()),
         dry_run: start.settings.warden.enforcement == Enforcement::DryRun,
         cut: recovered.cut,
-        unheard_since: unheard_since(&history),
+        unheard_since: unheard_since(&history, begun.wall),
     });
     let api = tokio::select! {
         api = api(&start.genesys, clock) => api.map(Some),

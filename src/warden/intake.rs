@@ -32,13 +32,13 @@ pub(super) fn late_until(tried: &Tried, now: Now) -> Option<Mono> {
 /// vain, and one that is closed by a daemon that stops is so up to some seconds before the last record.
 const UNHEARD_AT_MOST: Duration = Duration::from_secs(60);
 
-/// Since when the processes of this log may have heard nothing; none where there is no record of any.
-pub fn unheard_since(history: &History) -> Option<Wall> {
+/// Since when the processes of this log may have heard nothing; none where there is no record of any. Where the log ends
+/// later than now, the clock was set back since.
+pub fn unheard_since(history: &History, now: Wall) -> Option<Wall> {
     let last = history.last()?;
-    Some(match history.heard() {
-        Heard::Until(then) => then,
-        Heard::UntilTheEnd => (last - UNHEARD_AT_MOST).max(history.starts().max().unwrap_or_default()),
-    })
+    let Heard { until, began } = history.heard();
+    let since = until.unwrap_or_else(|| (last - UNHEARD_AT_MOST).max(began.unwrap_or_default()));
+    Some((since - last.since(now)).min(now))
 }
 
 impl Warden {
@@ -220,7 +220,7 @@ impl Warden {
     pub fn recover(&mut self, history: &History, now: Now) {
         // A clock that was set since the beginning is told by the end of the log, below.
         self.clock = Some(now);
-        if let Some(since) = unheard_since(history) {
+        if let Some(since) = unheard_since(history, now.wall) {
             self.unheard_since = Some(since);
             let attempts: Vec<&Tried> = history.attempts().filter(|one| one.at <= now.wall).collect();
             let ago = |one: &&Tried| now.wall.since(one.at);

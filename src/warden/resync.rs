@@ -694,10 +694,10 @@ mod tests {
             Record::GapOpened(record::GapOpened { gap: 1, topics, from: at(seconds), why })
         };
         let mut history = crate::audit::history::History::default();
-        assert_eq!(unheard_since(&history), None);
+        assert_eq!(unheard_since(&history, at(0)), None);
         let mut since = |seconds, record: &Record| {
             assert_eq!(history.take(at(seconds), record), None);
-            unheard_since(&history)
+            unheard_since(&history, at(seconds + 5))
         };
         assert_eq!(since(100, &started(None)), Some(at(100)), "nobody was there before");
         assert_eq!(since(101, &gap(100)), Some(at(100)));
@@ -705,6 +705,12 @@ mod tests {
         assert_eq!(since(500, &started(Some(at(130)))), Some(at(130)));
         assert_eq!(since(600, &started(Some(at(130)))), Some(at(130)), "the one before has told of none");
         assert_eq!(since(601, &gap(130)), Some(at(600)));
+        let (about, message) = (record::CLOCK_ALERT.to_owned(), String::new());
+        let set = Record::Alert(record::Alert { about, message, conversation: None });
+        assert_eq!(since(610, &set), Some(at(550)), "by this clock nobody knows when it began");
+        assert_eq!(unheard_since(&history, at(400)), Some(at(340)), "the clock was set back by 210 s");
+        assert_eq!(history.take(at(620), &started(Some(at(615)))), None);
+        assert_eq!(unheard_since(&history, at(400)), Some(at(395)));
     }
 
     /// Found by the simulation: whoever took the call, nothing else had changed whenever it was read.

@@ -309,7 +309,7 @@ impl Session {
                 came: now,
                 brought: now,
                 list,
-                lacking: BTreeSet::new(),
+                had: BTreeSet::new(),
                 service,
             });
         }

@@ -46,18 +46,27 @@ impl Warden {
             self.session.channel_there(slot, now);
         } else if matches!(request, Request::Subscribe { .. }) {
             // Here the platform says why a topic is refused; the list that is read back only lacks it.
-            if let Some(answer) = self.understood(slot, body) {
+            let had = self.session.had(slot);
+            if let Some(mut answer) = self.understood(slot, body) {
+                answer.rejected.retain(|one| !had.contains(&one.topic));
                 self.report_rejected(answer.rejected);
             }
             self.session.subscribed(slot, now);
         } else {
-            if let Some(answer) = self.understood(slot, body) {
-                let lacking = answer.rejected.iter().map(|one| one.topic.clone()).collect();
-                self.session.lacks(slot, lacking, now);
-                self.session.accepted(&answer.accepted, now);
-                self.report_rejected(answer.rejected);
-            }
+            self.compare_topics(slot, body, now);
             self.session.read_back(slot, now);
+        }
+    }
+
+    /// Compares the list that was read back with what was asked for, and with what it had before.
+    fn compare_topics(&mut self, slot: SlotId, body: &str, now: Now) {
+        let had = self.session.had(slot);
+        if reply::subscriptions(body, &had).is_ok_and(|answer| !answer.rejected.is_empty()) {
+            self.session.lost_topics(slot, now);
+        }
+        if let Some(answer) = self.understood(slot, body) {
+            self.session.has(slot, &answer.accepted, now);
+            self.report_rejected(answer.rejected);
         }
     }
 

@@ -29,7 +29,7 @@ const COUNTED_EXACTLY: Duration = Duration::from_secs(1);
 const CLOSED_WITHIN: Duration = Duration::from_secs(40);
 /// In the calm a socket is had again within this, as is known by then.
 const HEARD_AGAIN: Duration = Duration::from_secs(60);
-/// Who is over is known to be so within this.
+/// Who is over is known to be so within this, or with the next round of the resync.
 const KNOWN_AFTER_ITS_END: Duration = Duration::from_secs(600);
 /// The counter of what was blind.
 const BLIND: &str = "recwarden_blind_seconds_total";
@@ -194,12 +194,13 @@ impl Stage {
         let mut spans: Vec<(Wall, Wall)> =
             self.gaps.spans.iter().map(|(_, from, closed)| (*from, closed.unwrap_or(now))).collect();
         spans.sort_unstable();
+        let known_within = self.script.settings.resync_every + KNOWN_AFTER_ITS_END;
         let of = |story: TrueStory| {
             let begun = story.truths.first().map_or(now, |first| first.at);
             let ended = story.truths.last().filter(|last| !last.live).map_or(now, |last| last.at);
             let mut counted = begun;
             let mut blind = Duration::ZERO;
-            for (from, closed) in spans.iter().filter(|(from, _)| *from <= ended + KNOWN_AFTER_ITS_END) {
+            for (from, closed) in spans.iter().filter(|(from, _)| *from <= ended + known_within) {
                 blind += closed.since(counted.max(*from));
                 counted = counted.max(*closed);
             }

@@ -284,7 +284,7 @@ impl Stage {
             pid: None,
             dry_run: false,
             cut,
-            unheard_since: unheard_since(&history),
+            unheard_since: unheard_since(&history, now.wall),
         });
         self.log.append(now.wall, &started);
         self.watch.written.push((self.now, started));

@@ -66,7 +66,8 @@ impl Again {
 pub enum Begun {
     /// It was not.
     NotYet,
-    /// It may be: the brake counted it, and then the platform wanted nothing sent (429), or nothing could be recorded.
+    /// It may be: the brake counted it, and then the platform wanted nothing sent (429), did not permit it (403), or nothing could
+    /// be recorded.
     Admitted,
     /// The first attempt that counts was sent then.
     At(Mono),

@@ -54,7 +54,7 @@ impl Session {
             let live = slot.state.live().filter(|(open, _)| open.socket == miss.socket);
             live.is_some_and(|(open, _)| open.proved.mono <= miss.at)
         });
-        if let Some((id, _)) = found.filter(|(_, slot)| slot.is_trusted()) {
+        if let Some((id, _)) = found.filter(|(_, slot)| !slot.is_doubted()) {
             let id = *id;
             self.effects.push_back(Effect::Deaf(id));
             self.doubt(id, "a channel missed what its twin heard", now);

@@ -1,6 +1,6 @@
 //! What the platform says of a channel unasked, on its socket.
 
-use super::state::{List, State, Why};
+use super::state::{List, Service, State, Why};
 use super::{Session, Slot, SocketId};
 use crate::model::time::Now;
 
@@ -36,9 +36,15 @@ impl Session {
     pub fn list_changed(&mut self, socket: SocketId, now: Now) {
         if let Some(slot) = self.slot_of(socket)
             && let State::Open(open) = &mut slot.state
-            && let List::Held(revision) = open.list
         {
-            open.list = List::ReadDue(revision, now.mono);
+            match (open.list, open.service) {
+                // What is to be sent would hide that topics were taken.
+                (List::Held(revision), _) | (List::Due(_), Service::Live { revision, .. }) => {
+                    open.list = List::ReadDue(revision, now.mono);
+                }
+                // It may well tell of our own request.
+                (List::Due(_) | List::Sending(_) | List::ReadDue(..) | List::Reading(_), _) => {}
+            }
         }
     }
 }

@@ -113,7 +113,7 @@ impl Session {
     /// The same of one that may not have heard everything since then. Its gap is told once.
     pub(super) fn doubt_since(&mut self, id: SlotId, since: Now, why: &str, now: Now) {
         let Some(slot) = self.slots.get_mut(&id) else { return };
-        let is_told = slot.renewal.is_some_and(|renewal| renewal.why == Why::Doubted);
+        let is_told = slot.is_doubted();
         slot.plan(Why::Doubted, now.mono);
         if !is_told {
             self.open_gap_unless_heard(id, since, why, now);
@@ -307,14 +307,15 @@ impl Session {
     }
 
     fn move_socket(&mut self, id: SlotId, channel: Channel, now: Now) {
-        let known = self.slots.get(&id).map(|slot| (slot.pack, slot.rotate_at));
-        let Some((pack, rotate_at)) = known else { return };
+        let brought = |slot: &Slot| slot.state.live().map(|(open, _)| open.brought);
+        let known = self.slots.get(&id).map(|slot| (slot.pack, slot.rotate_at, brought(slot)));
+        let Some((pack, rotate_at, brought)) = known else { return };
         self.next_socket += 1;
         let socket = SocketId(self.next_socket);
         let deadline = now.mono + OPEN_WAIT;
         self.add(pack, Some(id), State::Opening { channel: channel.clone(), socket, deadline }, now);
         if let Some(slot) = self.slots.get_mut(&SlotId(self.next_slot)) {
-            slot.rotate_at = rotate_at;
+            (slot.rotate_at, slot.brought) = (rotate_at, brought);
         }
         self.effects.push_back(Effect::Open(socket, channel));
     }
@@ -352,6 +353,11 @@ impl Slot {
             why: planned.why.max(why),
             due: planned.due.min(due),
         }));
+    }
+
+    /// Whether it may not have heard everything, which was told.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.renewal.is_some_and(|renewal| renewal.why == Why::Doubted)
     }
 
     /// Whether nothing speaks against its hearing everything.

@@ -43,8 +43,8 @@ pub(super) struct Open {
     /// When the text that was taken last had come.
     pub(super) came: Now,
     pub(super) list: List,
-    /// The topics that the platform's list lacked when it was read back last.
-    pub(super) lacking: BTreeSet<Topic>,
+    /// The topics that the platform's list had when it was read back last.
+    pub(super) had: BTreeSet<Topic>,
     pub(super) service: Service,
 }
 
@@ -83,7 +83,7 @@ pub(super) enum Why {
     Token,
     /// It may come not to hear what it should.
     Suspected,
-    /// It may not have heard what it should: there is a gap for that.
+    /// It may not have heard what it should: there is a gap for that, unless its twin heard.
     Doubted,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::state::{List, Open, Service, State};
+use super::state::{List, State};
 use super::{Redundancy, Session, Shortfall, Slot, SlotId};
 use crate::model::time::Now;
 use crate::wire::reply::Rejected;
@@ -81,10 +81,26 @@ impl Session {
         Some(pack.topics.iter().cloned().collect())
     }
 
-    /// The platform's list of a slot has these topics, which it may have refused before: calls may be in progress there.
-    pub fn accepted(&mut self, topics: &[Topic], now: Now) {
-        let taken = topics.iter().filter(|topic| self.rejected.remove(topic).is_some()).count();
-        if taken > 0 {
+    /// The topics that the list of a slot had when it was read back last, and that are wanted yet.
+    pub fn had(&self, id: SlotId) -> Vec<Topic> {
+        let Some(slot) = self.slots.get(&id) else { return Vec::new() };
+        let (State::Open(open), Some(pack)) = (&slot.state, self.packs.get(slot.pack)) else {
+            return Vec::new();
+        };
+        open.had.intersection(&pack.topics).cloned().collect()
+    }
+
+    /// Some of what the list of a slot had was taken from it, and nobody knows since when.
+    pub fn lost_topics(&mut self, id: SlotId, now: Now) {
+        self.doubt(id, "the platform took topics from a channel", now);
+    }
+
+    /// The list of a slot has these topics. In those that the platform refused before calls may be in progress.
+    pub fn has(&mut self, id: SlotId, topics: &[Topic], now: Now) {
+        let Some(Slot { state: State::Open(open), .. }) = self.slots.get_mut(&id) else { return };
+        let had = std::mem::replace(&mut open.had, topics.iter().cloned().collect());
+        let taken = |topic: &&Topic| self.rejected.remove(*topic).is_some() && !had.contains(*topic);
+        if topics.iter().filter(taken).count() > 0 {
             self.heard_anew(now);
         }
     }
@@ -96,20 +112,6 @@ impl Session {
             .into_iter()
             .filter(|one| known.insert(one.topic.clone(), one.reason.clone()).is_none())
             .collect()
-    }
-
-    /// The list that was read back lacks these topics. Those that it had until now were taken from it, and nobody knows
-    /// since when.
-    pub fn lacks(&mut self, id: SlotId, topics: BTreeSet<Topic>, now: Now) {
-        if let Some(slot) = self.slots.get_mut(&id)
-            && let State::Open(Open { list: List::Reading(read), service, lacking, .. }) = &mut slot.state
-        {
-            let is_same = matches!(service, Service::Live { revision, .. } if revision == read);
-            let had = std::mem::replace(lacking, topics);
-            if is_same && !lacking.is_subset(&had) {
-                self.doubt(id, "the platform took topics from a channel", now);
-            }
-        }
     }
 
     /// Whether events tell of whom or what has this id: a topic that names it is wanted, and not refused.

@@ -168,3 +168,23 @@ fn a_channel_that_is_gone_when_its_lost_socket_is_to_be_opened_again_may_be_so_s
         assert!(since > heard.mono || !is_gap, "the new channel is another");
     }
 }
+
+#[test]
+fn a_channel_that_a_notice_made_suspect_is_found_deaf_all_the_same() {
+    let mut rig = Rig::live(1, Redundancy::Double);
+    rig.pass(SECOND * 10);
+    let (sockets, since) = (rig.sockets(), rig.now.wall);
+    for socket in &sockets {
+        rig.session.event(*socket, Some(6), rig.now);
+    }
+    rig.pass(SECOND * 10);
+    rig.lose(sockets[1]);
+    rig.pass(SECOND * 20);
+    assert_eq!(rig.gaps(), [], "its twin seems to hear");
+    rig.session.distrust(sockets[0], rig.now);
+    let other = *rig.sockets().last().expect("two sockets");
+    rig.session.event(other, Some(7), rig.now);
+    rig.wait(overlap::COPY_WAIT);
+    rig.tick();
+    assert_eq!(rig.gaps(), [since]);
+}

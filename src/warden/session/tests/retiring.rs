@@ -149,6 +149,10 @@ fn a_socket_that_moves_on_its_channel_is_a_gap_unless_its_twin_hears() {
         let mut rig = Rig::live(1, redundancy);
         rig.session.made.extend((0..20).map(|n| (ChannelId::new(format!("spent-{n}")), rig.now.mono + DAY)));
         let old = rig.sockets()[0];
+        rig.session.event(old, None, rig.now);
+        let brought = rig.now.mono;
+        rig.wait(SECOND * 5);
+        rig.beat();
         rig.session.closing(old, rig.now);
         rig.tick();
         assert_eq!(rig.open.len(), if redundancy == Redundancy::Double { 3 } else { 2 });
@@ -157,6 +161,8 @@ fn a_socket_that_moves_on_its_channel_is_a_gap_unless_its_twin_hears() {
         rig.settle();
         assert_eq!((rig.creations(), rig.gaps().len()), (0, gaps), "{redundancy:?}");
         assert!(rig.session.is_live());
+        let quiet_since = rig.session.renew(rig.now.mono, rig.now);
+        assert_eq!(quiet_since, Some(brought), "it may have been deaf before it moved");
     }
 }
 

@@ -71,7 +71,7 @@ fn a_refused_topic_is_told_once_and_again_only_after_it_was_accepted() {
     let refused = || vec![Rejected { topic: topic.clone(), reason: "no permission".into() }];
     assert_eq!(rig.session.newly_rejected(refused()).len(), 1);
     assert_eq!(rig.session.newly_rejected(refused()).len(), 0);
-    rig.session.accepted(std::slice::from_ref(&topic), rig.now);
+    rig.session.has(SlotId(1), std::slice::from_ref(&topic), rig.now);
     assert_eq!(rig.session.newly_rejected(refused()).len(), 1);
 }
 
@@ -86,7 +86,7 @@ fn a_refused_topic_is_asked_for_again_with_each_look_for_topics_and_calls_there_
         rig.settle();
         let asked = rig.count(|one| matches!(one, Request::Subscribe { .. }));
         assert_eq!((asked, rig.has(|effect| matches!(effect, Effect::Grown))), (1, grown));
-        rig.session.accepted(std::slice::from_ref(&topic), rig.now);
+        rig.session.has(SlotId(1), std::slice::from_ref(&topic), rig.now);
     }
     assert!(rig.session.names("t00001") && rig.closed().is_empty());
 }
@@ -99,22 +99,32 @@ fn topics_that_the_platform_took_from_a_channel_are_a_gap_since_its_last_event()
         let (socket, brought) = (rig.sockets()[0], rig.now);
         rig.session.event(socket, None, rig.now);
         rig.pass(SECOND * 60);
-        rig.session.list_changed(socket, rig.now);
-        let (slot, request) = rig.next().expect("it is read back");
-        assert!(matches!(request, Request::ReadSubscriptions { .. }), "{request:?}");
-        let lacking = BTreeSet::from([Topic::new("v2.t00001")]);
-        rig.session.lacks(slot, lacking.clone(), rig.now);
-        rig.answer(slot, &request);
-        rig.take_effects();
-        assert_eq!(rig.gaps().len(), usize::from(is_gap));
-        rig.session.list_changed(socket, rig.now);
-        let (slot, request) = rig.next().expect("it is read back");
-        rig.session.lacks(slot, lacking, rig.now);
-        rig.answer(slot, &request);
+        for _ in 0..2 {
+            rig.session.lost_topics(SlotId(1), rig.now);
+            rig.take_effects();
+            assert_eq!(rig.gaps(), if is_gap { vec![brought.wall] } else { Vec::new() }, "it is told once");
+        }
         rig.settle();
-        assert_eq!(rig.gaps(), if is_gap { vec![brought.wall] } else { Vec::new() });
         assert_eq!(rig.creations(), 1, "a successor has them again, or shows that they are refused");
     }
+}
+
+#[test]
+fn what_a_list_had_and_is_wanted_yet_is_compared_whatever_is_to_be_sent() {
+    let mut rig = Rig::live(2, Redundancy::Single);
+    let all: Vec<Topic> = topics(2).into_iter().collect();
+    rig.session.has(SlotId(1), &all, rig.now);
+    rig.session.subscribe(&topics(3), Redundancy::Single, rig.now);
+    assert_eq!(rig.session.had(SlotId(1)), all);
+    let socket = rig.sockets()[0];
+    rig.session.list_changed(socket, rig.now);
+    let (slot, request) = rig.next().expect("it is read first");
+    assert!(matches!(request, Request::ReadSubscriptions { .. }), "{request:?}");
+    rig.answer(slot, &request);
+    rig.settle();
+    assert_eq!(rig.count(|one| matches!(one, Request::Subscribe { .. })), 1, "then the new one is sent");
+    rig.session.subscribe(&topics(1), Redundancy::Single, rig.now);
+    assert_eq!(rig.session.had(SlotId(1)), all[..1], "the other is not wanted any more");
 }
 
 #[test]
