@@ -188,6 +188,8 @@ fn what_was_once_found_is_found_no_more() {
     for seed in [268, 319] {
         assert_eq!(cast::run(Kind::Scarce.short(seed)).findings, [""; 0], "scarce seed {seed}, short");
     }
+    // Its shed events were read with the successor of a doubted channel only.
+    assert_eq!(cast::run(Kind::Crowded.short(139)).findings, [""; 0]);
 }
 
 /// Whether a change came before every topic was heard was told by the wall clock, which had been set back: a channel

@@ -310,6 +310,7 @@ impl Session {
                 brought: now,
                 list,
                 had: BTreeSet::new(),
+                replaced: false,
                 service,
             });
         }
@@ -322,6 +323,7 @@ impl Session {
             && let List::Sending(revision) = open.list
         {
             open.list = List::ReadDue(revision, now.mono);
+            open.replaced = true;
         }
     }
 

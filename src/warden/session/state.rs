@@ -45,6 +45,8 @@ pub(super) struct Open {
     pub(super) list: List,
     /// The topics that the platform's list had when it was read back last.
     pub(super) had: BTreeSet<Topic>,
+    /// Whether ours took its place since, so that what it lacks was not taken from it.
+    pub(super) replaced: bool,
     pub(super) service: Service,
 }
 

@@ -81,13 +81,15 @@ impl Session {
         Some(pack.topics.iter().cloned().collect())
     }
 
-    /// The topics that the list of a slot had when it was read back last, and that are wanted yet.
+    /// The topics that the list of a slot had when it was read back last, and that are wanted yet; none where ours took its
+    /// place since.
     pub fn had(&self, id: SlotId) -> Vec<Topic> {
         let Some(slot) = self.slots.get(&id) else { return Vec::new() };
         let (State::Open(open), Some(pack)) = (&slot.state, self.packs.get(slot.pack)) else {
             return Vec::new();
         };
-        open.had.intersection(&pack.topics).cloned().collect()
+        let kept = open.had.intersection(&pack.topics).filter(|_| !open.replaced);
+        kept.cloned().collect()
     }
 
     /// Some of what the list of a slot had was taken from it, and nobody knows since when.
@@ -99,6 +101,7 @@ impl Session {
     pub fn has(&mut self, id: SlotId, topics: &[Topic], now: Now) {
         let Some(Slot { state: State::Open(open), .. }) = self.slots.get_mut(&id) else { return };
         let had = std::mem::replace(&mut open.had, topics.iter().cloned().collect());
+        open.replaced = false;
         let taken = |topic: &&Topic| self.rejected.remove(*topic).is_some() && !had.contains(*topic);
         if topics.iter().filter(taken).count() > 0 {
             self.heard_anew(now);

@@ -123,6 +123,8 @@ fn what_a_list_had_and_is_wanted_yet_is_compared_whatever_is_to_be_sent() {
     rig.answer(slot, &request);
     rig.settle();
     assert_eq!(rig.count(|one| matches!(one, Request::Subscribe { .. })), 1, "then the new one is sent");
+    assert_eq!(rig.session.had(SlotId(1)), [], "what it lacks now was not taken from it");
+    rig.session.has(SlotId(1), &all, rig.now);
     rig.session.subscribe(&topics(1), Redundancy::Single, rig.now);
     assert_eq!(rig.session.had(SlotId(1)), all[..1], "the other is not wanted any more");
 }
