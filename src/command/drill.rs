@@ -37,13 +37,13 @@ pub struct Options {
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=200))]
     pub calls: u64,
     /// How long things go wrong in each run, in the time of the calls
-    #[arg(long = "for", default_value = "5m", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", default_value = "5m", value_name = "DURATION", value_parser = some_time)]
     pub lasting: Duration,
     /// Only this fault; may be given several times. All by default
     #[arg(long, value_name = "NAME", value_parser = fault_named)]
     pub fault: Vec<Fault>,
     /// Fail where a recording was in a wrong state for longer
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub at_most: Option<Duration>,
     /// How the results are written
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -68,6 +68,15 @@ fn fault_named(name: &str) -> Result<Fault, String> {
         .into_iter()
         .find(|fault| fault.name == name)
         .ok_or_else(|| format!("there is no fault '{name}'; there are: {}", names.join(", ")))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 500ms, 30s or 5m"))
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() { Err("nothing goes wrong in no time; write 30s or 5m".to_owned()) } else { Ok(time) }
 }
 
 /// What one fault did in all runs.
@@ -298,6 +307,16 @@ mod tests {
             format: Format::Text,
         };
         judge(&options, &[result]).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_refused_with_how_to_write_one() {
+        assert_eq!(some_time("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("0s"), Ok(Duration::ZERO), "no wrong state at all is a bound");
+        for mistaken in ["0s", "soon", ""] {
+            let why = some_time(mistaken).expect_err(mistaken);
+            assert!(why.contains("write") && why.contains("30s or 5m"), "{why}");
+        }
     }
 
     #[test]

@@ -274,17 +274,12 @@ mod tests {
         bench.sent.iter().filter(|(_, request)| orders(request)).map(|(at, _)| *at).collect()
     }
 
-    fn limit_orders(bench: &mut Bench) {
-        bench.refuses =
-            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((429, "{}")));
-    }
-
     #[test]
     fn time_in_which_the_platform_wants_nothing_sent_is_no_time_that_a_decision_failed() {
         let minute = Duration::from_secs(60);
         let mut bench =
             Bench::new(Settings { max_changes_per_minute: 1, ..settings() }, PCI).with_calls(1, "on");
-        limit_orders(&mut bench);
+        bench.answer_orders(429);
         bench.feed(Input::Timeout);
         bench.pass(minute * 20);
         bench.refuses = Box::new(|_| None);
@@ -345,8 +340,7 @@ mod tests {
         let mut bench = Bench::new(settings(), PCI).with_calls(2, "off");
         bench.feed(Input::Timeout);
         bench.pass(Duration::from_secs(10));
-        bench.refuses =
-            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
+        bench.answer_orders(503);
         bench.set(0, "on");
         bench.tell(0);
         bench.pass(Duration::from_millis(1));
@@ -365,16 +359,14 @@ mod tests {
     fn a_decision_that_failed_before_a_429_is_given_up_no_sooner_for_it() {
         let minute = Duration::from_secs(60);
         let mut bench = Bench::new(settings(), PCI).with_calls(1, "on");
-        bench.refuses =
-            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
+        bench.answer_orders(503);
         bench.feed(Input::Timeout);
         bench.pass(Duration::from_secs(1));
         assert!(bench.kinds("attempt") > 0);
-        limit_orders(&mut bench);
+        bench.answer_orders(429);
         bench.pass(minute * 20);
         assert_eq!(bench.kinds("abandoned"), 0);
-        bench.refuses =
-            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
+        bench.answer_orders(503);
         bench.pass(minute * 16);
         assert_eq!(bench.kinds("abandoned"), 1);
     }
@@ -410,8 +402,7 @@ mod tests {
         assert_eq!(bench.kinds("contested"), 1);
         // The next order is not carried out, and replaced while it is under way.
         bench.answers_after = Duration::from_millis(500);
-        bench.refuses =
-            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((202, "{}")));
+        bench.answer_orders(202);
         bench.pass(Duration::from_millis(2_100));
         let orders = sent_orders(&bench).len();
         for pci in ["off", "on"] {
@@ -576,8 +567,7 @@ mod tests {
     #[test]
     fn who_is_not_permitted_is_tried_and_told_of_for_as_long_as_the_role_is_missing() {
         let mut bench = Bench::new(settings(), PCI).with_calls(1, "on");
-        bench.refuses =
-            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((403, "{}")));
+        bench.answer_orders(403);
         bench.feed(Input::Timeout);
         for _ in 0..40 {
             bench.pass(Duration::from_secs(60));
@@ -595,8 +585,7 @@ mod tests {
         let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
         bench.feed(Input::Timeout);
         bench.pass(Duration::from_secs(10));
-        bench.refuses =
-            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
+        bench.answer_orders(503);
         bench.set(0, "on");
         bench.tell(0);
         // Nobody has seen this one, and it cannot be read.

@@ -126,6 +126,13 @@ impl Bench {
         self.calls[&id(number)].state
     }
 
+    /// The platform answers each order for a recording with this status from now on, and carries none out.
+    pub(super) fn answer_orders(&mut self, status: u16) {
+        self.refuses = Box::new(move |request| {
+            matches!(request, Request::SetRecordingState { .. }).then_some((status, "{}"))
+        });
+    }
+
     /// A person orders something for a call.
     pub(super) fn order(&mut self, number: usize, ticket: u64, what: What) {
         let order = Order {

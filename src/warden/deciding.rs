@@ -377,8 +377,7 @@ mod tests {
         let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
         bench.feed(Input::Timeout);
         bench.pass(Duration::from_secs(10));
-        bench.refuses =
-            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((404, "{}")));
+        bench.answer_orders(404);
         bench.set(0, "on");
         bench.tell(0);
         bench.pass(Duration::from_secs(1));

@@ -763,8 +763,7 @@ action = "stop"
         bench.tell(0);
         bench.pass(SECOND);
         assert_eq!((bench.state(0), bench.kinds("confirmed")), (RecorderState::Paused, 1));
-        bench.refuses =
-            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
+        bench.answer_orders(503);
         tell(&mut bench, "off");
         bench.pass(Duration::from_millis(1));
         assert_eq!((bench.kinds("attempt"), bench.kinds("outcome")), (2, 2));

@@ -406,8 +406,7 @@ mod tests {
         let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
         bench.feed(Input::Timeout);
         bench.pass(Duration::from_secs(10));
-        bench.refuses =
-            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((200, "{}")));
+        bench.answer_orders(200);
         bench.answers_after = Duration::from_secs(1);
         for pci in ["on", "off"] {
             bench.set(0, pci);
@@ -494,8 +493,7 @@ mod tests {
         let mut bench = Bench::new(settings(), PCI).with_calls(1, "off");
         bench.feed(Input::Timeout);
         bench.pass(Duration::from_secs(10));
-        bench.refuses =
-            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((200, "{}")));
+        bench.answer_orders(200);
         bench.set(0, "on");
         bench.tell(0);
         while bench.kinds("outcome") < 2 {
@@ -607,8 +605,7 @@ mod tests {
         go_dark(&mut bench);
         order(&mut bench, 2, Action::Stop, None);
         assert_eq!(bench.kinds("attempt"), 1, "as it was seen last, and nothing was sent since");
-        bench.refuses =
-            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
+        bench.answer_orders(503);
         order(&mut bench, 3, Action::Start, None);
         let attempts = bench.kinds("attempt");
         assert!(attempts > 1, "nobody knows whether these were carried out");

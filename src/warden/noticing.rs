@@ -202,8 +202,7 @@ mod tests {
         let late = bench.event(0);
         bench.tell(0);
         assert_eq!(bench.kinds("decision"), 0, "the agent has paused it");
-        bench.refuses =
-            Box::new(|request| matches!(request, Request::SetRecordingState { .. }).then_some((503, "{}")));
+        bench.answer_orders(503);
         press(&mut bench, RecorderState::Active);
         bench.tell(0);
         bench.pass(Duration::from_millis(1));

@@ -97,6 +97,7 @@ fn is_refused(outcome: &Outcome) -> bool {
 }
 
 impl History {
+    /// Takes an attempt in; how it breaks the promise of order, where it does.
     pub(super) fn attempt(&mut self, at: Wall, one: &Attempt) -> Option<String> {
         let Some(open) = self.open.get_mut(&one.decision) else {
             let (attempt, decision) = (one.attempt, &one.decision);
@@ -112,6 +113,7 @@ impl History {
         None
     }
 
+    /// An order was answered: one that was refused is not carried out.
     pub(super) fn answer(&mut self, outcome: &Outcome) {
         if !is_refused(outcome) {
             return;
@@ -140,6 +142,7 @@ impl History {
         }
     }
 
+    /// A process started.
     pub(super) fn start(&mut self, one: Started) {
         self.started.retain(|other| one.at.since(other.at) < ATTEMPTS_REMEMBERED);
         self.started.push(one);

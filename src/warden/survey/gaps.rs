@@ -1,7 +1,8 @@
 //! The gaps: spans of time in which events may have been missed, and who is still owed a look because of them.
 //!
-//! A gap begins with the last sign of life before a loss, or with the last event of a channel that lives and is deaf,
-//! and is over once every topic is heard again. Whoever was live in it is owed a look: all that the book held when it
+//! A gap begins with the last sign of life before a loss, or with the last event of a channel that is deaf or gone; the
+//! first one of a process begins up to a minute before the log of the one before it ends (`warden::unheard_since`). It
+//! is over once every topic is heard again. Whoever was live in it is owed a look: all that the book held when it
 //! was opened, and all that the first query after it finds. A look counts where it was asked for after the gap was
 //! over, or where it is an event that came then; the end of a conversation counts too. Once nobody is owed a look, the
 //! gap is closed. A conversation that cannot be read keeps its gap open for as long as it lives.
